@@ -1,0 +1,74 @@
+"""The command `nnexp`: the first word chooses; whatever is not a known command goes to Hydra.
+
+Imports nothing heavy, so that help and shell completion answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "gradcheck": ("nnexp.commands.gradcheck", "the full numerical gradient check of the configured network"),
+    "evaluate": ("nnexp.commands.evaluate", "cost and report of given weights"),
+    "ui": ("nnexp.commands.ui", "the MLflow UI on this store, on the loopback address"),
+    "sync": ("nnexp.commands.sync", "publish what a broken connection kept back"),
+}
+
+HELP = """\
+usage: nnexp [OVERRIDES]                 one run, as conf/config.yaml says
+       nnexp -m KEY=A,B ...              a sweep
+       nnexp COMMAND [--help]
+
+commands:
+{commands}
+
+Everything else goes to Hydra: nnexp --cfg job shows the config, nnexp --hydra-help all of Hydra's flags.
+Examples: nnexp optimizer=lbfgsb model.l2=3      nnexp experiment=ex4      nnexp -m model.l2=0,1,10 seed=0,1,2
+"""
+
+
+def help_text() -> str:
+    """What `nnexp --help` prints."""
+    width = max(map(len, COMMANDS))
+    return HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(help_text(), end="")
+        return 0
+    if arguments[:1] == ["--version"]:
+        from nnexp import __version__
+
+        print(f"nnexp {__version__}")
+        return 0
+    if arguments and arguments[0] in COMMANDS:
+        return _command(arguments[0], arguments[1:])
+    if arguments and arguments[0][:1].isalpha() and "=" not in arguments[0]:
+        print(
+            f"`{arguments[0]}` is neither a command ({', '.join(COMMANDS)}) nor an override (KEY=VALUE).",
+            file=sys.stderr,
+        )
+        return 2
+    from nnexp.hydra_app import main as hydra_main
+
+    return hydra_main(arguments)
+
+
+def _command(name: str, arguments: Sequence[str]) -> int:
+    module_name, text = COMMANDS[name]
+    module = importlib.import_module(module_name)
+    parser = argparse.ArgumentParser(prog=f"nnexp {name}", description=text[0].upper() + text[1:] + ".")
+    if name != "ui":
+        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,320 @@
+"""The typed config of a run: what the keys are, what they may hold, and which of them decide the result.
+
+Hydra composes plain dictionaries; :func:`check` turns one into a frozen :class:`Config` or raises a
+:class:`ConfigError` of one line that names the key, the value and what is allowed. Nothing here reads data, trains or
+writes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+ACTIVATION_NAMES = ("sigmoid", "tanh", "relu")
+FIGURE_FORMATS = ("png", "svg", "pdf")
+
+# Keys that say where and how a run is kept, not what it computes: they enter neither the params nor the identity.
+BOOKKEEPING = ("tracking", "figures", "resume", "dry_run", "fail_fast", "data.cache", "training.images_every")
+
+
+class ConfigError(ValueError):
+    """A config value that cannot be used; the message is one line for the user."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data set and how it is split; `source` holds what only its loader needs."""
+
+    name: str
+    test_size: float
+    validation_size: float
+    source: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network and its penalty."""
+
+    hidden_size: int | list[int]
+    l2: float
+    activation: str
+    init_scale: float | str
+
+    @property
+    def hidden_sizes(self) -> list[int]:
+        """Widths of the hidden layers, always as a list."""
+        return self.hidden_size if isinstance(self.hidden_size, list) else [self.hidden_size]
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """The method and its two budgets."""
+
+    method: str
+    maxiter: int
+    maxfun: int
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the numbers are computed and how often they are looked at."""
+
+    dtype: str
+    threads: int
+    evaluate_every: int
+    images_every: int
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """Where runs are kept."""
+
+    backend: str
+    uri: str
+    experiment: str
+    directory: str
+    patience: float
+    heartbeat: float
+    sweep: str | None
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run, said once."""
+
+    data: DataConfig
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    training: TrainingConfig
+    tracking: TrackingConfig
+    seed: int
+    figures: tuple[str, ...]
+    resume: bool
+    dry_run: bool
+    fail_fast: bool
+
+    def deciding(self) -> dict[str, Any]:
+        """Every leaf that decides the result, under its dotted key, in the order of the config."""
+        tree = {
+            "data": {"name": self.data.name, **self.data.source}
+            | {"test_size": self.data.test_size, "validation_size": self.data.validation_size},
+            "model": asdict(self.model),
+            "optimizer": asdict(self.optimizer),
+            "training": asdict(self.training),
+            "seed": self.seed,
+        }
+        return {key: value for key, value in _leaves(tree) if not _is_bookkeeping(key)}
+
+
+def _is_bookkeeping(key: str) -> bool:
+    return any(key == name or key.startswith(name + ".") for name in BOOKKEEPING)
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = ""):
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + str(key), value
+
+
+# Each reader takes (key, value) and returns the value in its one true type, or raises ConfigError.
+
+
+def _refuse(key: str, expected: str, value: Any) -> ConfigError:
+    return ConfigError(f"`{key}` must be {expected}, got {value!r}")
+
+
+def _number(expected: str, allowed: Callable[[float], bool]):
+    def read(key: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise _refuse(key, expected, value)
+        if not allowed(value):
+            raise _refuse(key, expected, value)
+        return float(value)
+
+    return read
+
+
+def _integer(least: int):
+    def read(key: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise _refuse(key, f"an integer >= {least}", value)
+        return value
+
+    return read
+
+
+def _choice(*choices: str):
+    def read(key: str, value: Any) -> str:
+        if value not in choices:
+            raise _refuse(key, "one of " + ", ".join(choices), value)
+        return value
+
+    return read
+
+
+def _flag(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _refuse(key, "true or false", value)
+    return value
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _refuse(key, "a non-empty text", value)
+    return value
+
+
+def _hidden_size(key: str, value: Any) -> int | list[int]:
+    widths = value if isinstance(value, list) else [value]
+    if not widths:
+        raise _refuse(key, "an integer >= 1 or a list of them", value)
+    for width in widths:
+        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+            raise _refuse(key, ">= 1, an integer or a list of them", value)
+    return widths[0] if len(widths) == 1 else list(widths)
+
+
+def _init_scale(key: str, value: Any) -> float | str:
+    if value == "glorot":
+        return value
+    return _number("a number > 0 or glorot", lambda s: s > 0)(key, value)
+
+
+def _formats(key: str, value: Any) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else re.split(r"\s*,\s*", value) if isinstance(value, str) else [value]
+    for name in names:
+        if name not in FIGURE_FORMATS:
+            raise _refuse(key, "one or more of " + ", ".join(FIGURE_FORMATS), value)
+    return tuple(dict.fromkeys(names))
+
+
+def _options(key: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise _refuse(key, "a mapping of option names to values", value)
+    return dict(value)
+
+
+def _optional_text(key: str, value: Any) -> str | None:
+    return None if value is None else _text(key, value)
+
+
+_positive = _number("a number > 0", lambda x: x > 0)
+_share = _number("in [0, 1)", lambda x: 0 <= x < 1)
+
+READERS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
+    "data": {"name": _text, "test_size": _share, "validation_size": _share},
+    "model": {
+        "hidden_size": _hidden_size,
+        "l2": _number("a number >= 0", lambda x: x >= 0),
+        "activation": _choice(*ACTIVATION_NAMES),
+        "init_scale": _init_scale,
+    },
+    "optimizer": {"method": _text, "maxiter": _integer(0), "maxfun": _integer(1), "options": _options},
+    "training": {
+        "dtype": _choice("float64", "float32"),
+        "threads": _integer(1),
+        "evaluate_every": _integer(1),
+        "images_every": _integer(0),
+    },
+    "tracking": {
+        "backend": _choice("mlflow", "none"),
+        "uri": _text,
+        "experiment": _text,
+        "directory": _text,
+        "patience": _number("a number of seconds >= 0", lambda x: x >= 0),
+        "heartbeat": _positive,
+        "sweep": _optional_text,
+    },
+    "figures": {"format": _formats},
+}
+TOP_LEVEL: dict[str, Callable[[str, Any], Any]] = {
+    "seed": _integer(0),
+    "resume": _flag,
+    "dry_run": _flag,
+    "fail_fast": _flag,
+}
+
+
+def _read_group(name: str, tree: Mapping[str, Any], *, open_ended: bool = False) -> dict[str, Any]:
+    group = tree.get(name)
+    readers = READERS[name]
+    if not isinstance(group, Mapping):
+        raise _refuse(name, "a config group with the keys " + ", ".join(readers), group)
+    missing = [key for key in readers if key not in group]
+    if missing:
+        raise ConfigError(f"`{name}.{missing[0]}` is missing from the config")
+    unknown = [key for key in group if key not in readers]
+    if unknown and not open_ended:
+        raise ConfigError(f"`{name}.{unknown[0]}` is not a config key; `{name}` has {', '.join(readers)}")
+    return {key: read(f"{name}.{key}", group[key]) for key, read in readers.items()}
+
+
+def check(tree: Mapping[str, Any]) -> Config:
+    """Read a composed config and check every value in it.
+
+    Parameters
+    ----------
+    tree
+        The composed config as nested dictionaries, interpolations resolved.
+
+    Returns
+    -------
+    Config
+        Frozen, each value in its one type (``l2=1`` and ``l2=1.0`` are the same config).
+
+    Raises
+    ------
+    ConfigError
+        One line that names the key, the value and what is allowed.
+    """
+    known = {*READERS, *TOP_LEVEL}
+    unknown = [key for key in tree if key not in known]
+    if unknown:
+        raise ConfigError(f"`{unknown[0]}` is not a config key; the keys are {', '.join(sorted(known))}")
+    data = _read_group("data", tree, open_ended=True)
+    source = {key: value for key, value in tree["data"].items() if key not in READERS["data"]}
+    optimizer = _read_group("optimizer", tree)
+    config = Config(
+        data=DataConfig(**data, source=source),
+        model=ModelConfig(**_read_group("model", tree)),
+        optimizer=OptimizerConfig(**optimizer),
+        training=TrainingConfig(**_read_group("training", tree)),
+        tracking=TrackingConfig(**_read_group("tracking", tree)),
+        figures=_read_group("figures", tree)["format"],
+        **{key: read(key, _required(key, tree)) for key, read in TOP_LEVEL.items()},
+    )
+    return _check_collaborators(config)
+
+
+def _required(key: str, tree: Mapping[str, Any]) -> Any:
+    if key not in tree:
+        raise ConfigError(f"`{key}` is missing from the config")
+    return tree[key]
+
+
+def _check_collaborators(config: Config) -> Config:
+    """Let the data sets and the methods judge what only they know."""
+    from nnexp import datasets, optim
+
+    try:
+        options = optim.check_options(config.optimizer.method, config.optimizer.options)
+        datasets.check(
+            config.data.name,
+            test_size=config.data.test_size,
+            validation_size=config.data.validation_size,
+            **config.data.source,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    given = {key: options[key] for key in config.optimizer.options}
+    optimizer = OptimizerConfig(config.optimizer.method, config.optimizer.maxiter, config.optimizer.maxfun, given)
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    return Config(**(values | {"optimizer": optimizer}))

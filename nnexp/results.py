@@ -1,0 +1,160 @@
+"""From a run directory's weights to everything a person looks at: reports, tables and figures.
+
+Works from the directory alone, so that a run cut off after its fit can still be finished; doing it twice gives the same
+files.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import numpy as np
+
+from nnexp import datasets, evaluation, figures
+from nnexp.datasets import Dataset, Split
+from nnexp.nn import Forward, predict
+from nnexp.tracking.rundir import RESULT, RunDirectory, to_json, write_atomically
+
+TABLE = "per_class.json"  # shown by the UI across runs
+IMAGE_KEY = "hidden_layer"
+WORST = 25
+MLFLOW_TAGS = {
+    "mlflow.loggedArtifacts": f'[{{"path": "{TABLE}", "type": "table"}}]',
+    "mlflow.loggedImages": "True",
+}
+
+
+def describe(directory: RunDirectory) -> dict[str, Any]:
+    """Write reports and figures of an ended run; return its result, completed.
+
+    Raises
+    ------
+    ValueError
+        Where the data set can no longer be loaded or is not the one the run was trained on: nothing false is drawn.
+    """
+    result, record = directory.result, directory.record
+    if result is None:
+        raise ValueError(f"{directory.path} has not ended")
+    if result.get("described") or not (directory.path / "weights.npz").exists():
+        return result
+    split = load_split(record)
+    with np.load(directory.path / "weights.npz") as stored:
+        theta, weights = stored["theta"], stored["weights_0"]
+        snapshots = {int(key.split("_")[1]): stored[key] for key in stored.files if key.startswith("snapshot_")}
+    forward = _Forwards(record, theta)
+    formats = record["figures"]
+
+    parts = [(name, part) for name in ("test", "validation", "train") if (part := getattr(split, name)) is not None]
+    reports = {name: evaluation.evaluate(part.y, predict(forward(part)), part.classes) for name, part in parts}
+    shown, part = parts[0]
+    _write_reports(directory, reports)
+    _write_table(directory, reports[shown])
+
+    history = history_columns(directory)
+    _save(directory, "cost_curves", figures.cost_curves(history), formats)
+    _save(directory, "confusion_matrix", figures.confusion_matrix(reports[shown].confusion, part.classes), formats)
+    hidden = figures.hidden_layer(weights, part.image_shape, part.image_order)
+    _save(directory, "hidden_layer", hidden, formats)
+    if part.image_shape is not None:
+        rng = np.random.default_rng(0)
+        chosen = np.sort(rng.choice(len(part.y), size=min(100, len(part.y)), replace=False))
+        _save(directory, "figures/sample", figures.sample_images(part.images(part.X[chosen])), formats)
+        _save(directory, "figures/worst_mistakes", _worst_mistakes(part, forward(part)), formats)
+    for step, picture in {**snapshots, int(result["n_iter"]): weights}.items():
+        _log_image(directory, step, picture, part, int(result["ended"] * 1000))
+
+    final = {f"f1/{name}": report.f1_macro for name, report in reports.items() if name != "train" or shown == "train"}
+    result |= {"final_metrics": result.get("final_metrics", {}) | final, "described": True}
+    result["tags"] = result.get("tags", {}) | MLFLOW_TAGS
+    directory.write_json(RESULT, result)
+    return result
+
+
+def load_split(record: dict[str, Any]) -> Split:
+    """The parts of the very data set that a run was trained on."""
+    data = dict(record["data"])
+    sizes = {key: data.pop(key) for key in ("test_size", "validation_size")}
+    dataset = datasets.load(data.pop("name"), **data)
+    if dataset.digest != record["identity"]["data_digest"]:
+        raise ValueError(
+            f"the data set {dataset.name} has changed: its digest is {dataset.digest}, "
+            f"the run was trained on {record['identity']['data_digest']}"
+        )
+    return dataset.split(**sizes, seed=record["seed"])
+
+
+class _Forwards:
+    """Outputs of the trained network on a part, in the arithmetic of the run."""
+
+    def __init__(self, record: dict[str, Any], theta: np.ndarray) -> None:
+        self.record, self.theta = record, theta
+        self._logits: dict[int, np.ndarray] = {}
+
+    def __call__(self, part: Dataset) -> np.ndarray:
+        if id(part) not in self._logits:
+            forward = Forward(
+                part.X,
+                tuple(self.record["layer_sizes"]),
+                activation=self.record["activation"],
+                dtype=np.dtype(self.record["dtype"]),
+            )
+            self._logits[id(part)] = forward(self.theta)
+        return self._logits[id(part)]
+
+
+def history_columns(directory: RunDirectory) -> dict[str, np.ndarray]:
+    """The history on the disk as arrays by name."""
+    rows = directory.history()
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return {key: np.array([row.get(key, np.nan) for row in rows]) for key in keys}
+
+
+def _write_reports(directory: RunDirectory, reports: dict[str, evaluation.Report]) -> None:
+    sections = []
+    for name, report in reports.items():
+        sections.append(f"{name} part, accuracy {report.accuracy:.4f}\n\n{report.text}")
+        directory.write_text(f"reports/classification_report_{name}.json", to_json(report.as_dict()))
+        directory.write_text(f"reports/classification_report_{name}.csv", report.csv())
+    directory.write_text("classification_report.txt", "\n".join(sections))
+
+
+def _write_table(directory: RunDirectory, report: evaluation.Report) -> None:
+    """The per-class table in the form in which MLflow keeps tables."""
+    rows = report.rows()
+    columns = list(rows[0])
+    directory.write_text(TABLE, to_json({"columns": columns, "data": [[row[c] for c in columns] for row in rows]}))
+
+
+def _save(directory: RunDirectory, name: str, figure: Any, formats: list[str]) -> None:
+    for suffix in dict.fromkeys(["png", *formats]):
+        figures.save(figure, directory.file(f"{name}.{suffix}"))
+
+
+def _worst_mistakes(part: Dataset, logits: np.ndarray) -> Any:
+    """The samples whose right class got the least output beside the class that won."""
+    predicted = predict(logits)
+    margin = logits[np.arange(len(part.y)), predicted] - logits[np.arange(len(part.y)), part.y]
+    wrong = np.flatnonzero(predicted != part.y)
+    worst = wrong[np.argsort(-margin[wrong], kind="stable")][:WORST]
+    return figures.worst_mistakes(
+        part.images(part.X[worst]), part.y[worst], predicted[worst], margin[worst], part.classes
+    )
+
+
+def _log_image(directory: RunDirectory, step: int, weights: np.ndarray, part: Dataset, timestamp: int) -> None:
+    """The hidden layer as a picture of MLflow's image series: a PNG and a small WebP under the names it looks for."""
+    import io
+
+    from PIL import Image
+
+    picture = figures.hidden_layer_image(weights, part.image_shape, part.image_order)
+    unique = uuid.uuid5(uuid.NAMESPACE_OID, f"{directory.uid}/{step}")
+    stem = f"images/{IMAGE_KEY}+step+{step}+timestamp+{timestamp}+{unique}"
+    for image, suffix, kind in (
+        (Image.fromarray(picture), ".png", "PNG"),
+        (Image.fromarray(picture).resize((256, 256 * picture.shape[0] // picture.shape[1])), "+compressed.webp", "WEBP"),
+    ):
+        content = io.BytesIO()
+        image.save(content, kind)
+        write_atomically(directory.path / (stem + suffix), content.getvalue())

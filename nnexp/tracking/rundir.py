@@ -1,0 +1,172 @@
+"""The run directory: the first home of every result.
+
+::
+
+    run.json                 who the run is: uid, name, digests, params, tags, who holds it
+    result.json              how it ended; absent while it runs
+    published.json           where it has been published, and how far
+    weights.npz  classification_report.txt  *.png  config/  figures/  reports/  environment/  images/
+
+`reports/history.csv` grows while the run trains. Every other file is written whole or not at all. What is not one of
+the JSON files at the top is an artifact under the same path in the tracking store.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
+HISTORY = "reports/history.csv"
+NOT_ARTIFACTS = (RECORD, PUBLISHED)
+
+
+def run_name() -> str:
+    """A new run directory's name: the date and time, and what keeps two runs of one second apart."""
+    return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(4)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def to_json(value: Any) -> str:
+    """Readable JSON; NumPy numbers become Python's."""
+    return json.dumps(value, indent=2, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+class RunDirectory:
+    """One run's directory. Holds no state of its own: what it knows is on the disk."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).resolve()
+
+    @classmethod
+    def create(cls, path: str | Path, record: Mapping[str, Any]) -> RunDirectory:
+        """Make the directory of a new run.
+
+        Raises
+        ------
+        FileExistsError
+            Where the directory already holds a run: its results are not overwritten.
+        """
+        directory = cls(path)
+        if (directory.path / RECORD).exists():
+            raise FileExistsError(f"{directory.path} already holds a run; give another hydra.run.dir")
+        directory.path.mkdir(parents=True, exist_ok=True)
+        directory.write_json(RECORD, record)
+        return directory
+
+    @property
+    def uid(self) -> str:
+        """The run's own id, made before any store knows it."""
+        return self.record["uid"]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `run.json` says."""
+        return self.read_json(RECORD)
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """How the run ended, or None while it has not."""
+        return self.read_json(RESULT) if (self.path / RESULT).exists() else None
+
+    def file(self, name: str) -> Path:
+        """The path of a file of the run, its folder made."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the directory; the error names it where it is damaged."""
+        try:
+            return json.loads((self.path / name).read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{self.path / name} is damaged: {error}") from error
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file whole or not at all."""
+        write_atomically(self.path / name, to_json(value))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file whole or not at all."""
+        write_atomically(self.path / name, text)
+
+    def write_weights(self, **arrays: Any) -> None:
+        """Write `weights.npz` whole or not at all."""
+        temporary = self.path / ".weights.npz"
+        np.savez(temporary, **arrays)
+        os.replace(temporary, self.path / "weights.npz")
+
+    def artifacts(self) -> list[Path]:
+        """Every file that belongs into the store, sorted."""
+        return sorted(
+            path
+            for path in self.path.rglob("*")
+            if path.is_file() and not path.name.startswith(".") and path.relative_to(self.path).name not in NOT_ARTIFACTS
+        )
+
+    def history(self) -> list[dict[str, float]]:
+        """The rows of the history on the disk; a row cut off by a crash is left out."""
+        path = self.path / HISTORY
+        return list(read_rows(path)) if path.exists() else []
+
+
+class HistoryWriter:
+    """Appends rows to `reports/history.csv`, each handed to the operating system at once."""
+
+    def __init__(self, directory: RunDirectory, columns: Iterable[str]) -> None:
+        self.columns = list(columns)
+        self._file = directory.file(HISTORY).open("w", newline="")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(self.columns)
+
+    def append(self, row: Mapping[str, float]) -> None:
+        """Write one row; numbers so that they read back to the same bits."""
+        self._writer.writerow([_exact(row.get(column)) for column in self.columns])
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _exact(value: float | None) -> str:
+    if value is None or value != value:
+        return ""
+    return repr(int(value)) if isinstance(value, int | np.integer) else repr(float(value))
+
+
+def read_rows(path: Path) -> Iterator[dict[str, float]]:
+    """Rows of a history file, only the values that are there."""
+    text = path.read_text()
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    for row in csv.DictReader(lines):
+        if None not in row.values():
+            yield {key: float(value) for key, value in row.items() if value}

@@ -1,0 +1,38 @@
+"""The network as MLflow serves it: this file travels inside the model, beside `weights.npz`, and needs NumPy only."""
+
+import numpy as np
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+
+def _sigmoid(z):
+    return 0.5 * (1.0 + np.tanh(0.5 * z))
+
+
+ACTIVATIONS = {"sigmoid": _sigmoid, "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0.0)}
+
+
+class ServedNetwork(PythonModel):
+    """Class labels and the sigmoid outputs of the network for rows of pixels."""
+
+    def load_context(self, context):
+        """Read the weights once."""
+        with np.load(context.artifacts["weights"]) as stored:
+            self.layers = [(stored[f"weights_{i}"], stored[f"biases_{i}"]) for i in range(int(stored["n_layers"]))]
+            self.classes = stored["classes"].astype(str)
+            self.activation = ACTIVATIONS[str(stored["activation"])]
+
+    def predict(self, context, model_input, params=None):
+        """Predict from inputs of shape (n_samples, n_features).
+
+        Returns a dict: `label`, the class of the largest output of each sample, and `output`, all outputs, in the
+        order of `classes`.
+        """
+        a = np.asarray(model_input, dtype=float)
+        for i, (weights, biases) in enumerate(self.layers):
+            z = a @ weights.T + biases  # (n, n_in) @ (n_in, n_out) -> (n, n_out)
+            a = self.activation(z) if i + 1 < len(self.layers) else _sigmoid(z)
+        return {"label": self.classes[a.argmax(axis=1)].tolist(), "output": a.tolist()}
+
+
+set_model(ServedNetwork())

@@ -1,0 +1,275 @@
+"""The tracking store: the one place that opens MLflow.
+
+Opening is the delicate part. Processes that touch a new SQLite store at the same time break its migrations, and the
+loser of a race to create an experiment is silently sent to the experiment Default. So the first touch happens under a
+file lock, and every call names the experiment by its id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from filelock import FileLock
+
+# Said before MLflow is imported, where the user has not said otherwise.
+MLFLOW_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+QUIET_LOGGERS = ("mlflow", "alembic", "mlflow.store.db.utils")
+UID, STATUS_MESSAGE, OWNER, HEARTBEAT = "nnexp.uid", "nnexp.status_message", "nnexp.owner", "nnexp.heartbeat"
+RUN_KEY, SWEEP, KIND, CLAIM = "nnexp.run_key", "nnexp.sweep", "nnexp.kind", "nnexp.claim"
+PARENT = "mlflow.parentRunId"
+LOCK_SECONDS = 120
+PAGE = 1000
+
+
+class StoreError(RuntimeError):
+    """The store cannot be used; the message says which and why in one line."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What the store knows of a run."""
+
+    run_id: str
+    name: str
+    status: str
+    start: float
+    end: float | None
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+    artifact_uri: str
+    experiment_id: str
+
+
+def import_mlflow():
+    """MLflow, imported once, quiet and with our settings."""
+    for name, value in MLFLOW_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    import mlflow
+    import mlflow.tracking  # noqa: F401
+
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return mlflow
+
+
+def absolute_uri(uri: str) -> str:
+    """The URI with a relative SQLite path made absolute, so that it means the same from everywhere."""
+    path = sqlite_path(uri)
+    return uri if path is None else f"sqlite:///{path}"
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The database file of a SQLite URI, None for any other."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    name = unquote(uri.removeprefix("sqlite:///").split("?")[0])
+    return Path(name).absolute()
+
+
+class Store:
+    """An MLflow tracking store and one experiment in it. Opened at the first use; safe among threads."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        self.uri, self.experiment = absolute_uri(uri), experiment
+        self._lock = threading.Lock()
+        self._opened: tuple[Any, str] | None = None
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the store is behind a tracking server."""
+        return urlparse(self.uri).scheme in ("http", "https")
+
+    @property
+    def client(self) -> Any:
+        """The MLflow client of this store."""
+        return self._open()[0]
+
+    @property
+    def experiment_id(self) -> str:
+        """The id of the experiment, which is made where it is missing."""
+        return self._open()[1]
+
+    def _open(self) -> tuple[Any, str]:
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._first_touch()
+            return self._opened
+
+    def _first_touch(self) -> tuple[Any, str]:
+        mlflow = import_mlflow()
+        path = sqlite_path(self.uri)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with nullcontext() if self.is_server or self._is_ready(path) else self._guard(path):
+            try:
+                client = mlflow.MlflowClient(self.uri)
+                return client, self._ensure_experiment(client, path)
+            except StoreError:
+                raise
+            except Exception as error:
+                raise StoreError(f"the tracking store {self.shown_uri} cannot be used: {one_line(error)}") from error
+
+    @property
+    def shown_uri(self) -> str:
+        """The URI without a password."""
+        parts = urlparse(self.uri)
+        return self.uri.replace(f":{parts.password}@", ":***@") if parts.password else self.uri
+
+    def _is_ready(self, path: Path | None) -> bool:
+        """Whether the experiment is there, which it only is once the schema is complete."""
+        if path is None or not path.exists():
+            return False
+        try:
+            with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20) as database:
+                return bool(database.execute("SELECT 1 FROM experiments WHERE name = ?", (self.experiment,)).fetchone())
+        except sqlite3.Error:
+            return False
+        finally:
+            if "database" in locals():
+                database.close()
+
+    def _guard(self, path: Path | None) -> FileLock:
+        lock = Path(tempfile.gettempdir()) / f"nnexp-{hashlib.sha256(self.uri.encode()).hexdigest()[:16]}.lock"
+        return FileLock(path.with_name(path.name + ".lock") if path else lock, timeout=LOCK_SECONDS)
+
+    def _ensure_experiment(self, client: Any, path: Path | None) -> str:
+        location = (path.parent / "artifacts").as_uri() if path else None
+        found = client.get_experiment_by_name(self.experiment)
+        if found is None:
+            try:
+                return client.create_experiment(self.experiment, artifact_location=location)
+            except Exception:
+                found = client.get_experiment_by_name(self.experiment)
+                if found is None:
+                    raise
+        if found.lifecycle_stage != "active":
+            raise StoreError(
+                f"`tracking.experiment` {self.experiment!r} is deleted in {self.shown_uri}; restore it or give another name"
+            )
+        return found.experiment_id
+
+    def search(
+        self, filter_string: str = "", *, newest_first: bool = False, limit: int | None = None, all_experiments: bool = False
+    ) -> list[StoredRun]:
+        """The runs of the experiment that match an MLflow filter, oldest first, read page by page."""
+        experiments = [self.experiment_id]
+        if all_experiments:
+            experiments = [e.experiment_id for e in self.client.search_experiments()]
+        found: list[StoredRun] = []
+        order, token = [f"attributes.start_time {'DESC' if newest_first else 'ASC'}"], None
+        while limit is None or len(found) < limit:
+            wanted = PAGE if limit is None else min(PAGE, limit - len(found))
+            page = self.client.search_runs(
+                experiments, filter_string=filter_string, max_results=wanted, order_by=order, page_token=token
+            )
+            found += [stored_run(run) for run in page]
+            token = page.token
+            if not token:
+                break
+        return found
+
+    def get(self, run_id: str) -> StoredRun | None:
+        """A run by its id, None where the store has none."""
+        mlflow = import_mlflow()
+        try:
+            return stored_run(self.client.get_run(run_id))
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+    def find_uid(self, uid: str) -> StoredRun | None:
+        """The run that was published under a run directory's own id."""
+        found = self.search(f"tags.`{UID}` = '{uid}'", limit=1)
+        return found[0] if found else None
+
+    def create(self, name: str, start: float, tags: Mapping[str, str]) -> str:
+        """Make a run and return its id."""
+        run = self.client.create_run(
+            self.experiment_id, start_time=int(start * 1000), tags=dict(tags), run_name=name
+        )
+        return run.info.run_id
+
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run in one call."""
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+
+    def beat(self, run_id: str) -> None:
+        """Say that the run is alive."""
+        self.client.set_tag(run_id, HEARTBEAT, f"{time.time():.1f}")
+
+    def terminate(self, run_id: str, status: str, end: float | None = None, message: str | None = None) -> None:
+        """Close a run with a true status."""
+        if message:
+            self.tag(run_id, {STATUS_MESSAGE: message})
+        self.client.set_terminated(run_id, status, end_time=int((end or time.time()) * 1000))
+
+    def address(self, run_id: str | None = None, parent: str | None = None) -> str | None:
+        """What to open in a browser; None where the store is no server."""
+        return ui_address(self.uri, self.experiment_id, run_id) if self.is_server else None
+
+
+def ui_address(base: str, experiment_id: str, run_id: str | None = None) -> str:
+    """The address of an experiment or a run in the MLflow UI, in the view for machine learning."""
+    runs = f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs"
+    return f"{runs}/{run_id}" if run_id else f"{runs}?workflowType=machine_learning"
+
+
+def stored_run(run: Any) -> StoredRun:
+    """MLflow's run as ours."""
+    info, data = run.info, run.data
+    return StoredRun(
+        run_id=info.run_id,
+        name=info.run_name or "",
+        status=info.status,
+        start=info.start_time / 1000,
+        end=info.end_time / 1000 if info.end_time else None,
+        tags=dict(data.tags),
+        params=dict(data.params),
+        metrics=dict(data.metrics),
+        artifact_uri=info.artifact_uri,
+        experiment_id=info.experiment_id,
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's message on one line, its type where it has none."""
+    text = " ".join(str(error).split())
+    return text[:300] if text else type(error).__name__
+
+
+_stores: dict[tuple[str, str, int], Store] = {}
+
+
+def open_store(uri: str, experiment: str) -> Store:
+    """The store of this process for a URI and an experiment; one for all runs, so that it is opened once."""
+    key = (absolute_uri(uri), experiment, os.getpid())
+    return _stores.setdefault(key, Store(uri, experiment))
+
+
+def batches(items: Sequence[Any], size: int):
+    """Slices of at most `size` items."""
+    return (items[i : i + size] for i in range(0, len(items), size))
