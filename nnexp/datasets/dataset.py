@@ -1,0 +1,174 @@
+"""A labelled data set that cannot be changed, and its stratified split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+# The split draws from [seed, SPLIT_STREAM], so that it is independent of theta's first draw from plain [seed].
+SPLIT_STREAM = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples with their labels, and what is known of them.
+
+    Attributes
+    ----------
+    name : str
+        What the data set is called; not part of its digest.
+    X : ndarray of shape (n_samples, n_features)
+        float64, C-contiguous, read-only.
+    y : ndarray of shape (n_samples,)
+        int64, read-only, index into `classes`.
+    classes : tuple of str
+        Names of the classes, one an output of the network.
+    image_shape : tuple of int or None
+        (height, width) where a row of `X` is a picture.
+    image_order : {"C", "F"}
+        Whether a row of `X` holds its picture row by row or column by column, as MATLAB and the exercise do.
+
+    Raises
+    ------
+    ValueError
+        Where shapes, labels or classes do not fit together.
+    """
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int] | None = None
+    image_order: Literal["C", "F"] = "C"
+
+    def __post_init__(self) -> None:
+        if self.X.ndim != 2 or self.y.shape != self.X.shape[:1]:
+            raise ValueError(f"expected X (n, features) and y (n,), got {self.X.shape} and {self.y.shape}")
+        if self.y.size and not 0 <= self.y.min() <= self.y.max() < len(self.classes):
+            raise ValueError(f"expected labels 0 to {len(self.classes) - 1}, got {self.y.min()} to {self.y.max()}")
+        if self.image_shape is not None and self.image_shape[0] * self.image_shape[1] != self.X.shape[1]:
+            raise ValueError(f"expected {self.X.shape[1]} pixels an image, got image_shape {self.image_shape}")
+        object.__setattr__(self, "X", _read_only(self.X, np.float64))
+        object.__setattr__(self, "y", _read_only(self.y, np.int64))
+
+    def __len__(self) -> int:
+        return self.X.shape[0]
+
+    @cached_property
+    def Y(self) -> np.ndarray:
+        """One-hot labels, float64 of shape (n_samples, n_classes), read-only."""
+        return _read_only(self.y[:, None] == np.arange(len(self.classes)), np.float64)
+
+    @cached_property
+    def digest(self) -> str:
+        """First 32 hexadecimal digits of the SHA-256 of the content: everything above but the name."""
+        header = [self.X.shape, self.classes, self.image_shape, self.image_order]
+        digest = hashlib.sha256(json.dumps(header).encode())
+        digest.update(self.X.astype("<f8", copy=False).data)
+        digest.update(self.y.astype("<i8", copy=False).data)
+        return digest.hexdigest()[:32]
+
+    def images(self, X: np.ndarray | None = None) -> np.ndarray:
+        """Rows of features as upright pictures.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features), optional
+            Default: all of this data set.
+
+        Returns
+        -------
+        ndarray of shape (n, height, width)
+            A view where possible.
+
+        Raises
+        ------
+        ValueError
+            Where the samples are not pictures.
+        """
+        if self.image_shape is None:
+            raise ValueError(f"the samples of {self.name} are not images")
+        return upright(self.X if X is None else X, self.image_shape, self.image_order)
+
+    def subset(self, indices: np.ndarray) -> Dataset:
+        """Make a data set of the samples at `indices`, in that order."""
+        return replace(self, X=self.X[indices], y=self.y[indices])
+
+    def split(self, test_size: float, validation_size: float = 0.0, seed: int = 0) -> Split:
+        """Hold out a test part, then a validation part of the rest, both stratified.
+
+        Each class gives its exact share, rounded by the largest remainder, and keeps at least one sample to train
+        on. Rows keep their order within a part. The test part does not depend on `validation_size`.
+
+        Parameters
+        ----------
+        test_size, validation_size : float
+            Shares in [0, 1), of all samples and of what the test part leaves; 0 makes no such part, more than 0 at
+            least one sample.
+        seed : int
+            Equal seeds give equal parts.
+
+        Returns
+        -------
+        Split
+
+        Raises
+        ------
+        ValueError
+            Where a class would be left without a sample to train on.
+        """
+        rng = np.random.default_rng([seed, SPLIT_STREAM])
+        rest = np.arange(len(self))
+        held_out: dict[str, Dataset | None] = {}
+        for part, share in (("test", test_size), ("validation", validation_size)):
+            drawn = _draw(self.y[rest], share, rng, key=f"data.{part}_size") if share else np.empty(0, np.intp)
+            held_out[part] = self.subset(rest[drawn]) if drawn.size else None
+            rest = np.delete(rest, drawn)
+        return Split(self.subset(rest) if rest.size < len(self) else self, held_out["validation"], held_out["test"])
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Parts of one data set without a common sample; what is not held out is None."""
+
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+
+
+def upright(X: np.ndarray, image_shape: tuple[int, int], image_order: str) -> np.ndarray:
+    """Rows of pixels as pictures of shape (n, height, width)."""
+    height, width = image_shape
+    if image_order == "C":
+        return X.reshape(-1, height, width)
+    return X.reshape(-1, width, height).transpose(0, 2, 1)
+
+
+def _read_only(array: np.ndarray, dtype: type) -> np.ndarray:
+    view = np.ascontiguousarray(array, dtype=dtype).view()
+    view.flags.writeable = False
+    return view
+
+
+def _draw(y: np.ndarray, share: float, rng: np.random.Generator, key: str) -> np.ndarray:
+    """Positions of a stratified share of `y`, ascending."""
+    counts = np.bincount(y)
+    wanted = max(1, int(share * y.size + 0.5))
+    most = int(np.maximum(counts - 1, 0).sum())
+    if wanted > most:
+        raise ValueError(
+            f"`{key}` must leave at least one sample of each class to train on: "
+            f"at most {most} of {y.size} samples can be held out, got {share!r}, which takes {wanted}"
+        )
+    take, remainder = np.divmod(counts * wanted, y.size)
+    by_remainder = np.lexsort((rng.permutation(counts.size), -remainder))  # ties in random order
+    while (missing := wanted - int(take.sum())) > 0:
+        with_room = by_remainder[take[by_remainder] + 1 < counts[by_remainder]]
+        take[with_room[:missing]] += 1
+    members = (rng.permutation(np.flatnonzero(y == label))[:n] for label, n in enumerate(take))
+    return np.sort(np.concatenate(list(members)))

@@ -1,0 +1,116 @@
+"""Data sets in MATLAB files: a matrix X (samples, features) and their labels y."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnexp.datasets.dataset import Dataset
+from nnexp.datasets.exercise import CLASSES
+
+
+def check_path(path: Any) -> None:
+    """Raise a ValueError where `path` cannot be a MATLAB file."""
+    if not isinstance(path, str) or not path.strip():
+        raise ValueError(f"`data.path` must name a .mat file with X and y, got {path!r}")
+    if not Path(path).expanduser().is_file():
+        raise ValueError(f"`data.path` must name an existing .mat file, got {path!r}: there is no such file")
+
+
+def read(path: str, image_shape: tuple[int, int] | str | None = "auto", image_order: str = "F") -> Dataset:
+    """Read X and y of a MATLAB file as they stand; only the labels are renumbered.
+
+    Parameters
+    ----------
+    path : str
+        A .mat file of version 7 or before. X has shape (n_samples, n_features), y one integer a sample.
+    image_shape : (height, width), None or "auto"
+        ``auto``: square where the number of features is a square number.
+    image_order : {"F", "C"}
+        ``F``: each row of X is a picture column by column, as MATLAB and the exercise store it.
+
+    Returns
+    -------
+    Dataset
+        Labels 1 to 10 are the exercise's digits, where 10 stands for 0; others become classes by ascending value.
+
+    Raises
+    ------
+    ValueError
+        One line that names ``data.path``, the file and what is wrong with it.
+    """
+    check_path(path)
+    variables = _variables(path)
+    X, labels = _features(path, variables["X"]), _labels(path, variables["y"])
+    if len(X) != len(labels):
+        raise _bad(path, f"X must have a row for each of the {len(labels)} labels in y, got shape {X.shape}")
+    values, y = np.unique(labels, return_inverse=True)
+    if len(values) < 2:
+        raise _bad(path, f"y must hold at least 2 classes, got {len(values)}")
+    classes = CLASSES if np.array_equal(values, np.arange(1, 11)) else tuple(str(value) for value in values)
+    shape = fit_image_shape(image_shape, X.shape[1])
+    return Dataset(Path(path).stem, X, y, classes, shape, "C" if image_order == "C" else "F")
+
+
+def fit_image_shape(image_shape: Any, n_features: int) -> tuple[int, int] | None:
+    """Find the shape of the pictures in rows of `n_features`, None where they are no pictures."""
+    if image_shape is None:
+        return None
+    if image_shape == "auto":
+        side = math.isqrt(n_features)
+        return (side, side) if side > 1 and side * side == n_features else None
+    height, width = image_shape
+    if height * width != n_features:
+        raise ValueError(
+            f"`data.image_shape` must have {n_features} pixels, as many as X has features, got {height} x {width}"
+        )
+    return height, width
+
+
+def _bad(path: str, fault: str) -> ValueError:
+    return ValueError(f"`data.path` = {path!r}: {fault}")
+
+
+def _variables(path: str) -> dict[str, Any]:
+    from scipy.io import loadmat, whosmat
+
+    try:
+        variables = loadmat(str(Path(path).expanduser()), appendmat=False, variable_names=["X", "y"])
+        for name in ("X", "y"):
+            if name not in variables:
+                names = [entry[0] for entry in whosmat(str(Path(path).expanduser()), appendmat=False)]
+                raise _bad(path, f"the file must hold X and y, got {', '.join(names) or 'no variables'}")
+    except NotImplementedError:
+        raise _bad(path, "a .mat file of version 7.3 (HDF5) cannot be read; in MATLAB, save it with -v7") from None
+    except Exception as error:  # the reader of a format this old meets broken bytes with all kinds of exceptions
+        if isinstance(error, ValueError) and str(error).startswith("`data.path`"):
+            raise
+        raise _bad(path, f"not a .mat file that can be read ({' '.join(str(error).split())})") from None
+    return variables
+
+
+def _features(path: str, X: Any) -> np.ndarray:
+    if hasattr(X, "toarray"):  # a sparse matrix
+        X = X.toarray()
+    if X.dtype.kind not in "buif" or X.ndim != 2 or 0 in X.shape:
+        raise _bad(path, f"X must be a real matrix of shape (samples, features), got {X.dtype} of shape {X.shape}")
+    X = X.astype(np.float64) + 0.0  # no negative zeros: equal values are to have equal digests
+    rows = np.flatnonzero(~np.isfinite(X).all(axis=1))
+    if rows.size:
+        raise _bad(path, f"X must be finite, got NaN or infinite values in {rows.size} rows, first in row {rows[0]}")
+    return X
+
+
+def _labels(path: str, y: Any) -> np.ndarray:
+    if hasattr(y, "toarray"):
+        y = y.toarray()
+    if y.dtype.kind not in "buif" or y.size != max(y.shape, default=0):
+        raise _bad(path, f"y must be a vector with one integer a sample, got {y.dtype} of shape {y.shape}")
+    y = y.ravel()
+    wrong = np.flatnonzero(~(np.isfinite(y) & (y == np.round(y)))) if y.dtype.kind == "f" else np.empty(0, int)
+    if wrong.size:
+        raise _bad(path, f"labels in y must be integers, got {y[wrong[0]]} in row {wrong[0]}")
+    return y.astype(np.int64)
