@@ -13,6 +13,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "gradcheck": ("nnexp.commands.gradcheck", "the full numerical gradient check of the configured network"),
     "evaluate": ("nnexp.commands.evaluate", "cost and report of given weights"),
+    "sweeps": ("nnexp.commands.sweeps", "the sweeps of the store and their state"),
     "ui": ("nnexp.commands.ui", "the MLflow UI on this store, on the loopback address"),
     "sync": ("nnexp.commands.sync", "publish what a broken connection kept back"),
 }

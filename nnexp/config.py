@@ -79,6 +79,7 @@ class TrackingConfig:
     directory: str
     patience: float
     heartbeat: float
+    run_name: str | None
     sweep: str | None
 
 
@@ -231,6 +232,7 @@ READERS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
         "directory": _text,
         "patience": _number("a number of seconds >= 0", lambda x: x >= 0),
         "heartbeat": _positive,
+        "run_name": _optional_text,
         "sweep": _optional_text,
     },
     "figures": {"format": _formats},

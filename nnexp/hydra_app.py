@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
@@ -26,6 +29,11 @@ PACKAGE = Path(__file__).resolve().parent
 
 OmegaConf.register_new_resolver("nnexp.run_name", run_name, replace=True)
 
+# `optimizer.options` takes any name, so that our own check can judge it and say which there are.
+_schema = OmegaConf.create({"optimizer": {"options": {}}})
+OmegaConf.set_struct(_schema.optimizer.options, False)
+ConfigStore.instance().store(name="schema", node=_schema, provider="nnexp")
+
 
 def config_directory() -> Path:
     """`conf/`: inside the package in a wheel, beside it in a checkout."""
@@ -35,12 +43,12 @@ def config_directory() -> Path:
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """A composed config as nested dictionaries, without Hydra's own part."""
+    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     try:
-        tree = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        tree = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(" ".join(str(error).split())) from error
-    assert isinstance(tree, dict)
-    return {str(key): value for key, value in tree.items() if key != "hydra"}
+    return {str(key): value for key, value in dict(tree).items()}
 
 
 def read_config(cfg: DictConfig) -> Config:
@@ -65,25 +73,42 @@ def refuse(error: Exception) -> None:
     raise SystemExit(BAD_CONFIG)
 
 
-def explain(error: BaseException) -> str:
-    """An error of Hydra, OmegaConf or ours as one or two lines."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
+    """An error of Hydra, OmegaConf or ours as one or two lines that name the key, the value and what is allowed."""
+    text = str(error)
+    if unknown := re.search(r"Could not override '([^']+)'", text):
+        return _explain_key(unknown.group(1), overrides)
+    if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, choice = missing.groups()
+        found = [line.strip() for line in text.splitlines() if re.fullmatch(r"\t[\w./-]+", line)]
+        return f"`{group}` must be one of {', '.join(found)}, got {choice!r}"
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and str(cause).splitlines()[0] not in lines:
         lines.append(str(cause).splitlines()[0].strip())
-    if any("Could not override" in line for line in lines):
-        lines = [lines[0], "The keys are listed by `nnexp --cfg job`."]
-    if lines and lines[0].startswith("Could not find") or lines and "In 'config'" in lines[0]:
-        lines = [lines[0] if "Could not find" in lines[0] else lines[1], *(_options_after(lines))]
-    return "\n".join(lines[:3])
+    given = next((o for o in overrides if any(o in line for line in lines)), None)
+    if overrides and "no viable alternative" in lines[0] and given is None:
+        lines[1:] = [f"while reading {' '.join(overrides)}"]
+    return "\n".join(lines[:2])
 
 
-def _options_after(lines: Sequence[str]) -> list[str]:
-    """The choices that Hydra lists under its error, on one line."""
-    for i, line in enumerate(lines):
-        if line.startswith("Available options"):
-            return ["Available: " + ", ".join(lines[i + 1 :][:20]).replace("Config search path:", "").strip(", ")]
-    return []
+def _explain_key(key: str, overrides: Sequence[str]) -> str:
+    """An override of a key that there is not."""
+    given = next((o for o in overrides if o.lstrip("+~").split("=")[0] == key), key)
+    known = list(_keys(plain(compose([]))))
+    near = difflib.get_close_matches(key, known, n=1)
+    siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
+    hint = f"; did you mean `{near[0]}`?" if near else ""
+    allowed = siblings or sorted({k.partition(".")[0] for k in known})
+    return f"`{given}`: there is no config key `{key}`{hint}\nAllowed: {', '.join(allowed)}; `nnexp --cfg job` shows all keys."
+
+
+def _keys(tree: Any, prefix: str = ""):
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
 
 
 def task(cfg: DictConfig) -> Any:
@@ -91,24 +116,23 @@ def task(cfg: DictConfig) -> Any:
     from nnexp.train import Task, execute, show
 
     settings = HydraConfig.get()
+    if settings.mode == RunMode.MULTIRUN:
+        from nnexp.sweeps.job import run_job
+
+        return run_job(cfg, list(settings.overrides.task), Path(settings.runtime.output_dir))
     try:
         config = read_config(cfg)
-        outcome = execute(
-            Task(
-                config=config,
-                composed=OmegaConf.to_yaml(cfg, resolve=True),
-                overrides=list(settings.overrides.task),
-                path=Path(settings.runtime.output_dir),
-            )
-        )
+        outcome = execute(Task(config, to_yaml(cfg), list(settings.overrides.task), Path(settings.runtime.output_dir)))
     except ConfigError as error:
-        if settings.mode == RunMode.RUN:
-            refuse(error)
-        raise
-    if settings.mode == RunMode.RUN:
+        refuse(error)
+    else:
         show(outcome, config)
         raise SystemExit(outcome.exit_status)
-    return outcome
+
+
+def to_yaml(cfg: DictConfig) -> str:
+    """The composed config as text, interpolations resolved."""
+    return OmegaConf.to_yaml(cfg, resolve=True)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -126,9 +150,27 @@ def main(arguments: Sequence[str]) -> int:
     except (HydraException, OmegaConfBaseException, ConfigError, ValueError) as error:
         if asked_for_traceback:
             raise
-        say(explain(error))
+        say(explain(error, arguments))
         return BAD_CONFIG
     except KeyboardInterrupt:
         say("Interrupted.")
         return 130
     return 0
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """The composed config of these overrides, for commands that are not Hydra jobs.
+
+    Raises
+    ------
+    ConfigError
+        Where Hydra cannot compose it.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
+            return hydra_compose("config", list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, overrides)) from error

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
+from filelock import Timeout as LockTimeout
 
 import nnexp
 from nnexp import datasets
@@ -25,7 +27,7 @@ from nnexp.nn import Forward, unpack
 from nnexp.optim import check_memory
 from nnexp.nn import n_parameters
 from nnexp.terminal import Progress, clock, say, table
-from nnexp.tracking import liveness, provenance
+from nnexp.tracking import ledger, liveness, provenance
 from nnexp.tracking.identity import Identity, array_digest, identify
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory, write_atomically
@@ -34,6 +36,7 @@ from nnexp.training import FitResult, Row, fit
 
 DONE, FAILED, BAD_CONFIG, DIFFERENT, NOT_PUBLISHED = 0, 1, 2, 3, 4
 DRAWING_SECONDS = 120
+CLAIM_SECONDS = 60
 NOT_IN_DIGEST = ("time", "seconds")
 
 
@@ -45,17 +48,14 @@ class Task:
     composed: str
     overrides: Sequence[str]
     path: Path
-    name: str | None = None
-    quiet: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
-    parent: str | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended."""
 
-    status: str  # FINISHED, FAILED, KILLED
+    status: str  # FINISHED, FAILED, KILLED; SKIPPED where another run stands for this one
     path: str
     run_id: str | None
     result: dict[str, Any]
@@ -121,6 +121,18 @@ def execute(task: Task) -> Outcome:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     directory = RunDirectory.create(task.path, make_record(task, dataset, split, layer_sizes))
+    if config.tracking.sweep is None:
+        return _do(task, split, directory, keeper)
+    with _claimed(config, directory, keeper) as standing:
+        if standing is not None:
+            shutil.rmtree(directory.path)
+            return standing
+        return _do(task, split, directory, keeper)
+
+
+def _do(task: Task, split: Split, directory: RunDirectory, keeper: Keeper) -> Outcome:
+    """Train in a directory that is made, and see the run through to its end."""
+    ledger.enter(ledger.folder(task.config.tracking.directory), directory)
     write_description(directory, task)
     keeper.open(directory)
     with interruptible():
@@ -130,9 +142,43 @@ def execute(task: Task) -> Outcome:
             result = _ended("KILLED", "interrupted before the first iteration")
         except Exception as error:
             result = _ended("FAILED", f"{type(error).__name__}: {error}")
-    result = {"run_id": directory.uid} | result
-    directory.write_json(RESULT, result)
-    return finish(directory, keeper, config.tracking.patience)
+    directory.write_json(RESULT, {"run_id": directory.uid} | result)
+    return finish(directory, keeper, task.config.tracking.patience)
+
+
+@contextmanager
+def _claimed(config: Config, directory: RunDirectory, keeper: Keeper) -> Iterator[Outcome | None]:
+    """Hold the job of a sweep while it is done; gives the outcome that stands for it where another has it.
+
+    A file lock settles it at once among the processes of one machine; the store, where it answers, among all.
+    """
+    run_key = directory.record["identity"]["run_key"]
+    lock = FileLock(Path(config.tracking.directory).resolve() / "locks" / run_key, timeout=0)
+    lock_folder = Path(lock.lock_file).parent
+    lock_folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire()
+    except LockTimeout:
+        yield Outcome("SKIPPED", "", None, {"message": "another process of this machine is at it"})
+        return
+    try:
+        yield _ask_store(config, directory, keeper, run_key)
+    finally:
+        lock.release()
+
+
+def _ask_store(config: Config, directory: RunDirectory, keeper: Keeper, run_key: str) -> Outcome | None:
+    if keeper.uri is None:
+        return None
+    try:
+        claim = keeper.answer(
+            "claim", timeout=CLAIM_SECONDS, path=str(directory.path), run_key=run_key, resume=config.resume
+        )
+    except StoreError:
+        return None  # the store does not answer: train all the same, and publish later
+    if claim["verdict"] == "mine":
+        return None
+    return Outcome("SKIPPED", "", claim["run_id"], {"message": f"run {claim['run_id']} stands for it: {claim['verdict']}"})
 
 
 @contextmanager
@@ -158,7 +204,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
     identity = identity_of(config, dataset)
     deciding = config.deciding()
     git = provenance.git_state()
-    name = task.name or f"{config.data.name} {config.optimizer.method} λ={config.model.l2:g} H={config.model.hidden_size}"
+    name = config.tracking.run_name or f"{config.data.name} {config.optimizer.method} λ={config.model.l2:g} H={config.model.hidden_size}"
     tags = {
         "nnexp.run_key": identity.run_key,
         "nnexp.config_hash": identity.config_hash,
@@ -191,9 +237,9 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
         "tracking": {
             "uri": config.tracking.uri if config.tracking.backend == "mlflow" else None,
             "experiment": config.tracking.experiment,
-            "parent": task.parent,
             "sweep": config.tracking.sweep,
         },
+        "ledger": str(ledger.folder(config.tracking.directory)),
         "params": deciding,
         "overrides": list(task.overrides),
         "data": {"name": config.data.name, **source}
@@ -234,7 +280,7 @@ def write_description(directory: RunDirectory, task: Task) -> None:
 
 def _train(task: Task, split: Split, directory: RunDirectory) -> dict[str, Any]:
     config = task.config
-    progress = Progress(config.optimizer.maxiter, config.optimizer.maxfun, quiet=task.quiet)
+    progress = Progress(config.optimizer.maxiter, config.optimizer.maxfun, quiet=config.tracking.sweep is not None)
     writer: HistoryWriter | None = None
 
     def keep(row: Row) -> None:

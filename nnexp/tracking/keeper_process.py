@@ -88,6 +88,15 @@ class KeeperProcess:
         self.open[path] = self._publication(path)
         self._look()
 
+    def do_claim(self, path: str, run_key: str, resume: bool) -> dict[str, str]:
+        """Try to get the job of a key for the run of a directory."""
+        from nnexp.tracking.claims import claim
+
+        publication = self._publication(path)
+        assert publication is not None
+        standing = claim(publication, run_key, resume=resume)
+        return {"verdict": standing.verdict, "run_id": standing.run_id}
+
     def do_draw(self, path: str) -> dict[str, Any]:
         """Write reports and figures of an ended run into its directory; return its result."""
         from nnexp.results import describe

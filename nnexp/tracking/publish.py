@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.tracking import liveness
+from nnexp.tracking import ledger
 from nnexp.tracking.rundir import PUBLISHED, RESULT, RunDirectory
 from nnexp.tracking.store import (
+    CLAIM,
     HEARTBEAT,
+    HEARTBEAT_EVERY,
     OWNER,
     PARENT,
     UID,
@@ -36,10 +38,10 @@ MODEL_NAME = "model"
 class Publication:
     """One run directory in one store, and how far it has got there."""
 
-    def __init__(self, directory: RunDirectory, store: Store) -> None:
+    def __init__(self, directory: RunDirectory, store: Store, run_id: str | None = None) -> None:
         self.directory, self.store = directory, store
         known = self._known().get(store.uri, {})
-        self.run_id: str | None = known.get("run_id")
+        self.run_id: str | None = run_id or known.get("run_id")
         self.rows: int = known.get("rows", 0)
         self.complete: bool = known.get("complete", False)
         self._described = False
@@ -52,35 +54,39 @@ class Publication:
         state = {"run_id": self.run_id, "experiment": self.store.experiment, "rows": self.rows, "complete": self.complete}
         self.directory.write_json(PUBLISHED, self._known() | {self.store.uri: state})
 
-    def advance(self, parent: str | None = None) -> bool:
+    def advance(self) -> bool:
         """Publish all that is new; say whether the run is ended and complete in the store."""
         if self.complete:
             return True
         record, result = self.directory.record, self.directory.result
-        self.ensure_run(record, parent)
+        self.ensure_run(record)
         self._describe(record)
         self._publish_history()
         if result is not None:
             self._publish_end(record, result)
         return self.complete
 
-    def ensure_run(self, record: dict[str, Any], parent: str | None = None) -> str:
+    def ensure_run(self, record: dict[str, Any], claim: str | None = None) -> str:
         """The id of the run in the store, which is made where it is missing."""
         if self.run_id is None:
             found = self.store.find_uid(record["uid"])
-            self.run_id = found.run_id if found else self._create(record, parent)
+            self.run_id = found.run_id if found else self._create(record, claim)
             self._remember()
         return self.run_id
 
-    def _create(self, record: dict[str, Any], parent: str | None) -> str:
+    def _create(self, record: dict[str, Any], claim: str | None) -> str:
         tags = {
             **record["tags"],
             UID: record["uid"],
             OWNER: record["owner"],
             HEARTBEAT: f"{time.time():.1f}",
+            HEARTBEAT_EVERY: str(record["heartbeat"]),
         }
-        if parent:
-            tags[PARENT] = parent
+        if claim:
+            tags[CLAIM] = claim
+        sweep = record["tracking"].get("sweep")
+        if sweep and (parent := self.store.find_uid(sweep_uid(sweep))):
+            tags[PARENT] = parent.run_id
         return self.store.create(record["name"], record["started"], tags)
 
     def _describe(self, record: dict[str, Any]) -> None:
@@ -124,6 +130,8 @@ class Publication:
         self.store.client.set_terminated(self.run_id, result["status"], end_time=ended)
         self.complete = True
         self._remember()
+        if record.get("ledger"):
+            ledger.leave(Path(record["ledger"]), self.directory)
 
     def _upload(self) -> None:
         client = self.store.client
@@ -200,11 +208,6 @@ def save_model(path: Path, directory: RunDirectory, record: dict[str, Any], **id
     )
 
 
-def release(store: Store, run_id: str, message: str) -> None:
-    """Mark a run of a process that is gone as KILLED, with the reason."""
-    store.terminate(run_id, "KILLED", message=message)
-
-
-def is_held_by_me(record: dict[str, Any]) -> bool:
-    """Whether a run belongs to this very process."""
-    return record.get("owner") == liveness.owner()
+def sweep_uid(sweep: str) -> str:
+    """The own id of the parent run of a sweep."""
+    return f"sweep-{sweep}"

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ MLFLOW_SETTINGS = {
 QUIET_LOGGERS = ("mlflow", "alembic", "mlflow.store.db.utils")
 UID, STATUS_MESSAGE, OWNER, HEARTBEAT = "nnexp.uid", "nnexp.status_message", "nnexp.owner", "nnexp.heartbeat"
 RUN_KEY, SWEEP, KIND, CLAIM = "nnexp.run_key", "nnexp.sweep", "nnexp.kind", "nnexp.claim"
+HEARTBEAT_EVERY = "nnexp.heartbeat_every"
 PARENT = "mlflow.parentRunId"
 LOCK_SECONDS = 120
 PAGE = 1000
@@ -141,13 +142,10 @@ class Store:
         if path is None or not path.exists():
             return False
         try:
-            with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20) as database:
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as database:
                 return bool(database.execute("SELECT 1 FROM experiments WHERE name = ?", (self.experiment,)).fetchone())
         except sqlite3.Error:
             return False
-        finally:
-            if "database" in locals():
-                database.close()
 
     def _guard(self, path: Path | None) -> FileLock:
         lock = Path(tempfile.gettempdir()) / f"nnexp-{hashlib.sha256(self.uri.encode()).hexdigest()[:16]}.lock"

@@ -1,17 +1,35 @@
-"""The sweeper as a Hydra plugin: the name under which Hydra finds it; the work is in nnexp.sweeps."""
+"""The name under which Hydra finds the sweeper; the work is in nnexp.sweeps, imported when a sweep runs."""
+
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins  # noqa: F401
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
 
-class NnexpSweeper(BasicSweeper):
-    """Sweeps that can always be finished."""
+class NnexpSweeper(Sweeper):
+    """Sweeps that can be killed anywhere and finished by giving the same command again."""
+
+    def __init__(self, params: Any = None, search: Any = None) -> None:
+        self._settings = {"params": params, "search": search}
+        self._sweeper: Any = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Hydra hands over what a sweep needs."""
+        from nnexp.sweeps.sweeper import BaseSweeper
+
+        self._sweeper = BaseSweeper(**self._settings)
+        self._sweeper.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the sweep."""
+        return self._sweeper.sweep(arguments)
 
 
 ConfigStore.instance().store(
     group="hydra/sweeper",
     name="nnexp",
-    node=dict(_target_="hydra_plugins.nnexp_sweeper.NnexpSweeper", max_batch_size=None, params=None),
+    node={"_target_": "hydra_plugins.nnexp_sweeper.NnexpSweeper", "params": {}, "search": None},
     provider="nnexp",
 )

@@ -1,0 +1,75 @@
+"""`nnexp sweeps`: the sweeps of the store and their state."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from typing import Any
+
+from nnexp.terminal import say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("overrides", nargs="*", help="config overrides, such as tracking.experiment=NAME")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List the sweeps, newest last."""
+    from nnexp.config import ConfigError
+    from nnexp.hydra_app import compose
+    from nnexp.tracking.store import StoreError, open_store, sqlite_path
+
+    try:
+        tracking = compose(arguments.overrides).tracking
+        path = sqlite_path(tracking.uri)
+        if path is not None and not path.exists():
+            raise ConfigError(f"there is no store at {path} yet")
+        rows = states(open_store(tracking.uri, tracking.experiment))
+    except ConfigError as error:
+        say(str(error))
+        return 2
+    except StoreError as error:
+        say(str(error))
+        return 1
+    if arguments.json:
+        print(json.dumps([{key: value for key, value in row.items() if key != "name"} for row in rows]))
+    else:
+        print_table(rows)
+    return 0
+
+
+def states(store: Any) -> list[dict[str, Any]]:
+    """For each sweep of the experiment how many of its jobs are planned, finished, failed, lost and running."""
+    from nnexp.sweeps.book import ORDER, standing_of
+    from nnexp.tracking.claims import is_lost
+    from nnexp.tracking.store import KIND, RUN_KEY, SWEEP
+
+    rows = []
+    for parent in store.search(f"tags.`{KIND}` = 'sweep'"):
+        sweep, best = parent.tags[SWEEP], {}
+        for run in store.search(f"tags.`{SWEEP}` = '{sweep}'"):
+            if (key := run.tags.get(RUN_KEY)) is None:
+                continue
+            state = "lost" if run.status == "RUNNING" and is_lost(run) else standing_of(run).state
+            best[key] = max(best.get(key, "lost"), state, key=ORDER.index)
+        counts = Counter(best.values())
+        elsewhere = int(parent.tags.get("nnexp.jobs.elsewhere", 0))
+        planned = int(parent.tags.get("nnexp.jobs.planned", len(best)))
+        row = {"sweep": sweep, "planned": planned, "finished": counts["finished"] + elsewhere}
+        row |= {state: counts[state] for state in ("failed", "lost", "running")}
+        rows.append(row | {"name": parent.name})
+    return rows
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """The sweeps as aligned columns."""
+    if not rows:
+        print("No sweeps yet.")
+        return
+    columns = ("sweep", "planned", "finished", "failed", "lost", "running", "name")
+    lines = [[str(row[column]) for column in columns] for row in rows]
+    widths = [max(len(line[i]) for line in [list(columns), *lines]) for i in range(len(columns))]
+    for line in [list(columns), *lines]:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())

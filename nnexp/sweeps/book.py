@@ -1,0 +1,110 @@
+"""What is known of a sweep's jobs: from the tracking store, and from run directories that no store has yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from nnexp.tracking import claims, ledger, liveness
+from nnexp.tracking.store import RUN_KEY, SWEEP, Store, StoredRun
+
+KEY_BY_KEY = 50  # up to so many keys are asked for one by one
+ORDER = ("lost", "failed", "running", "finished")  # the later one stands for the job
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The run that stands for a job, and its state: finished, running, failed or lost."""
+
+    state: str
+    run_id: str
+    reason: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    name: str = ""
+    start: float = 0.0
+    seconds: float | None = None
+    sweep: str | None = None
+
+
+class Book:
+    """Looks up the jobs of one sweep."""
+
+    def __init__(self, store: Store | None, root: str, sweep: str) -> None:
+        self.store, self.root, self.sweep = store, root, sweep
+
+    def look(self, keys: Iterable[str], *, since: float = 0.0, repair: bool = True, elsewhere: bool = True) -> dict[str, Standing]:
+        """What stands for each key; keys of which nothing is known are left out.
+
+        Parameters
+        ----------
+        since
+            Runs that ended before this time do not stand for a job (for a sweep that is not to be resumed).
+        repair
+            Close the runs of processes that are gone.
+        elsewhere
+            Look also among runs that are not of this sweep.
+        """
+        wanted = set(keys)
+        found: dict[str, Standing] = {}
+        if self.store is not None:
+            self._take(found, wanted, self.store.search(f"tags.`{SWEEP}` = '{self.sweep}'"), since, repair)
+            if elsewhere:
+                missing = [key for key in wanted if found.get(key) is None or found[key].state in ("lost", "failed")]
+                self._take(found, wanted, self._elsewhere(missing), since, repair, only=("finished", "running"))
+        self._take_unpublished(found, wanted, since)
+        return found
+
+    def _elsewhere(self, keys: list[str]) -> list[StoredRun]:
+        assert self.store is not None
+        if len(keys) <= KEY_BY_KEY:
+            return [run for key in keys for run in self.store.search(f"tags.`{RUN_KEY}` = '{key}'")]
+        return self.store.search("attributes.status = 'FINISHED'")
+
+    def _take(self, found, wanted, runs: Iterable[StoredRun], since: float, repair: bool, only=ORDER) -> None:
+        for run in runs:
+            key = run.tags.get(RUN_KEY)
+            if key not in wanted:
+                continue
+            if run.status == "RUNNING" and repair:
+                assert self.store is not None
+                run = claims.close_if_lost(self.store, run)
+            if run.end is not None and run.end < since:
+                continue
+            standing = standing_of(run)
+            if standing.state in only:
+                _keep_best(found, key, standing)
+
+    def _take_unpublished(self, found: dict[str, Standing], wanted: set[str], since: float) -> None:
+        """Runs of this machine that the store does not have, for example because it could not be reached."""
+        for directory in ledger.entries(self.root):
+            record, result = directory.record, directory.result
+            key = record.get("identity", {}).get("run_key")
+            if key not in wanted:
+                continue
+            if result is None:
+                if liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:
+                    _keep_best(found, key, Standing("running", directory.uid))
+            elif result["status"] == "FINISHED" and result["ended"] >= since:
+                metrics = {key: value for key, value in result.items() if isinstance(value, float)}
+                _keep_best(found, key, Standing("finished", directory.uid, "not published yet", metrics))
+
+
+def _keep_best(found: dict[str, Standing], key: str, standing: Standing) -> None:
+    known = found.get(key)
+    if known is None or (ORDER.index(standing.state), standing.start) > (ORDER.index(known.state), known.start):
+        found[key] = standing
+
+
+def standing_of(run: StoredRun) -> Standing:
+    """A stored run as what it says of its job."""
+    state = {"FINISHED": "finished", "FAILED": "failed", "RUNNING": "running"}.get(run.status, "lost")
+    return Standing(
+        state,
+        run.run_id,
+        run.tags.get("nnexp.status_message", ""),
+        run.metrics,
+        run.name,
+        run.start,
+        run.end - run.start if run.end else None,
+        run.tags.get(SWEEP),
+    )

@@ -1,0 +1,85 @@
+"""One job of a sweep, in whatever process the launcher runs it: an outcome always, an exception never (but Ctrl-C)."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nnexp.config import ConfigError
+from nnexp.hydra_app import read_config, to_yaml
+from nnexp.sweeps.plan import Keys, decisive, failed_key
+from nnexp.terminal import say
+from nnexp.tracking import ledger, liveness
+from nnexp.tracking.keeper import keeper_for
+from nnexp.tracking.rundir import RESULT, RunDirectory
+from nnexp.tracking.store import one_line
+from nnexp.train import Outcome, Task, execute, finish
+
+
+def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
+    """Do the job and tell how it ended; a failure is told when it happens and left as a FAILED run."""
+    name = cfg.tracking.run_name
+    shown = " ".join(decisive(overrides))
+    try:
+        outcome = execute(Task(read_config(cfg), to_yaml(cfg), overrides, path))
+    except KeyboardInterrupt:
+        raise
+    except Exception as error:
+        say(f"failed: {name}: {one_line(error)} ({shown})")
+        return _record_failure(cfg, overrides, path, error)
+    if outcome.status == "FAILED":
+        say(f"failed: {name}: {outcome.result['message']} ({shown})")
+    elif outcome.status == "FINISHED":
+        result = outcome.result
+        say(f"finished: {name}: cost {result['cost']:.6g}, accuracy {result['accuracy']:.4f} (run {outcome.run_id})")
+        if not outcome.published:
+            say(f"not published: {name}: {outcome.problem}")
+    elif outcome.status == "SKIPPED":
+        say(f"skipped: {name}: {outcome.result['message']}")
+    if outcome.status == "KILLED":
+        raise KeyboardInterrupt
+    return outcome
+
+
+def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Exception) -> Outcome:
+    """A FAILED run for a job that could not begin, so that the store shows it too."""
+    message = one_line(error)
+    key = _key(cfg, overrides)
+    tracking: Any = cfg.tracking
+    try:
+        directory = RunDirectory(path)
+        record = {
+            "uid": f"{path.name}-{os.urandom(4).hex()}",
+            "name": tracking.run_name,
+            "started": time.time(),
+            "owner": liveness.owner(),
+            "heartbeat": float(tracking.heartbeat),
+            "identity": {"run_key": key},
+            "tracking": {"uri": tracking.uri, "experiment": tracking.experiment, "sweep": tracking.sweep},
+            "ledger": str(ledger.folder(tracking.directory)),
+            "params": {},
+            "overrides": overrides,
+            "tags": {"nnexp.run_key": key, "nnexp.sweep": tracking.sweep, "nnexp.directory": str(path.resolve())},
+        }
+        directory.write_json("run.json", record)
+        directory.write_text("config/config.yaml", OmegaConf.to_yaml(cfg))
+        tags = {"nnexp.status_message": message}
+        result = {"status": "FAILED", "message": message, "ended": time.time(), "n_iter": 0, "n_fev": 0, "tags": tags}
+        directory.write_json(RESULT, {"run_id": record["uid"]} | result)
+        ledger.enter(ledger.folder(tracking.directory), directory)
+        uri = tracking.uri if tracking.backend == "mlflow" else None
+        return finish(directory, keeper_for(uri, tracking.experiment, record["heartbeat"]), float(tracking.patience))
+    except Exception as second:
+        return Outcome("FAILED", str(path), None, {"message": f"{message}; not recorded: {one_line(second)}"}, False)
+
+
+def _key(cfg: DictConfig, overrides: list[str]) -> str:
+    """The key that the plan gave the job."""
+    try:
+        return Keys()(read_config(cfg))
+    except ConfigError:
+        return failed_key(overrides)

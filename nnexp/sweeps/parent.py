@@ -1,0 +1,133 @@
+"""The parent run: a sweep as one object of the store, with its plan, its live counts and its best runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnexp.tracking import claims, liveness
+from nnexp.tracking.publish import sweep_uid
+from nnexp.tracking.rundir import run_name, to_json, write_atomically
+from nnexp.tracking.store import (
+    HEARTBEAT,
+    HEARTBEAT_EVERY,
+    KIND,
+    OWNER,
+    STATUS_MESSAGE,
+    SWEEP,
+    CLAIM,
+    UID,
+    Store,
+)
+
+COUNTS = ("planned", "running", "finished", "failed", "lost")
+PLAN_FILE = "plan.json"
+
+
+def sweep_directory(root: str | Path, sweep: str) -> Path:
+    """Where a sweep keeps its plan on this machine."""
+    return Path(root).resolve() / "sweeps" / sweep
+
+
+def write_plan(root: str | Path, plan: Mapping[str, Any]) -> Path:
+    """Keep the plan on this machine, so that the parent run can be made later too; return its folder."""
+    folder = sweep_directory(root, plan["sweep"])
+    write_atomically(folder / PLAN_FILE, to_json(plan))
+    return folder
+
+
+class Parent:
+    """The parent run of a sweep in a store. Everything it says can be said again."""
+
+    def __init__(self, store: Store, plan: Mapping[str, Any], heartbeat: float) -> None:
+        self.store, self.plan, self.heartbeat = store, plan, heartbeat
+        self.run_id: str | None = None
+
+    def ensure(self) -> str:
+        """Find the parent run of the sweep or make it; open it again where it had ended."""
+        if self.run_id is None:
+            self.run_id = claims.elect(self.store, sweep_uid(self.plan["sweep"]), self._create)
+        return self.run_id
+
+    def _create(self, claim: str) -> str:
+        tags = {
+            UID: sweep_uid(self.plan["sweep"]),
+            SWEEP: self.plan["sweep"],
+            KIND: "sweep",
+            CLAIM: claim,
+            "mlflow.source.name": "nnexp",
+            "mlflow.source.type": "LOCAL",
+            "nnexp.swept": ",".join(self.plan["swept_keys"]),
+            **self._signs(),
+        }
+        return self.store.create(self.plan["name"], time.time(), tags)
+
+    def _signs(self) -> dict[str, str]:
+        return {OWNER: liveness.owner(), HEARTBEAT: f"{time.time():.1f}", HEARTBEAT_EVERY: str(self.heartbeat)}
+
+    def begin(self) -> None:
+        """Say that the sweep runs, in this process, and show its plan."""
+        run_id = self.ensure()
+        self.store.client.update_run(run_id, status="RUNNING")
+        self.store.tag(run_id, self._signs())
+        self.store.client.log_text(run_id, to_json(self.plan), PLAN_FILE)
+
+    def beat(self) -> None:
+        """Say that the sweep is alive."""
+        self.store.beat(self.ensure())
+
+    def say(self, counts: Mapping[str, int], best: Sequence[str], failures: Sequence[str] = (), elsewhere: int = 0) -> None:
+        """Bring counts, best runs and the note up to date."""
+        tags = {f"nnexp.jobs.{name}": str(counts.get(name, 0)) for name in COUNTS}
+        tags["nnexp.jobs.elsewhere"] = str(elsewhere)
+        tags["mlflow.note.content"] = note(self.plan, counts, best, failures)
+        if best:
+            tags["nnexp.best"] = best[0]
+        self.store.tag(self.ensure(), tags)
+
+    def end(self, status: str, message: str) -> None:
+        """Close the sweep."""
+        self.store.tag(self.ensure(), {STATUS_MESSAGE: message})
+        self.store.client.set_terminated(self.ensure(), status)
+
+
+def note(plan: Mapping[str, Any], counts: Mapping[str, int], best: Sequence[str], failures: Sequence[str]) -> str:
+    """What the UI shows on the parent run, in Markdown."""
+    lines = [f"**{plan['name']}**, {counts.get('planned', 0)} jobs", ""]
+    lines.append(", ".join(f"{counts.get(name, 0)} {name}" for name in COUNTS[1:]))
+    if best:
+        lines += ["", "Best so far:", "", *(f"{i}. {text}" for i, text in enumerate(best, 1))]
+    if failures:
+        lines += ["", "Failures:", "", *(f"- {text}" for text in failures)]
+    lines += ["", f"Finish or repeat it with the same command: `{plan['command']}`"]
+    return "\n".join(lines)[:7500]
+
+
+def plan_record(sweep: str, name: str, swept_keys: Sequence[str], command: str, jobs: Sequence[Any], tracking: Any) -> dict[str, Any]:
+    """A plan as JSON."""
+    return {
+        "sweep": sweep,
+        "name": name,
+        "swept_keys": list(swept_keys),
+        "command": command,
+        "uri": tracking.uri if tracking.backend == "mlflow" else None,
+        "experiment": tracking.experiment,
+        "made": time.time(),
+        "made_as": run_name(),
+        "jobs": [{"key": job.key, "overrides": list(job.overrides), "name": job.name} for job in jobs],
+    }
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """The plan kept in a folder."""
+    return json.loads((folder / PLAN_FILE).read_text())
+
+
+def count(standings: Mapping[str, Any], planned: int) -> dict[str, int]:
+    """How many jobs are in which state."""
+    states = Counter(standing.state for standing in standings.values())
+    return {"planned": planned, **{state: states.get(state, 0) for state in COUNTS[1:]}}

@@ -1,0 +1,168 @@
+"""What a sweep is: a list of jobs, each with its overrides, its config and its key, known before anything runs.
+
+A job's config is composed by Hydra once for every choice of config groups; what differs beyond that are plain values,
+which are set on a copy. So a sweep of a thousand jobs is planned in seconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.types import Override, QuotedString
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nnexp import train
+from nnexp.config import Config, ConfigError, check
+from nnexp.hydra_app import explain, plain
+from nnexp.tracking.identity import sha256
+
+# How a sweep is run, not what it is: these do not make it another sweep.
+CONTROLS = ("resume", "dry_run", "fail_fast", "tracking.", "hydra.", "hydra/", "figures.", "data.cache")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep. `error` says why it cannot run; then it has no config and its key is of its overrides."""
+
+    number: int
+    overrides: tuple[str, ...]
+    swept: tuple[str, ...]
+    key: str
+    config: Config | None = None
+    error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells this job from the others of its sweep."""
+        return " ".join(self.swept) or "the config as it is"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a sweep, and the id that the same jobs always have."""
+
+    jobs: tuple[Job, ...]
+    sweep: str
+    name: str
+    swept_keys: tuple[str, ...]
+
+
+def expand(overrides: Sequence[Override]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The grid of parsed overrides: for each job all its overrides, and those of them that are swept.
+
+    A later override of the same key replaces an earlier one, so that the command line has the last word over a preset.
+
+    Raises
+    ------
+    ConfigError
+        Where something to be swept has no list of values.
+    """
+    choices: dict[str, tuple[list[str], bool]] = {}
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            choices[key] = ([f"{key}={override.get_value_element_as_str()}"], False)
+        elif override.is_discrete_sweep():
+            choices[key] = ([f"{key}={value}" for value in override.sweep_string_iterator()], True)
+        else:
+            raise ConfigError(
+                f"`{override.input_line}`: a grid needs a list of values; an interval can be searched, "
+                "for example with +search=tpe"
+            )
+    grid = itertools.product(*(values for values, _ in choices.values()))
+    is_swept = [swept for _, swept in choices.values()]
+    return [(job, tuple(itertools.compress(job, is_swept))) for job in grid]
+
+
+class Composer:
+    """Composed configs of jobs, each distinct choice of groups composed once."""
+
+    def __init__(self, parse: Callable[[list[str]], list[Override]], compose: Callable[[list[str]], DictConfig], groups) -> None:
+        self._parse, self._compose, self._is_group = parse, compose, groups
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._checked: dict[str, Any] = {}
+
+    def __call__(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """The config of a job as nested dictionaries."""
+        values: list[tuple[str, Any]] = []
+        base: list[str] = []
+        for override in self._parse(list(overrides)):
+            if self._is_plain(override):
+                values.append((override.key_or_group, override.value()))
+            else:
+                base.append(override.input_line or "")
+        key = tuple(base)
+        if key not in self._bases:
+            self._bases[key] = self._compose(base)
+        cfg = self._bases[key].copy()
+        for name, value in values:
+            OmegaConf.update(cfg, name, _unquoted(value), force_add=False)
+        return plain(cfg)
+
+    def _is_plain(self, override: Override) -> bool:
+        key = override.key_or_group
+        return (
+            override.is_change_override()
+            and not override.is_sweep_override()
+            and not key.startswith("hydra")
+            and not self._is_group(key)
+        )
+
+
+def _unquoted(value: Any) -> Any:
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [_unquoted(item) for item in value]
+    if isinstance(value, dict):
+        return {_unquoted(key): _unquoted(item) for key, item in value.items()}
+    return value
+
+
+class Keys:
+    """Keys of configs; each data set is loaded once."""
+
+    def __init__(self) -> None:
+        self._digests: dict[str, Any] = {}
+
+    def __call__(self, config: Config) -> str:
+        """The run key of a config."""
+        source = f"{config.data.name}{sorted(config.data.source.items())}"
+        if source not in self._digests:
+            self._digests[source] = train.load(config)
+        return train.identity_of(config, self._digests[source]).run_key
+
+
+def make_jobs(grid: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], composer: Composer, keys: Keys) -> list[Job]:
+    """Jobs with their configs and keys; one that cannot run says why."""
+    jobs = []
+    for number, (overrides, swept) in enumerate(grid):
+        try:
+            config = check(composer(overrides))
+            jobs.append(Job(number, overrides, swept, keys(config), config))
+        except (ConfigError, OmegaConfBaseException) as error:
+            jobs.append(Job(number, overrides, swept, failed_key(overrides), error=explain(error)))
+    return jobs
+
+
+def decisive(overrides: Sequence[str]) -> list[str]:
+    """The overrides that say what is computed, without those that say how the sweep is run."""
+    return [override for override in overrides if not override.lstrip("+~").startswith(CONTROLS)]
+
+
+def failed_key(overrides: Sequence[str]) -> str:
+    """The key of a job whose config cannot be used."""
+    return sha256(" ".join(decisive(overrides)).encode())
+
+
+def make_plan(jobs: Sequence[Job]) -> Plan:
+    """A sweep of these jobs; jobs with equal keys are one."""
+    distinct = list({job.key: job for job in reversed(jobs)}.values())[::-1]
+    keys = sorted(job.key for job in distinct)
+    swept = list(dict.fromkeys(item.partition("=")[0].lstrip("+") for job in distinct for item in job.swept))
+    name = "sweep of " + (", ".join(swept) or "one config")
+    return Plan(tuple(distinct), sha256("\n".join(keys).encode())[:16], name, tuple(swept))

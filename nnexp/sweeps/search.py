@@ -1,0 +1,172 @@
+"""A search instead of a grid: Optuna proposes jobs, the sweep does them, their runs in the store are the study.
+
+Nothing is kept beside the store: a search that is started again rebuilds the study from the finished runs of the sweep,
+in the order of their trials, and goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
+from omegaconf import OmegaConf
+
+from nnexp.config import Config, ConfigError
+from nnexp.sweeps import plan
+from nnexp.sweeps.book import Standing
+from nnexp.sweeps.plan import Job
+from nnexp.sweeps.session import Session
+from nnexp.terminal import say
+from nnexp.tracking.identity import code_digest, config_hash, sha256
+from nnexp.tracking.store import Store
+
+SAMPLERS = ("tpe", "random", "cmaes", "gp", "nsga2")
+DIRECTIONS = ("minimize", "maximize")
+TRIAL = "trial"
+
+
+def run_search(sweeper: Any, overrides: Sequence[Override], config: Config, store: Store | None) -> int:
+    """Run or go on with a search; return the exit status."""
+    settings = read_settings(sweeper.search, config)
+    space = {o.get_key_element(): distribution(o) for o in overrides if o.is_sweep_override()}
+    if not space:
+        raise ConfigError("a search needs something to search, such as model.l2=tag(log,interval(0.01,100))")
+    fixed = [o.input_line or "" for o in overrides if not o.is_sweep_override()]
+    composer, keys = sweeper.composer(), plan.Keys()
+    base = config_hash(config.deciding())
+    what = [base, code_digest(), sorted(plan.decisive(fixed)), {k: repr(d) for k, d in space.items()}, settings["sampler"]]
+    what += [settings["seed"], settings["objectives"], settings["directions"]]
+    sweep = sha256(json.dumps(what, sort_keys=True, default=str).encode())[:16]
+    name = "search of " + ", ".join(space)
+    session = Session(sweep, name, list(space), sweeper.controls(config), store, sweeper.launch)
+    search = Search(session, settings, space, fixed, composer, keys)
+    return search.dry_run() if config.dry_run else search.run()
+
+
+def read_settings(search: Any, config: Config) -> dict[str, Any]:
+    """The search settings, checked."""
+    settings = dict(OmegaConf.to_container(search, resolve=True) if OmegaConf.is_config(search) else search)
+    known = {"sampler": "tpe", "n_trials": 20, "seed": 0, "objectives": ["loss/validation"], "directions": ["minimize"]}
+    unknown = [key for key in settings if key not in known]
+    if unknown:
+        raise ConfigError(f"`hydra.sweeper.search.{unknown[0]}` is not a key; the keys are {', '.join(known)}")
+    settings = known | settings
+    if settings["sampler"] not in SAMPLERS:
+        raise ConfigError(f"`hydra.sweeper.search.sampler` must be one of {', '.join(SAMPLERS)}, got {settings['sampler']!r}")
+    if not isinstance(settings["n_trials"], int) or settings["n_trials"] < 1:
+        raise ConfigError(f"`hydra.sweeper.search.n_trials` must be an integer >= 1, got {settings['n_trials']!r}")
+    if len(settings["objectives"]) != len(settings["directions"]):
+        raise ConfigError("`hydra.sweeper.search.directions` must have one direction for each of `objectives`")
+    for direction in settings["directions"]:
+        if direction not in DIRECTIONS:
+            raise ConfigError(f"`hydra.sweeper.search.directions` must be of {', '.join(DIRECTIONS)}, got {direction!r}")
+    held_out = any(objective.endswith("/validation") for objective in settings["objectives"])
+    if held_out and not config.data.validation_size:
+        raise ConfigError("`data.validation_size` must be > 0 for a search by its validation part, got 0")
+    return settings
+
+
+def distribution(override: Override) -> Any:
+    """An override's sweep as what Optuna draws from."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        return CategoricalDistribution([_plain(item) for item in override.sweep_iterator(transformer=Transformer.identity)])
+    if isinstance(value, RangeSweep):
+        return CategoricalDistribution([_plain(item) for item in override.sweep_iterator(transformer=Transformer.identity)])
+    if isinstance(value, IntervalSweep):
+        log = "log" in value.tags
+        if isinstance(value.start, int) and isinstance(value.end, int):
+            return IntDistribution(value.start, value.end, log=log)
+        return FloatDistribution(float(value.start), float(value.end), log=log)
+    raise ConfigError(f"`{override.input_line}`: expected a choice, a range or an interval")
+
+
+def _plain(value: Any) -> Any:
+    value = plan._unquoted(value)
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
+class Search:
+    """A study of a session's finished jobs."""
+
+    def __init__(self, session: Session, settings: Mapping[str, Any], space: Mapping[str, Any], fixed: Sequence[str], composer, keys) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.session, self.settings, self.space, self.fixed = session, settings, dict(space), list(fixed)
+        self.composer, self.keys = composer, keys
+        samplers = {
+            "tpe": optuna.samplers.TPESampler,
+            "random": optuna.samplers.RandomSampler,
+            "cmaes": optuna.samplers.CmaEsSampler,
+            "gp": optuna.samplers.GPSampler,
+            "nsga2": optuna.samplers.NSGAIISampler,
+        }
+        self.study = optuna.create_study(
+            sampler=samplers[settings["sampler"]](seed=settings["seed"]), directions=list(settings["directions"])
+        )
+        self.jobs: list[Job] = []
+
+    def dry_run(self) -> int:
+        """Say what is left to do."""
+        print(f"{self.session.name}: {self.settings['n_trials']} trials by {self.settings['sampler']}")
+        return self.session.dry_run(self._ask(min(self.session.controls.concurrency, self.settings["n_trials"])))
+
+    def run(self) -> int:
+        """Ask, do, tell, until all trials are done.
+
+        The trials of a batch are asked for together, and told in their order. The study is built anew by the same
+        questions and answers at each start, and finished runs answer at once; so it goes on where it was.
+        """
+        self.session.open([])
+        try:
+            while len(self.jobs) < self.settings["n_trials"]:
+                left = self.settings["n_trials"] - len(self.jobs)
+                batch = self._ask(min(self.session.controls.concurrency, left))
+                self.session.work(list({job.key: job for job in batch}.values()))
+                self._tell(batch)
+                if self.session.controls.fail_fast and self.session.failures():
+                    break
+        except KeyboardInterrupt:
+            return self.session.interrupted()
+        self._say_best()
+        return self.session.close()
+
+    def _ask(self, count: int) -> list[Job]:
+        self._trials = [self.study.ask(self.space) for _ in range(count)]
+        grid = []
+        for trial in self._trials:
+            swept = tuple(f"{key}={value}" for key, value in trial.params.items())
+            grid.append((tuple(self.fixed) + swept, swept))
+        batch = plan.make_jobs(grid, self.composer, self.keys)
+        batch = [Job(len(self.jobs) + i, j.overrides, j.swept, j.key, j.config, j.error) for i, j in enumerate(batch)]
+        return batch
+
+    def _tell(self, batch: Sequence[Job]) -> None:
+        from optuna.trial import TrialState
+
+        for trial, job in zip(self._trials, batch, strict=True):
+            self.jobs.append(job)
+            values = self._values(self.session.standings.get(job.key))
+            if values is None:
+                self.study.tell(trial, state=TrialState.FAIL)
+            else:
+                self.study.tell(trial, values)
+
+    def _values(self, standing: Standing | None) -> list[float] | None:
+        if standing is None or standing.state != "finished":
+            return None
+        try:
+            return [standing.metrics[objective] for objective in self.settings["objectives"]]
+        except KeyError as error:
+            known = ", ".join(sorted(standing.metrics))
+            raise ConfigError(f"`hydra.sweeper.search.objectives`: runs have no metric {error}; they have {known}") from error
+
+    def _say_best(self) -> None:
+        for trial in self.study.best_trials:
+            values = ", ".join(f"{o} {v:.6g}" for o, v in zip(self.settings["objectives"], trial.values, strict=True))
+            say(f"best: {values}: " + " ".join(f"{key}={value}" for key, value in trial.params.items()))

@@ -1,0 +1,292 @@
+"""One start of a sweep: plan, skip what stands, launch the rest, repair, and go on until every job is decided."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnexp.config import TrackingConfig
+from nnexp.sweeps.book import Book, Standing
+from nnexp.sweeps.parent import Parent, count, plan_record, write_plan
+from nnexp.sweeps.plan import Job, Plan
+from nnexp.terminal import clock, say
+from nnexp.tracking.store import Store, StoreError, one_line
+
+DONE, DIFFERENT, INTERRUPTED = 0, 3, 130
+ATTEMPTS = 2  # times a job may take its process down before it is left
+POLL = 1.0
+SHOWN = 5
+RANKED_BY = (("accuracy/validation", -1), ("accuracy/test", -1), ("cost/train", 1))
+
+Launch = Callable[[list[list[str]]], None]
+
+
+@dataclass(frozen=True)
+class Controls:
+    """How a sweep is run."""
+
+    resume: bool
+    dry_run: bool
+    fail_fast: bool
+    tracking: TrackingConfig
+    command: str
+    concurrency: int  # jobs that the launcher runs at a time
+
+
+class Session:
+    """Runs the jobs of one sweep until each is finished or has failed."""
+
+    def __init__(self, sweep: str, name: str, swept_keys: Sequence[str], controls: Controls, store: Store | None, launch: Launch) -> None:
+        self.sweep, self.name, self.swept_keys = sweep, name, swept_keys
+        self.controls, self.store, self.launch = controls, store, launch
+        self.book = Book(store, controls.tracking.directory, sweep)
+        self.since = 0.0 if controls.resume else time.time()
+        self.jobs: dict[str, Job] = {}
+        self.standings: dict[str, Standing] = {}
+        self.parent: Parent | None = None
+        self._began = time.time()
+        self._crashes: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, plan: Plan, controls: Controls, store: Store | None, launch: Launch) -> Session:
+        """The session of a grid."""
+        return cls(plan.sweep, plan.name, plan.swept_keys, controls, store, launch)
+
+    # The plan, before anything runs.
+
+    def look(self, jobs: Sequence[Job], *, elsewhere: bool = True) -> dict[str, Standing]:
+        """What stands for the jobs now. A store that cannot be reached is told once and done without."""
+        keys = [job.key for job in jobs]
+        try:
+            return self.book.look(keys, since=self.since, repair=not self.controls.dry_run, elsewhere=elsewhere)
+        except Exception as error:
+            self._without_store(error)
+            return self.book.look(keys, since=self.since)
+
+    def _without_store(self, error: Exception) -> None:
+        if self.store is None:
+            raise error
+        say(f"{one_line(error)}. The sweep goes on with its run directories; `nnexp sync` publishes them later.")
+        self.store = self.book.store = self.parent = None
+
+    def dry_run(self, jobs: Sequence[Job]) -> int:
+        """Print what would run and what would be skipped and why."""
+        standings = self.look(jobs)
+        for job in jobs:
+            print(f"{_verdict(job, standings.get(job.key)):<60}  {job.name}")
+        runs = sum(_must_run(standings.get(job.key)) for job in jobs)
+        print(f"{runs} of {len(jobs)} jobs would run.")
+        return DONE
+
+    # The work.
+
+    def run(self, jobs: Sequence[Job]) -> int:
+        """Run a grid to its end; return the exit status."""
+        standings = self.look(jobs)
+        self._tell_skipped(jobs, standings)
+        self.open(jobs)
+        try:
+            self.work(jobs, standings)
+        except KeyboardInterrupt:
+            return self.interrupted()
+        return self.close()
+
+    def open(self, jobs: Sequence[Job]) -> None:
+        """Keep the plan and say in the store that the sweep runs."""
+        record = plan_record(
+            self.sweep, self.name, self.swept_keys, self.controls.command, jobs, self.controls.tracking
+        )
+        write_plan(self.controls.tracking.directory, record)
+        if self.store is not None:
+            try:
+                self.parent = Parent(self.store, record, self.controls.tracking.heartbeat)
+                self.parent.begin()
+            except Exception as error:
+                self._without_store(error)
+
+    def work(self, jobs: Sequence[Job], standings: dict[str, Standing] | None = None) -> None:
+        """Launch what is missing, wait for what others hold, until every job is decided."""
+        self.jobs |= {job.key: job for job in jobs}
+        self.standings |= standings if standings is not None else self.look(jobs)
+        tried: set[str] = set()
+        with Watch(self):
+            while True:
+                missing = [job for job in jobs if self._is_missing(job, tried)]
+                if self.controls.fail_fast:
+                    missing = missing[: self.controls.concurrency]
+                if missing:
+                    self._launch(missing)
+                    tried |= {job.key for job in missing}
+                elif any(self._state(job) == "running" for job in jobs):
+                    time.sleep(POLL)
+                else:
+                    return
+                self.standings |= self.look(jobs, elsewhere=not missing)
+                if self.controls.fail_fast and self.failures():
+                    return
+
+    def _state(self, job: Job) -> str | None:
+        standing = self.standings.get(job.key)
+        return None if standing is None else standing.state
+
+    def _is_missing(self, job: Job, tried: set[str]) -> bool:
+        state = self._state(job)
+        if job.key not in tried:
+            return state not in ("finished", "running")
+        if state not in (None, "lost"):
+            return False
+        # It was launched, and neither finished nor failed: its process died under it, or somebody else's did.
+        self._crashes[job.key] = self._crashes.get(job.key, 0) + 1
+        if self._crashes[job.key] < ATTEMPTS:
+            return True
+        self.standings[job.key] = Standing("failed", "", "its process died each time it was tried")
+        return False
+
+    def _launch(self, jobs: Sequence[Job]) -> None:
+        overrides = [[*job.overrides, f"tracking.sweep={self.sweep}", f"tracking.run_name='{run_name(job)}'"] for job in jobs]
+        try:
+            self.launch(overrides)
+        except Exception as error:
+            say(f"The launcher stopped: {one_line(error)}. What is missing is started again.")
+
+    def failures(self) -> list[tuple[Job, Standing]]:
+        """The jobs that failed, with what stands for them."""
+        return [(job, s) for key, job in self.jobs.items() if (s := self.standings.get(key)) and s.state == "failed"]
+
+    # What is told.
+
+    def _tell_skipped(self, jobs: Sequence[Job], standings: dict[str, Standing]) -> None:
+        for job in jobs:
+            standing = standings.get(job.key)
+            if standing is not None and standing.state == "finished":
+                say(f"skipped: {job.name}: run {standing.run_id} is finished and has the same key")
+        runs = sum(_must_run(standings.get(job.key)) for job in jobs)
+        say(f"{self.name}: {len(jobs)} jobs, {runs} to run, {len(jobs) - runs} already done or under way")
+
+    def best(self, shown: int = SHOWN) -> list[str]:
+        """The best finished jobs as text, by the first of the ranking metrics that they have."""
+        done = [(self.jobs[key], s) for key, s in self.standings.items() if s.state == "finished" and key in self.jobs]
+        for metric, sign in RANKED_BY:
+            ranked = [(job, s.metrics[metric]) for job, s in done if metric in s.metrics]
+            if ranked:
+                ranked.sort(key=lambda pair: (sign * pair[1], pair[0].number))
+                return [f"{metric} {value:.6g}: {job.name}" for job, value in ranked[:shown]]
+        return []
+
+    def progress(self) -> str:
+        """The state of the sweep on one line."""
+        counts = count(self.standings, len(self.jobs))
+        decided = counts["finished"] + counts["failed"]
+        text = f"{decided} of {counts['planned']} done, {counts['running']} running, {counts['failed']} failed"
+        here = [s for s in self.standings.values() if s.state == "finished" and s.start >= self._began]
+        if here and decided < counts["planned"]:
+            left = (time.time() - self._began) / len(here) * (counts["planned"] - decided)
+            text += f", about {clock(left)} left"
+        best = self.best(1)
+        return text + (f", best {best[0]}" if best else "")
+
+    def report(self) -> None:
+        """Counts, best runs and failures to the parent run."""
+        if self.parent is not None:
+            failed = [f"{job.name}: {standing.reason}" for job, standing in self.failures()]
+            elsewhere = sum(s.state == "finished" and s.sweep != self.sweep for s in self.standings.values())
+            self.parent.say(count(self.standings, len(self.jobs)), self.best(), failed, elsewhere)
+
+    def close(self) -> int:
+        """Tell how the sweep ended; return the exit status."""
+        failures = self.failures()
+        counts = count(self.standings, len(self.jobs))
+        message = f"{counts['finished']} of {counts['planned']} jobs finished, {counts['failed']} failed"
+        self._end("FAILED" if failures else "FINISHED", message)
+        print(message)
+        for text in self.best():
+            print(f"  {text}")
+        if failures:
+            print("failed:")
+            for job, standing in failures:
+                print(f"  {job.name}: {standing.reason}" + (f" (run {standing.run_id})" if standing.run_id else ""))
+        sys.stdout.flush()
+        return DIFFERENT if failures else DONE
+
+    def interrupted(self) -> int:
+        """After Ctrl-C: wait for the runs to be closed, close those that nobody closes."""
+        say("Interrupted; closing the runs. The same command finishes the sweep.")
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            self.standings |= self.look(list(self.jobs.values()), elsewhere=False)
+            if not any(standing.state == "running" for standing in self.standings.values()):
+                break
+            time.sleep(0.5)
+        self._end("KILLED", "interrupted")
+        return INTERRUPTED
+
+    def _end(self, status: str, message: str) -> None:
+        try:
+            self.report()
+            if self.parent is not None:
+                self.parent.end(status, message)
+        except Exception as error:
+            say(f"The parent run could not be closed: {one_line(error)}")
+
+
+class Watch:
+    """While the launcher works: a progress line, the parent's counts and its heartbeat."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="nnexp-watch", daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join(5)
+
+    def _work(self) -> None:
+        session, pause, told = self.session, 2.0, 0.0
+        while not self._stop.wait(pause):
+            began = time.monotonic()
+            try:
+                session.standings |= session.book.look(session.jobs, since=session.since, repair=False, elsewhere=False)
+                session.report()
+                if session.parent is not None:
+                    session.parent.beat()
+            except (StoreError, OSError):
+                continue
+            except Exception as error:
+                say(one_line(error))
+            if time.monotonic() - told > (2.0 if sys.stderr.isatty() else 10.0):
+                told = time.monotonic()
+                say(session.progress())
+            pause = max(2.0, 20 * (time.monotonic() - began))
+
+
+def _must_run(standing: Standing | None) -> bool:
+    return standing is None or standing.state not in ("finished", "running")
+
+
+def _verdict(job: Job, standing: Standing | None) -> str:
+    if job.error:
+        return f"would fail ({job.error})"
+    if standing is None:
+        return "would run"
+    reason = {
+        "finished": f"skip: finished as run {standing.run_id}",
+        "running": f"skip: another process is at it, run {standing.run_id}",
+        "failed": f"would run: failed before ({standing.reason})",
+        "lost": f"would run: lost before ({standing.reason})",
+    }
+    return reason[standing.state]
+
+
+def run_name(job: Job) -> str:
+    """A short name of a job's run: what was swept, without the groups of the keys."""
+    short = [item.lstrip("+").split("=", 1) for item in job.swept]
+    return " ".join(f"{key.split('.')[-1]}={value}" for key, value in short).replace("'", "") or "one config"
