@@ -1,0 +1,223 @@
+"""The objective as a method sees it: counted, bounded by the budgets, remembered, reported.
+
+SciPy's own budgets will not do: its TNC has no limit on iterations, its L-BFGS-B finishes a line search before it looks
+at the number of evaluations, and none counts Hessian-vector products. So every method works through one `Evaluations`,
+and a budget ends it by an exception.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from nnexp.optim.results import Iterate, NonFiniteCostError, Status
+
+Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
+HessianProduct = Callable[[np.ndarray, np.ndarray], np.ndarray]
+BatchObjective = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
+Callback = Callable[[Iterate], object]
+
+# A method asks again, or reports, only what its latest line search evaluated.
+N_REMEMBERED = 8
+
+
+class Point(NamedTuple):
+    """A point that was evaluated; the arrays are read-only."""
+
+    theta: np.ndarray
+    cost: float
+    gradient: np.ndarray
+
+
+class Ending(NamedTuple):
+    """How a method ended by itself, and where."""
+
+    theta: np.ndarray
+    converged: bool
+    message: str
+
+
+class BudgetSpent(Exception):  # noqa: N818 - no error: it ends a run as intended
+    """Raised through a method to end it: `maxiter` is reached, or `maxfun` would be exceeded."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status: Status = status
+        self.message = message
+
+
+class Evaluations:
+    """Evaluate `fun` at most `maxfun` times and report at most `maxiter` iterations.
+
+    Each call of `fun`, each Hessian-vector product and each epoch of mini-batches counts one. A point asked for again
+    is answered from memory and counts nothing.
+
+    Attributes
+    ----------
+    n_fev, n_iter : int
+        Evaluations begun and iterations ended so far.
+    best : Point or None
+        The lowest cost evaluated so far; of equal ones the latest iterate.
+    reported : Iterate or None
+        The last iterate for which the callback returned.
+    """
+
+    def __init__(
+        self,
+        fun: Objective,
+        *,
+        maxiter: int,
+        maxfun: int,
+        hessp: HessianProduct | None = None,
+        batch: BatchObjective | None = None,
+        n_samples: int | None = None,
+        rng: np.random.Generator | None = None,
+        callback: Callback | None = None,
+    ) -> None:
+        self._fun, self._hessp, self._batch = fun, hessp or _not_given, batch or _not_given
+        self._rng, self.n_samples = rng or np.random.default_rng(0), n_samples or 0
+        self._callback = callback or _unheard
+        self.maxiter, self.maxfun = maxiter, maxfun
+        self.n_fev = self.n_iter = 0
+        self.best: Point | None = None
+        self._iterate: Point | None = None
+        self.reported: Iterate | None = None
+        self._recent: deque[Point] = deque(maxlen=N_REMEMBERED)
+        self._errstate = np.geterr()
+
+    def __call__(self, theta: np.ndarray) -> Point:
+        """Cost and gradient at `theta`, in one pass."""
+        point = self._remembered(theta)
+        if point is None:
+            self._spend()
+            point = self._evaluate(theta)
+            if self.best is None or point.cost < self.best.cost:
+                self.best = point
+        return point
+
+    def point(self, theta: np.ndarray) -> Point:
+        """Point at which the method says it is: among those remembered, else evaluated anew, uncounted."""
+        return self._remembered(theta) or self._evaluate(theta)
+
+    def cost(self, theta: np.ndarray) -> float:
+        """Cost alone, as SciPy asks for it; the gradient comes with it and is remembered."""
+        return self(theta).cost
+
+    def gradient(self, theta: np.ndarray) -> np.ndarray:
+        """Gradient alone, as SciPy asks for it; a copy, into which SciPy may write."""
+        return self(theta).gradient.copy()
+
+    def hessp(self, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Product of the Hessian at `theta` with `v`; counts as an evaluation."""
+        self._spend()
+        product = np.asarray(self._hessp(theta.copy(), v.copy()), dtype=np.float64)
+        self._check_finite("Hessian-vector product", product)
+        return product
+
+    def epoch(self, batch_size: int) -> list[np.ndarray]:
+        """Shuffled indices of one epoch's mini-batches, which count as one evaluation.
+
+        The epoch begins only if the full evaluation at its end fits in the budget too.
+        """
+        self._spend(reserve=1)
+        order = self._rng.permutation(self.n_samples)
+        return np.split(order, range(batch_size, self.n_samples, batch_size))
+
+    def batch(self, theta: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """Gradient on the samples `indices` alone; counted by `epoch`."""
+        cost, gradient = self._batch(theta.copy(), indices)
+        self._check_finite("cost of a mini-batch", cost)
+        self._check_finite("gradient of a mini-batch", gradient)
+        return gradient
+
+    def start(self, theta0: np.ndarray) -> None:
+        """Evaluate and report the starting point."""
+        self._report(self(theta0), n_iter=0)
+        if self.maxiter == 0:
+            self._end_iterations()
+
+    def iterated(self, theta: np.ndarray) -> None:
+        """Report that an iteration has ended at `theta`.
+
+        The last iteration that `maxiter` allows reports the best point instead: that is the one kept.
+        """
+        point = self._iterate = self.point(theta)
+        if self.best is None or point.cost <= self.best.cost:
+            self.best = point
+        self.n_iter += 1
+        if self.n_iter < self.maxiter:
+            self._report(point, self.n_iter)
+        else:
+            self._report(self.best, self.n_iter)
+            self._end_iterations()
+
+    def finish(self, point: Point) -> None:
+        """Report `point`, the one returned, unless it was the last one reported.
+
+        A budget or Ctrl-C may end a method in the middle of an iteration: `point` then closes that iteration. Where
+        Ctrl-C kept the callback from returning, `point` takes the place of what it was about to hear.
+        """
+        last = self.reported
+        if last is not None and last.n_iter == self.n_iter:
+            if np.array_equal(last.theta, point.theta):
+                return
+            self.n_iter += 1
+        self._report(point, self.n_iter)
+
+    def _report(self, point: Point, n_iter: int) -> None:
+        iterate = Iterate(n_iter, self.n_fev, *point)
+        with np.errstate(**self._errstate):
+            self._callback(iterate)
+        self.reported = iterate
+
+    def _remembered(self, theta: np.ndarray) -> Point | None:
+        # A trust region that shrinks stays at an iterate while it evaluates many other points.
+        known = (*reversed(self._recent), self._iterate)
+        return next((point for point in known if point is not None and np.array_equal(point.theta, theta)), None)
+
+    def _spend(self, *, reserve: int = 0) -> None:
+        if self.n_fev + 1 + reserve > self.maxfun:
+            raise BudgetSpent("maxfun", f"stopped by optimizer.maxfun = {self.maxfun}")
+        self.n_fev += 1
+
+    def _end_iterations(self) -> NoReturn:
+        raise BudgetSpent("maxiter", f"stopped by optimizer.maxiter = {self.maxiter}")
+
+    def _evaluate(self, theta: np.ndarray) -> Point:
+        theta = np.array(theta, dtype=np.float64)
+        cost, gradient = self._fun(theta.copy())
+        point = Point(theta, float(cost), np.array(gradient, dtype=np.float64))
+        if point.gradient.shape != theta.shape:
+            raise ValueError(f"expected a gradient of shape {theta.shape}, got {point.gradient.shape}")
+        self._check_finite("cost", point.cost)
+        self._check_finite("gradient", point.gradient)
+        theta.flags.writeable = point.gradient.flags.writeable = False
+        self._recent.append(point)
+        return point
+
+    def _check_finite(self, name: str, value: float | np.ndarray) -> None:
+        if np.ndim(value) == 0:
+            if not math.isfinite(value):
+                self._refuse(f"the {name} is {value}")
+        elif not (finite := np.isfinite(value)).all():
+            self._refuse(f"the {name} has {np.size(value) - np.count_nonzero(finite)} entries that are not finite")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise NonFiniteCostError(what, self.n_fev, self.n_iter + (self.reported is not None))
+
+
+def _not_given(*_: np.ndarray) -> NoReturn:
+    raise TypeError("this method needs a function that was not given")
+
+
+def _unheard(_: Iterate) -> None:
+    pass
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun, as in "400 evaluations"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
