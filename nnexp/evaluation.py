@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+COLUMNS = ("f1-score", "precision", "recall", "support")
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -25,8 +27,10 @@ class Report:
         Unweighted mean of F1 over the classes that occur, in truth or prediction.
     text : str
         scikit-learn's classification report.
-    table : dict
-        The same figures, by class name and by kind of average.
+    per_class : tuple of dict
+        A row for each class that occurs, see `rows`.
+    averages : dict
+        Precision, recall and F1, ``macro`` and ``weighted`` by the support of the classes.
     confusion : ndarray of shape (n_classes, n_classes)
         int64, read-only; true class by predicted class.
     """
@@ -35,7 +39,8 @@ class Report:
     accuracy: float
     f1_macro: float
     text: str
-    table: dict[str, dict[str, float]]
+    per_class: tuple[dict[str, Any], ...]
+    averages: dict[str, dict[str, float]]
     confusion: np.ndarray
 
     def as_dict(self) -> dict[str, Any]:
@@ -43,27 +48,21 @@ class Report:
         return {
             "accuracy": self.accuracy,
             "f1_macro": self.f1_macro,
-            "classes": {name: self.table[name] for name in self.classes if name in self.table},
-            "averages": {name: self.table[name] for name in ("macro avg", "weighted avg")},
+            "classes": {row["class"]: {key: row[key] for key in COLUMNS} for row in self.per_class},
+            "averages": self.averages,
             "confusion": {"classes": list(self.classes), "counts": self.confusion.tolist()},
         }
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a class that occurs: class, f1-score, precision, recall, support, in this order."""
-        columns = ("f1-score", "precision", "recall", "support")
-        return [
-            {"class": name} | {column: self.table[name][column] for column in columns}
-            for name in self.classes
-            if name in self.table
-        ]
+        return [dict(row) for row in self.per_class]
 
     def csv(self) -> str:
-        """The rows as CSV with a header."""
+        """Write the rows as CSV with a header."""
         text = io.StringIO()
-        rows = self.rows()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(text, ["class", *COLUMNS], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(self.per_class)
         return text.getvalue()
 
 
@@ -98,22 +97,40 @@ def evaluate(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> 
         raise ValueError(f"expected class indices 0 to {n_classes - 1}, got {both.min()} to {both.max()}")
     confusion = np.bincount(y_true * n_classes + y_pred, minlength=n_classes**2).reshape(n_classes, n_classes)
     confusion.flags.writeable = False
-    table, text = _classification_report(y_true, y_pred, np.unique(both), classes)
-    return Report(tuple(classes), float(np.mean(y_true == y_pred)), table["macro avg"]["f1-score"], text, table, confusion)
+    labels = np.unique(both)
+    rows, averages = _figures(y_true, y_pred, labels, classes)
+    return Report(
+        classes=tuple(classes),
+        accuracy=float(np.mean(y_true == y_pred)),
+        f1_macro=averages["macro"]["f1-score"],
+        text=_text(y_true, y_pred, labels, classes),
+        per_class=rows,
+        averages=averages,
+        confusion=confusion,
+    )
 
 
-def _classification_report(y_true, y_pred, labels, classes) -> tuple[dict[str, dict[str, float]], str]:
-    from sklearn.metrics import classification_report  # here and not above: the import takes a second
+def _figures(y_true, y_pred, labels, classes) -> tuple[tuple[dict[str, Any], ...], dict[str, dict[str, float]]]:
+    from sklearn.metrics import precision_recall_fscore_support  # here and not above: the import takes a second
+
+    figures = precision_recall_fscore_support(y_true, y_pred, labels=labels, zero_division=0)  # pyright: ignore
+    precision, recall, f1, support = (np.asarray(figure) for figure in figures)
+    columns = dict(zip(COLUMNS, (f1.tolist(), precision.tolist(), recall.tolist(), support.tolist()), strict=True))
+    rows = tuple(
+        {"class": classes[label]} | {column: values[i] for column, values in columns.items()}
+        for i, label in enumerate(labels)
+    )
+    averages = {
+        kind: {column: float(np.average(columns[column], weights=weights)) for column in COLUMNS[:3]}
+        for kind, weights in (("macro", None), ("weighted", support))
+    }
+    return rows, averages
+
+
+def _text(y_true, y_pred, labels, classes) -> str:
+    from sklearn.metrics import classification_report
 
     names = [classes[label] for label in labels]
-    settings: dict[str, Any] = {"labels": labels, "target_names": names, "zero_division": 0}
-    text = classification_report(y_true, y_pred, digits=4, **settings)
-    table: Any = classification_report(y_true, y_pred, output_dict=True, **settings)
-    table.pop("accuracy", None)
-    for figures in table.values():
-        figures["support"] = int(figures["support"])
-    return {name: {key: _plain(value) for key, value in figures.items()} for name, figures in table.items()}, str(text)
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, int) else float(value)
+    return str(
+        classification_report(y_true, y_pred, labels=labels, target_names=names, digits=4, zero_division=0)  # pyright: ignore
+    )
