@@ -14,6 +14,7 @@ import numpy as np
 from nnexp import datasets, evaluation, figures
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, predict
+from nnexp.training import columns_of
 from nnexp.tracking.rundir import RESULT, RunDirectory, to_json, write_atomically
 
 TABLE = "per_class.json"  # shown by the UI across runs
@@ -51,7 +52,7 @@ def describe(directory: RunDirectory) -> dict[str, Any]:
     _write_reports(directory, reports)
     _write_table(directory, reports[shown])
 
-    history = history_columns(directory)
+    history = columns_of(directory.history())
     _save(directory, "cost_curves", figures.cost_curves(history), formats)
     _save(directory, "confusion_matrix", figures.confusion_matrix(reports[shown].confusion, part.classes), formats)
     hidden = figures.hidden_layer(weights, part.image_shape, part.image_order)
@@ -101,13 +102,6 @@ class _Forwards:
             )
             self._logits[id(part)] = forward(self.theta)
         return self._logits[id(part)]
-
-
-def history_columns(directory: RunDirectory) -> dict[str, np.ndarray]:
-    """The history on the disk as arrays by name."""
-    rows = directory.history()
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    return {key: np.array([row.get(key, np.nan) for row in rows]) for key in keys}
 
 
 def _write_reports(directory: RunDirectory, reports: dict[str, evaluation.Report]) -> None:

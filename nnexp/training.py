@@ -6,7 +6,7 @@ Knows no Hydra, no MLflow and no files. What wants to follow a fit live passes `
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,9 +90,12 @@ class History:
     def __init__(self, on_row: Callable[[Row], None] | None) -> None:
         self.rows: list[Row] = []
         self._on_row = on_row
+        self._handed_on = 0
 
     def append(self, row: Row) -> None:
-        """Add a row and hand on the one before it."""
+        """Add a row and hand on those before it; a second row of one step replaces the first."""
+        if self.rows and self.rows[-1]["step"] == row["step"]:
+            self.rows.pop()
         self._hand_on()
         self.rows.append(row)
 
@@ -100,16 +103,22 @@ class History:
         """Complete the last row and hand it on."""
         if self.rows:
             self.rows[-1].update(complete)
-            self._hand_on()
+        self._hand_on()
 
     def _hand_on(self) -> None:
-        if self.rows and self._on_row is not None:
-            self._on_row(self.rows[-1])
+        while self._on_row is not None and self._handed_on < len(self.rows):
+            self._handed_on += 1
+            self._on_row(self.rows[self._handed_on - 1])
 
     def columns(self) -> dict[str, np.ndarray]:
         """The rows as arrays by name, NaN where a row lacks a value."""
-        keys = list(dict.fromkeys(key for row in self.rows for key in row))
-        return {key: np.array([row.get(key, np.nan) for row in self.rows]) for key in keys}
+        return columns_of(self.rows)
+
+
+def columns_of(rows: Sequence[Row]) -> dict[str, np.ndarray]:
+    """Rows as arrays by name, NaN where a row lacks a value."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return {key: np.array([row.get(key, np.nan) for row in rows]) for key in keys}
 
 
 class _HeldOut:
@@ -173,6 +182,8 @@ def fit(
     ------
     nnexp.optim.NonFiniteCostError
         Where the cost stops being a finite number.
+    KeyboardInterrupt
+        Where Ctrl-C came before the first evaluation was done: there is nothing to keep.
     """
     train = split.train
     layer_sizes = (train.X.shape[1], *hidden_sizes, len(train.classes))
@@ -204,7 +215,7 @@ def fit(
                 for part in held_out:
                     row |= part.metrics(iterate.theta)
             if images_every and iterate.n_iter % images_every == 0:
-                snapshots[iterate.n_iter] = iterate.theta.copy()
+                snapshots[iterate.n_iter] = iterate.theta
             history.append(row)
 
         result = minimize(
@@ -220,6 +231,8 @@ def fit(
             rng=np.random.default_rng([seed, SHUFFLE_STREAM]),
             callback=follow,
         )
+        if not history.rows:
+            raise KeyboardInterrupt
         last: Row = {}
         for part in held_out:
             last |= part.metrics(result.theta)

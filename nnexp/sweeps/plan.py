@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override, OverrideType, QuotedString
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -106,7 +106,7 @@ class Composer:
     def _is_plain(self, override: Override) -> bool:
         key = override.key_or_group
         return (
-            override.is_change_override()
+            override.type == OverrideType.CHANGE
             and not override.is_sweep_override()
             and not key.startswith("hydra")
             and not self._is_group(key)

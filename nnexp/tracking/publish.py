@@ -128,6 +128,8 @@ class Publication:
         if (self.directory.path / "weights.npz").exists() and record.get("layer_sizes"):
             self._publish_model(record, step)
         self.store.client.set_terminated(self.run_id, result["status"], end_time=ended)
+        if (self.directory.path / "weights.npz").exists() and not result.get("described"):
+            return  # its figures could not be made; they may be, later
         self.complete = True
         self._remember()
         if record.get("ledger"):
