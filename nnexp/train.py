@@ -32,7 +32,7 @@ from nnexp.tracking.identity import Identity, array_digest, identify
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory, write_atomically
 from nnexp.tracking.store import StoreError
-from nnexp.training import FitResult, Row, fit
+from nnexp.training import FitResult, Row, blas_threads, fit
 
 DONE, FAILED, BAD_CONFIG, DIFFERENT, NOT_PUBLISHED = 0, 1, 2, 3, 4
 DRAWING_SECONDS = 120
@@ -312,11 +312,11 @@ def _train(task: Task, split: Split, directory: RunDirectory) -> dict[str, Any]:
         progress.close()
         if writer is not None:
             writer.close()
-    save_weights(directory, result, split.train.classes)
+    save_weights(directory, result, split.train)
     return summary(config, result, split)
 
 
-def save_weights(directory: RunDirectory, result: FitResult, classes: Sequence[str]) -> None:
+def save_weights(directory: RunDirectory, result: FitResult, data: Dataset) -> None:
     """`weights.npz`: theta and the arrays of each layer, and what is needed to use them."""
     weights, biases = unpack(result.theta, result.layer_sizes)
     layers = {f"weights_{i}": w for i, w in enumerate(weights)} | {f"biases_{i}": b for i, b in enumerate(biases)}
@@ -329,7 +329,9 @@ def save_weights(directory: RunDirectory, result: FitResult, classes: Sequence[s
         n_layers=len(weights),
         layer_sizes=np.array(result.layer_sizes),
         activation=result.activation,
-        classes=np.array(classes),
+        classes=np.array(data.classes),
+        image_shape=np.array(data.image_shape or (), dtype=int),
+        image_order=data.image_order,
         **layers,
         **snapshots,
     )
@@ -387,8 +389,9 @@ def predictions_digest(config: Config, result: FitResult, split: Split) -> str:
     """Digest of the trained network's outputs on the test part, or on the training part where nothing is held out."""
     part = split.test if split.test is not None else split.train
     dtype = np.dtype(config.training.dtype)
-    forward = Forward(part.X, result.layer_sizes, activation=result.activation, dtype=dtype)
-    return array_digest(forward(result.theta))
+    with blas_threads(config.training.threads):
+        forward = Forward(part.X, result.layer_sizes, activation=result.activation, dtype=dtype)
+        return array_digest(forward(result.theta))
 
 
 def finish(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
