@@ -100,7 +100,8 @@ def _explain_key(key: str, overrides: Sequence[str]) -> str:
     siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
     hint = f"; did you mean `{near[0]}`?" if near else ""
     allowed = siblings or sorted({k.partition(".")[0] for k in known})
-    return f"`{given}`: there is no config key `{key}`{hint}\nAllowed: {', '.join(allowed)}; `nnexp --cfg job` shows all keys."
+    told = f"`{given}`: there is no config key `{key}`{hint}"
+    return f"{told}\nAllowed: {', '.join(allowed)}; `nnexp --cfg job` shows all keys."
 
 
 def _keys(tree: Any, prefix: str = ""):

@@ -14,8 +14,8 @@ import numpy as np
 from nnexp import datasets, evaluation, figures
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, predict
-from nnexp.training import columns_of
 from nnexp.tracking.rundir import RESULT, RunDirectory, to_json, write_atomically
+from nnexp.training import columns_of
 
 TABLE = "per_class.json"  # shown by the UI across runs
 IMAGE_KEY = "hidden_layer"
@@ -147,7 +147,11 @@ def _log_image(directory: RunDirectory, step: int, weights: np.ndarray, part: Da
     stem = f"images/{IMAGE_KEY}+step+{step}+timestamp+{timestamp}+{unique}"
     for image, suffix, kind in (
         (Image.fromarray(picture), ".png", "PNG"),
-        (Image.fromarray(picture).resize((256, 256 * picture.shape[0] // picture.shape[1])), "+compressed.webp", "WEBP"),
+        (
+            Image.fromarray(picture).resize((256, 256 * picture.shape[0] // picture.shape[1])),
+            "+compressed.webp",
+            "WEBP",
+        ),
     ):
         content = io.BytesIO()
         image.save(content, kind)

@@ -60,7 +60,8 @@ class Progress:
         accuracy = row.get(f"accuracy/{part}", row.get("accuracy/train", float("nan")))
         share = max(n_iter / max(self.maxiter, 1), n_fev / self.maxfun)
         left = f"  at most {clock(elapsed * (1 - share) / share)} left" if 0 < share < 1 else ""
-        return f"iteration {n_iter}  cost {row['cost/train']:.4f}  {part} accuracy {accuracy:.2%}  evaluations {n_fev}{left}"
+        numbers = f"cost {row['cost/train']:.4f}  {part} accuracy {accuracy:.2%}"
+        return f"iteration {n_iter}  {numbers}  evaluations {n_fev}{left}"
 
     def close(self) -> None:
         """Clear the line."""

@@ -23,20 +23,20 @@ import nnexp
 from nnexp import datasets
 from nnexp.config import Config, ConfigError
 from nnexp.datasets import Dataset, Split
-from nnexp.nn import Forward, unpack
+from nnexp.nn import Forward, n_parameters, unpack
 from nnexp.optim import check_memory
-from nnexp.nn import n_parameters
 from nnexp.terminal import Progress, clock, say, table
 from nnexp.tracking import ledger, liveness, provenance
 from nnexp.tracking.identity import Identity, array_digest, identify
 from nnexp.tracking.keeper import Keeper, keeper_for
-from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory, write_atomically
+from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory
 from nnexp.tracking.store import StoreError
 from nnexp.training import FitResult, Row, blas_threads, fit
 
 DONE, FAILED, BAD_CONFIG, DIFFERENT, NOT_PUBLISHED = 0, 1, 2, 3, 4
 DRAWING_SECONDS = 120
 CLAIM_SECONDS = 60
+LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy
 NOT_IN_DIGEST = ("time", "seconds")
 
 
@@ -178,7 +178,9 @@ def _ask_store(config: Config, directory: RunDirectory, keeper: Keeper, run_key:
         return None  # the store does not answer: train all the same, and publish later
     if claim["verdict"] == "mine":
         return None
-    return Outcome("SKIPPED", "", claim["run_id"], {"message": f"run {claim['run_id']} stands for it: {claim['verdict']}"})
+    return Outcome(
+        "SKIPPED", "", claim["run_id"], {"message": f"run {claim['run_id']} stands for it: {claim['verdict']}"}
+    )
 
 
 @contextmanager
@@ -204,7 +206,10 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
     identity = identity_of(config, dataset)
     deciding = config.deciding()
     git = provenance.git_state()
-    name = config.tracking.run_name or f"{config.data.name} {config.optimizer.method} λ={config.model.l2:g} H={config.model.hidden_size}"
+    name = (
+        config.tracking.run_name
+        or f"{config.data.name} {config.optimizer.method} λ={config.model.l2:g} H={config.model.hidden_size}"
+    )
     tags = {
         "nnexp.run_key": identity.run_key,
         "nnexp.config_hash": identity.config_hash,
@@ -256,7 +261,9 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
 
 def dataset_input(dataset: Dataset, split: Split) -> dict[str, str]:
     """The data set as MLflow describes one."""
-    sizes = {part: len(data.y) for part in ("train", "validation", "test") if (data := getattr(split, part)) is not None}
+    sizes = {
+        part: len(data.y) for part in ("train", "validation", "test") if (data := getattr(split, part)) is not None
+    }
     profile = {"n_samples": len(dataset.y), "n_features": dataset.X.shape[1], "n_classes": len(dataset.classes)}
     schema = {"X": [dataset.X.shape[1]], "y": "class", "classes": list(dataset.classes)}
     return {
@@ -395,7 +402,7 @@ def predictions_digest(config: Config, result: FitResult, split: Split) -> str:
 
 
 def finish(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
-    """Have the run drawn and published; wait no longer than `patience` seconds for the store."""
+    """Have the run drawn and published; wait no longer than `patience` seconds for a tracking server."""
     problem = None
     try:
         keeper.answer("draw", timeout=DRAWING_SECONDS, path=str(directory.path))
@@ -403,7 +410,8 @@ def finish(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
         problem = f"reports and figures could not be made: {error}"
     published = False
     try:
-        answer = keeper.answer("finish", timeout=patience, path=str(directory.path))
+        wait = patience if keeper.is_remote else max(patience, LOCAL_SECONDS)
+        answer = keeper.answer("finish", timeout=wait, path=str(directory.path))
         published = answer["complete"]
     except StoreError as error:
         problem = str(error)

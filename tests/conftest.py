@@ -49,7 +49,12 @@ class Nnexp:
 
     def start(self, *arguments, **settings):
         return subprocess.Popen(
-            self.words(*arguments), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings
+            self.words(*arguments),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **settings,
         )
 
     def __call__(self, *arguments, timeout=240, env=None):
@@ -65,7 +70,9 @@ class Nnexp:
 
     def results(self):
         """`result.json` of every run directory, by the directory's name."""
-        return {path.parent.name: json.loads(path.read_text()) for path in self.folder.glob("outputs/runs/*/result.json")}
+        return {
+            path.parent.name: json.loads(path.read_text()) for path in self.folder.glob("outputs/runs/*/result.json")
+        }
 
     def directories(self):
         return sorted(self.folder.glob("outputs/runs/*"))

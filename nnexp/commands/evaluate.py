@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,5 +143,3 @@ def _from_mat(path: Path, config: Any) -> tuple[np.ndarray, tuple[int, ...], str
             )
     theta = np.concatenate([matrix.ravel() for matrix in thetas])
     return theta, (thetas[0].shape[1] - 1, *(len(m) for m in thetas)), config.model.activation
-
-

@@ -10,7 +10,9 @@ from nnexp.terminal import say
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="run directories or a sweep's id; default: all kept back")
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="run directories or a sweep's id; default: all kept back"
+    )
     parser.add_argument("--directory", help="the output directory; default: what the config says")
 
 

@@ -1,0 +1,1 @@
+"""Sweeps: planned, resumable, parallel, and always finished by the same command."""

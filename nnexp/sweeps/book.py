@@ -32,7 +32,9 @@ class Book:
     def __init__(self, store: Store | None, root: str, sweep: str) -> None:
         self.store, self.root, self.sweep = store, root, sweep
 
-    def look(self, keys: Iterable[str], *, since: float = 0.0, repair: bool = True, elsewhere: bool = True) -> dict[str, Standing]:
+    def look(
+        self, keys: Iterable[str], *, since: float = 0.0, repair: bool = True, elsewhere: bool = True
+    ) -> dict[str, Standing]:
         """What stands for each key; keys of which nothing is known are left out.
 
         Parameters

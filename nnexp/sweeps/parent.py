@@ -13,13 +13,13 @@ from nnexp.tracking import claims, liveness
 from nnexp.tracking.publish import sweep_uid
 from nnexp.tracking.rundir import run_name, to_json, write_atomically
 from nnexp.tracking.store import (
+    CLAIM,
     HEARTBEAT,
     HEARTBEAT_EVERY,
     KIND,
     OWNER,
     STATUS_MESSAGE,
     SWEEP,
-    CLAIM,
     UID,
     Store,
 )
@@ -80,7 +80,9 @@ class Parent:
         """Say that the sweep is alive."""
         self.store.beat(self.ensure())
 
-    def say(self, counts: Mapping[str, int], best: Sequence[str], failures: Sequence[str] = (), elsewhere: int = 0) -> None:
+    def say(
+        self, counts: Mapping[str, int], best: Sequence[str], failures: Sequence[str] = (), elsewhere: int = 0
+    ) -> None:
         """Bring counts, best runs and the note up to date."""
         tags = {f"nnexp.jobs.{name}": str(counts.get(name, 0)) for name in COUNTS}
         tags["nnexp.jobs.elsewhere"] = str(elsewhere)
@@ -107,7 +109,9 @@ def note(plan: Mapping[str, Any], counts: Mapping[str, int], best: Sequence[str]
     return "\n".join(lines)[:7500]
 
 
-def plan_record(sweep: str, name: str, swept_keys: Sequence[str], command: str, jobs: Sequence[Any], tracking: Any) -> dict[str, Any]:
+def plan_record(
+    sweep: str, name: str, swept_keys: Sequence[str], command: str, jobs: Sequence[Any], tracking: Any
+) -> dict[str, Any]:
     """A plan as JSON."""
     return {
         "sweep": sweep,

@@ -81,7 +81,9 @@ def expand(overrides: Sequence[Override]) -> list[tuple[tuple[str, ...], tuple[s
 class Composer:
     """Composed configs of jobs, each distinct choice of groups composed once."""
 
-    def __init__(self, parse: Callable[[list[str]], list[Override]], compose: Callable[[list[str]], DictConfig], groups) -> None:
+    def __init__(
+        self, parse: Callable[[list[str]], list[Override]], compose: Callable[[list[str]], DictConfig], groups
+    ) -> None:
         self._parse, self._compose, self._is_group = parse, compose, groups
         self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._checked: dict[str, Any] = {}

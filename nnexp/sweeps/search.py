@@ -36,7 +36,13 @@ def run_search(sweeper: Any, overrides: Sequence[Override], config: Config, stor
     fixed = [o.input_line or "" for o in overrides if not o.is_sweep_override()]
     composer, keys = sweeper.composer(), plan.Keys()
     base = config_hash(config.deciding())
-    what = [base, code_digest(), sorted(plan.decisive(fixed)), {k: repr(d) for k, d in space.items()}, settings["sampler"]]
+    what = [
+        base,
+        code_digest(),
+        sorted(plan.decisive(fixed)),
+        {k: repr(d) for k, d in space.items()},
+        settings["sampler"],
+    ]
     what += [settings["seed"], settings["objectives"], settings["directions"]]
     sweep = sha256(json.dumps(what, sort_keys=True, default=str).encode())[:16]
     name = "search of " + ", ".join(space)
@@ -54,14 +60,18 @@ def read_settings(search: Any, config: Config) -> dict[str, Any]:
         raise ConfigError(f"`hydra.sweeper.search.{unknown[0]}` is not a key; the keys are {', '.join(known)}")
     settings = known | settings
     if settings["sampler"] not in SAMPLERS:
-        raise ConfigError(f"`hydra.sweeper.search.sampler` must be one of {', '.join(SAMPLERS)}, got {settings['sampler']!r}")
+        raise ConfigError(
+            f"`hydra.sweeper.search.sampler` must be one of {', '.join(SAMPLERS)}, got {settings['sampler']!r}"
+        )
     if not isinstance(settings["n_trials"], int) or settings["n_trials"] < 1:
         raise ConfigError(f"`hydra.sweeper.search.n_trials` must be an integer >= 1, got {settings['n_trials']!r}")
     if len(settings["objectives"]) != len(settings["directions"]):
         raise ConfigError("`hydra.sweeper.search.directions` must have one direction for each of `objectives`")
     for direction in settings["directions"]:
         if direction not in DIRECTIONS:
-            raise ConfigError(f"`hydra.sweeper.search.directions` must be of {', '.join(DIRECTIONS)}, got {direction!r}")
+            raise ConfigError(
+                f"`hydra.sweeper.search.directions` must be of {', '.join(DIRECTIONS)}, got {direction!r}"
+            )
     held_out = any(objective.endswith("/validation") for objective in settings["objectives"])
     if held_out and not config.data.validation_size:
         raise ConfigError("`data.validation_size` must be > 0 for a search by its validation part, got 0")
@@ -74,9 +84,13 @@ def distribution(override: Override) -> Any:
 
     value = override.value()
     if isinstance(value, ChoiceSweep):
-        return CategoricalDistribution([_plain(item) for item in override.sweep_iterator(transformer=Transformer.identity)])
+        return CategoricalDistribution(
+            [_plain(item) for item in override.sweep_iterator(transformer=Transformer.identity)]
+        )
     if isinstance(value, RangeSweep):
-        return CategoricalDistribution([_plain(item) for item in override.sweep_iterator(transformer=Transformer.identity)])
+        return CategoricalDistribution(
+            [_plain(item) for item in override.sweep_iterator(transformer=Transformer.identity)]
+        )
     if isinstance(value, IntervalSweep):
         log = "log" in value.tags
         if isinstance(value.start, int) and isinstance(value.end, int):
@@ -93,7 +107,15 @@ def _plain(value: Any) -> Any:
 class Search:
     """A study of a session's finished jobs."""
 
-    def __init__(self, session: Session, settings: Mapping[str, Any], space: Mapping[str, Any], fixed: Sequence[str], composer, keys) -> None:
+    def __init__(
+        self,
+        session: Session,
+        settings: Mapping[str, Any],
+        space: Mapping[str, Any],
+        fixed: Sequence[str],
+        composer,
+        keys,
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -164,7 +186,9 @@ class Search:
             return [standing.metrics[objective] for objective in self.settings["objectives"]]
         except KeyError as error:
             known = ", ".join(sorted(standing.metrics))
-            raise ConfigError(f"`hydra.sweeper.search.objectives`: runs have no metric {error}; they have {known}") from error
+            raise ConfigError(
+                f"`hydra.sweeper.search.objectives`: runs have no metric {error}; they have {known}"
+            ) from error
 
     def _say_best(self) -> None:
         for trial in self.study.best_trials:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nnexp.config import TrackingConfig
 from nnexp.sweeps.book import Book, Standing
@@ -40,7 +39,9 @@ class Controls:
 class Session:
     """Runs the jobs of one sweep until each is finished or has failed."""
 
-    def __init__(self, sweep: str, name: str, swept_keys: Sequence[str], controls: Controls, store: Store | None, launch: Launch) -> None:
+    def __init__(
+        self, sweep: str, name: str, swept_keys: Sequence[str], controls: Controls, store: Store | None, launch: Launch
+    ) -> None:
         self.sweep, self.name, self.swept_keys = sweep, name, swept_keys
         self.controls, self.store, self.launch = controls, store, launch
         self.book = Book(store, controls.tracking.directory, sweep)
@@ -147,7 +148,9 @@ class Session:
         return False
 
     def _launch(self, jobs: Sequence[Job]) -> None:
-        overrides = [[*job.overrides, f"tracking.sweep={self.sweep}", f"tracking.run_name='{run_name(job)}'"] for job in jobs]
+        overrides = [
+            [*job.overrides, f"tracking.sweep={self.sweep}", f"tracking.run_name='{run_name(job)}'"] for job in jobs
+        ]
         try:
             self.launch(overrides)
         except Exception as error:

@@ -45,7 +45,9 @@ class BaseSweeper(Sweeper):
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()] + arguments)
         config = read_config(self.config)
-        store = open_store(config.tracking.uri, config.tracking.experiment) if config.tracking.backend == "mlflow" else None
+        store = (
+            open_store(config.tracking.uri, config.tracking.experiment) if config.tracking.backend == "mlflow" else None
+        )
         if self.search is not None:
             from nnexp.sweeps.search import run_search
 

@@ -1,0 +1,1 @@
+"""Keeping runs: directories, identity, the tracking store and publishing."""

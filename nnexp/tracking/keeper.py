@@ -1,7 +1,7 @@
 """The keeper: a companion process that publishes runs while this one trains.
 
-Training and MLflow do not share an interpreter. The keeper imports MLflow on another core, looks every few seconds at the
-directories of open runs and brings the store up to date, draws the pictures of a run that has ended, and answers
+Training and MLflow do not share an interpreter. The keeper imports MLflow on another core, looks every few seconds at
+the directories of open runs and brings the store up to date, draws the pictures of a run that has ended, and answers
 questions about the store. A store that is slow, down or gone holds up the keeper only; a trainer that is killed leaves a
 keeper behind that closes its run with a true status and ends.
 
@@ -22,7 +22,9 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 from nnexp.tracking.rundir import RunDirectory
-from nnexp.tracking.store import StoreError
+from nnexp.tracking.store import StoreError, sqlite_path
+
+BRIEFLY = 1.0  # seconds to wait for a store that was silent the last time
 
 
 class Keeper:
@@ -34,7 +36,13 @@ class Keeper:
         self._waiting: dict[int, Future] = {}
         self._lock = threading.Lock()
         self._number = 0
+        self._silent = False
         self._errors: Any = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the store is behind a network."""
+        return self.uri is not None and sqlite_path(self.uri) is None
 
     def start(self) -> Keeper:
         """Start the process, so that it can import while this one does something else."""
@@ -83,7 +91,8 @@ class Keeper:
         for attempt in (1, 2):
             self.start()
             with self._lock:
-                assert self._process is not None and self._process.stdin is not None
+                assert self._process is not None
+                assert self._process.stdin is not None
                 self._number += 1
                 self._waiting[self._number] = future
                 request = {"number": self._number, "operation": operation, **arguments}
@@ -99,17 +108,22 @@ class Keeper:
         return future
 
     def answer(self, operation: str, timeout: float | None = None, **arguments: Any) -> Any:
-        """Send a request and wait for the answer.
+        """Send a request and wait for the answer, only briefly if the last one did not come in time either.
 
         Raises
         ------
         StoreError
             Where the store cannot do it or does not answer in time.
         """
+        if self._silent and timeout is not None:
+            timeout = min(timeout, BRIEFLY)
         try:
-            return self.ask(operation, **arguments).result(timeout)
+            result = self.ask(operation, **arguments).result(timeout)
         except FutureTimeout:
+            self._silent = True
             raise StoreError(f"the tracking store did not answer within {timeout:g} s") from None
+        self._silent = False
+        return result
 
     def open(self, directory: RunDirectory) -> None:
         """Follow a run directory from now on."""

@@ -1,4 +1,4 @@
-"""Is the process that holds a run still there?
+"""Whether the process that holds a run is still there.
 
 On the machine that runs it the process table answers at once. From another machine only the heartbeat does: a run
 whose last sign of life is older than :data:`SILENCE` heartbeats is lost.
@@ -53,7 +53,7 @@ def _without_proc(pid: int) -> str | None:
 
 
 def owner() -> str:
-    """This process, as it is recorded in the runs it holds."""
+    """The record of this process, as it is recorded in the runs it holds."""
     return json.dumps({"machine": machine(), "pid": os.getpid(), "start": process_start(os.getpid())})
 
 

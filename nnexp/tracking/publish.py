@@ -51,7 +51,12 @@ class Publication:
         return json.loads(path.read_text()) if path.exists() else {}
 
     def _remember(self) -> None:
-        state = {"run_id": self.run_id, "experiment": self.store.experiment, "rows": self.rows, "complete": self.complete}
+        state = {
+            "run_id": self.run_id,
+            "experiment": self.store.experiment,
+            "rows": self.rows,
+            "complete": self.complete,
+        }
         self.directory.write_json(PUBLISHED, self._known() | {self.store.uri: state})
 
     def advance(self) -> bool:
@@ -154,8 +159,12 @@ class Publication:
         if any(model.status == LoggedModelStatus.READY for model in models):
             return
         params = {key: _param(value) for key, value in record["params"].items()}
-        model = models[0] if models else client.create_logged_model(
-            self.store.experiment_id, name=MODEL_NAME, source_run_id=run_id, params=params, model_type="classifier"
+        model = (
+            models[0]
+            if models
+            else client.create_logged_model(
+                self.store.experiment_id, name=MODEL_NAME, source_run_id=run_id, params=params, model_type="classifier"
+            )
         )
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
         run = client.get_run(run_id)
@@ -196,9 +205,7 @@ def save_model(path: Path, directory: RunDirectory, record: dict[str, Any], **id
     features = record["layer_sizes"][0]
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, features))]),
-        outputs=Schema(
-            [ColSpec(Array(DataType.string), "label"), ColSpec(Array(Array(DataType.double)), "output")]
-        ),
+        outputs=Schema([ColSpec(Array(DataType.string), "label"), ColSpec(Array(Array(DataType.double)), "output")]),
     )
     mlflow.pyfunc.save_model(
         path,

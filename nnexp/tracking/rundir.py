@@ -129,7 +129,9 @@ class RunDirectory:
         return sorted(
             path
             for path in self.path.rglob("*")
-            if path.is_file() and not path.name.startswith(".") and path.relative_to(self.path).name not in NOT_ARTIFACTS
+            if path.is_file()
+            and not path.name.startswith(".")
+            and path.relative_to(self.path).name not in NOT_ARTIFACTS
         )
 
     def history(self) -> list[dict[str, float]]:

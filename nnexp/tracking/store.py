@@ -67,7 +67,7 @@ def import_mlflow():
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     import mlflow
-    import mlflow.tracking  # noqa: F401
+    import mlflow.tracking
 
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -168,7 +168,12 @@ class Store:
         return found.experiment_id
 
     def search(
-        self, filter_string: str = "", *, newest_first: bool = False, limit: int | None = None, all_experiments: bool = False
+        self,
+        filter_string: str = "",
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+        all_experiments: bool = False,
     ) -> list[StoredRun]:
         """The runs of the experiment that match an MLflow filter, oldest first, read page by page."""
         experiments = [self.experiment_id]
@@ -204,9 +209,7 @@ class Store:
 
     def create(self, name: str, start: float, tags: Mapping[str, str]) -> str:
         """Make a run and return its id."""
-        run = self.client.create_run(
-            self.experiment_id, start_time=int(start * 1000), tags=dict(tags), run_name=name
-        )
+        run = self.client.create_run(self.experiment_id, start_time=int(start * 1000), tags=dict(tags), run_name=name)
         return run.info.run_id
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:

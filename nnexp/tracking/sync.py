@@ -54,7 +54,7 @@ def _chosen(root: str | Path, names: Sequence[str]) -> list[RunDirectory]:
 
 
 def publish(directory: RunDirectory, default_uri: str) -> bool:
-    """Bring one run whole into its store; a run whose process is gone is closed first, one that trains is left alone."""
+    """Bring one run whole into its store; one whose process is gone is closed first, one that trains is left alone."""
     from nnexp.results import describe
 
     record = directory.record
