@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,12 @@ class FitResult:
         return None if column is None else float(column[-1])
 
 
+def is_scipys(library: str) -> bool:
+    """Whether the library at this path came with SciPy; NumPy's wheels bring one of nearly the same file name."""
+    folder = Path(library).parent
+    return folder.name == "scipy.libs" or (folder.name, folder.parent.name) == (".dylibs", "scipy")
+
+
 @contextmanager
 def blas_threads(threads: int) -> Iterator[None]:
     """Give NumPy's BLAS pool `threads` threads and SciPy's own pool one.
@@ -79,7 +86,7 @@ def blas_threads(threads: int) -> Iterator[None]:
     L-BFGS-B, which calls LAPACK on tiny matrices, becomes several times slower.
     """
     controller = ThreadpoolController()
-    scipys = [lib.filepath for lib in controller.lib_controllers if "scipy" in lib.filepath.lower()]
+    scipys = [lib.filepath for lib in controller.lib_controllers if is_scipys(lib.filepath)]
     with controller.limit(limits=threads), controller.select(filepath=scipys).limit(limits=1):
         yield
 
