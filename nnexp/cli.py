@@ -9,6 +9,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 COMMANDS = {
     "gradcheck": ("nnexp.commands.gradcheck", "the full numerical gradient check of the configured network"),
@@ -18,6 +19,8 @@ COMMANDS = {
     "sync": ("nnexp.commands.sync", "publish what a broken connection kept back"),
 }
 
+CONFIG_GROUPS = ("data", "experiment", "model", "optimizer", "search", "sweep", "tracking")
+
 HELP = """\
 usage: nnexp [OVERRIDES]                 one run, as conf/config.yaml says
        nnexp -m KEY=A,B ...              a sweep
@@ -25,6 +28,9 @@ usage: nnexp [OVERRIDES]                 one run, as conf/config.yaml says
 
 commands:
 {commands}
+
+configuration groups:
+{groups}
 
 Everything else goes to Hydra: nnexp --cfg job shows the config, nnexp --hydra-help all of Hydra's flags.
 Examples: nnexp optimizer=lbfgsb model.l2=3      nnexp experiment=ex4      nnexp -m model.l2=0,1,10 seed=0,1,2
@@ -34,7 +40,16 @@ Examples: nnexp optimizer=lbfgsb model.l2=3      nnexp experiment=ex4      nnexp
 def help_text() -> str:
     """What `nnexp --help` prints."""
     width = max(map(len, COMMANDS))
-    return HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()))
+    commands = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
+    groups = "\n".join(f"  {group}: {', '.join(choices(group))}" for group in CONFIG_GROUPS)
+    return HELP.format(commands=commands, groups=groups)
+
+
+def choices(group: str) -> list[str]:
+    """The choices of a config group, read from the names of its files."""
+    package = Path(__file__).resolve().parent
+    conf = package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
+    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

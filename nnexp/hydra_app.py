@@ -114,7 +114,9 @@ def _keys(tree: Any, prefix: str = ""):
 
 def task(cfg: DictConfig) -> Any:
     """The Hydra task: one run. Alone it ends the process with its exit status; in a sweep it returns its outcome."""
-    from nnexp.train import Task, execute, show
+    from nnexp.record import Task
+    from nnexp.summary import show
+    from nnexp.train import execute
 
     settings = HydraConfig.get()
     if settings.mode == RunMode.MULTIRUN:

@@ -11,7 +11,12 @@ def config_of(*overrides):
 
 def test_the_default_config_is_the_exercises_setting():
     config = config_of()
-    assert (config.data.name, config.model.hidden_size, config.model.l2, config.optimizer.method) == ("ex4", 25, 1.0, "TNC")
+    assert (config.data.name, config.model.hidden_size, config.model.l2, config.optimizer.method) == (
+        "ex4",
+        25,
+        1.0,
+        "TNC",
+    )
     assert (config.optimizer.maxiter, config.optimizer.maxfun) == (400, 400)
 
 
@@ -55,12 +60,15 @@ def test_a_wrong_value_is_told_in_two_lines_that_name_key_value_and_choices(over
 
 
 def test_equal_settings_written_differently_are_one_config():
-    hashes = {config_hash(config_of(*o).deciding()) for o in ([], ["model.l2=1"], ["model.l2=1.0", "model.hidden_size=[25]"])}
+    hashes = {
+        config_hash(config_of(*o).deciding()) for o in ([], ["model.l2=1"], ["model.l2=1.0", "model.hidden_size=[25]"])
+    }
     assert len(hashes) == 1
 
 
 @pytest.mark.parametrize(
-    "override", ["model.l2=2", "seed=1", "training.threads=2", "data.test_size=0.1", "+optimizer.options.ftol=0.1", "optimizer=cg"]
+    "override",
+    ["model.l2=2", "seed=1", "training.threads=2", "data.test_size=0.1", "+optimizer.options.ftol=0.1", "optimizer=cg"],
 )
 def test_what_decides_the_result_is_part_of_the_identity(override):
     assert config_hash(config_of(override).deciding()) != config_hash(config_of().deciding())
@@ -68,7 +76,14 @@ def test_what_decides_the_result_is_part_of_the_identity(override):
 
 @pytest.mark.parametrize(
     "override",
-    ["tracking.experiment=other", "tracking=none", "resume=false", "figures.format=svg", "data.cache=null", "training.images_every=5"],
+    [
+        "tracking.experiment=other",
+        "tracking=none",
+        "resume=false",
+        "figures.format=svg",
+        "data.cache=null",
+        "training.images_every=5",
+    ],
 )
 def test_bookkeeping_is_not_part_of_the_identity(override):
     assert config_of(override).deciding() == config_of().deciding()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def _from_mat(path: Path, config: Any) -> tuple[np.ndarray, tuple[int, ...], str
         thetas.append(np.asarray(stored[f"Theta{len(thetas) + 1}"], dtype=float))
     if not thetas:
         raise ConfigError(f"--weights {path}: expected the matrices Theta1, Theta2, ..., got none of them")
-    for inner, outer in zip(thetas, thetas[1:], strict=False):
+    for inner, outer in pairwise(thetas):
         if outer.shape[1] != inner.shape[0] + 1:
             raise ConfigError(
                 f"--weights {path}: expected {inner.shape[0] + 1} columns after a layer of {inner.shape[0]} units, "

@@ -14,8 +14,7 @@ LOOPBACK = "127.0.0.1"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("--uri", help="the store; default: what the config says")
-    parser.add_argument("--experiment", help="the experiment to open; default: what the config says")
+    parser.add_argument("overrides", nargs="*", help="config overrides, such as tracking.experiment=NAME")
     parser.add_argument("--port", type=int, default=5000, help="default 5000")
 
 
@@ -26,11 +25,11 @@ def run(arguments: argparse.Namespace) -> int:
     from nnexp.tracking.store import MLFLOW_SETTINGS, StoreError, open_store, sqlite_path, ui_address
 
     try:
-        tracking = compose([]).tracking
+        tracking = compose(arguments.overrides).tracking
     except ConfigError as error:
         say(str(error))
         return 2
-    uri, experiment = arguments.uri or tracking.uri, arguments.experiment or tracking.experiment
+    uri, experiment = tracking.uri, tracking.experiment
     path = sqlite_path(uri)
     if path is not None and not path.exists():
         say(f"There is no store at {path} yet; train something first, for example with `nnexp`.")

@@ -11,13 +11,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from nnexp.config import ConfigError
 from nnexp.hydra_app import read_config, to_yaml
+from nnexp.record import Task
 from nnexp.sweeps.plan import Keys, decisive, failed_key
 from nnexp.terminal import say
 from nnexp.tracking import ledger, liveness
 from nnexp.tracking.keeper import keeper_for
 from nnexp.tracking.rundir import RESULT, RunDirectory
 from nnexp.tracking.store import one_line
-from nnexp.train import Outcome, Task, execute, finish
+from nnexp.train import Outcome, execute, finish
 
 
 def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nnexp import train
 from nnexp.config import Config, ConfigError, check
 from nnexp.hydra_app import explain, plain
+from nnexp.record import identity_of
 from nnexp.tracking.identity import sha256
 
 # How a sweep is run, not what it is: these do not make it another sweep.
@@ -136,7 +137,7 @@ class Keys:
         source = f"{config.data.name}{sorted(config.data.source.items())}"
         if source not in self._digests:
             self._digests[source] = train.load(config)
-        return train.identity_of(config, self._digests[source]).run_key
+        return identity_of(config, self._digests[source]).run_key
 
 
 def make_jobs(grid: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], composer: Composer, keys: Keys) -> list[Job]:

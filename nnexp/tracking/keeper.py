@@ -2,8 +2,8 @@
 
 Training and MLflow do not share an interpreter. The keeper imports MLflow on another core, looks every few seconds at
 the directories of open runs and brings the store up to date, draws the pictures of a run that has ended, and answers
-questions about the store. A store that is slow, down or gone holds up the keeper only; a trainer that is killed leaves a
-keeper behind that closes its run with a true status and ends.
+questions about the store. A store that is slow, down or gone holds up the keeper only; a trainer that is killed leaves
+a keeper behind that closes its run with a true status and ends.
 
 The two speak JSON lines over pipes; this is the trainer's side, :mod:`nnexp.tracking.keeper_process` the other.
 """

@@ -1,9 +1,15 @@
-"""What a run was made with: code, packages, BLAS, processor, system."""
+"""What a run was made with: code, packages, BLAS, processor, system.
+
+`environment/environment.json` of a run directory holds it, `environment/git_diff.patch` what no commit has. Digests of
+the data, of theta at the start and end, of the history and of the predictions are in `run.json` and `result.json`.
+"""
 
 from __future__ import annotations
 
+import difflib
 import os
 import platform
+import re
 import subprocess
 import sys
 from functools import cache
@@ -11,18 +17,25 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_info
 
 import nnexp
 from nnexp.tracking.identity import PACKAGE, code_digest, module_digests
+from nnexp.training import blas_threads, is_scipys
 
 GIT_SECONDS = 5
+SOURCES = ("nnexp", "conf", "pyproject.toml", "constraints.txt")  # what of a checkout a run can depend on
 
 
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(PACKAGE.parent), *arguments], capture_output=True, text=True, timeout=GIT_SECONDS
+            ["git", "-C", str(PACKAGE.parent), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=GIT_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -31,45 +44,77 @@ def _git(*arguments: str) -> str | None:
 
 @cache
 def git_state() -> dict[str, Any]:
-    """Commit, branch and uncommitted difference of the project's checkout; empty where there is none."""
+    """Commit, branch and uncommitted difference of the project's checkout, new files included; empty without one."""
     top = _git("rev-parse", "--show-toplevel")
     if top is None or Path(top.strip()).resolve() != PACKAGE.parent:
         return {}
     commit, branch = _git("rev-parse", "HEAD"), _git("rev-parse", "--abbrev-ref", "HEAD")
-    diff = _git("diff", "HEAD", "--", "nnexp", "conf", "pyproject.toml", "constraints.txt")
     if commit is None:
         return {}
-    return {"commit": commit.strip(), "branch": (branch or "").strip(), "dirty": bool(diff), "diff": diff or ""}
+    diff = (_git("diff", "HEAD", "--", *SOURCES) or "") + _untracked()
+    return {"commit": commit.strip(), "branch": (branch or "").strip(), "dirty": bool(diff), "diff": diff}
+
+
+def _untracked() -> str:
+    """Files that git does not know yet, as a patch that makes them."""
+    names = (_git("ls-files", "-z", "--others", "--exclude-standard", "--", *SOURCES) or "").split("\0")
+    patches = []
+    for name in filter(None, names):
+        try:
+            lines = (PACKAGE.parent / name).read_text().splitlines(keepends=True)
+        except (OSError, UnicodeDecodeError):
+            lines = ["(not a text that can be read)\n"]
+        patches += [f"diff --git a/{name} b/{name}\nnew file\n"]
+        patches += [*difflib.unified_diff([], lines, "/dev/null", f"b/{name}"), "\n"]
+    return "".join(patches)
 
 
 @cache
 def packages() -> dict[str, str]:
-    """Versions of the installed packages by name."""
-    return {
-        name: version
-        for name, version in sorted(
-            (dist.metadata["Name"].lower(), dist.version) for dist in metadata.distributions() if dist.metadata["Name"]
-        )
-    }
+    """Versions of the installed packages by name.
+
+    The two lines that matter are searched in each package's metadata; parsing all of them takes twenty times as long.
+    """
+    found: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        head = text.partition("\n\n")[0]
+        name, version = (re.search(rf"^{key}:\s*(\S+)", head, re.MULTILINE) for key in ("Name", "Version"))
+        if name and version:
+            found.setdefault(name[1].lower(), version[1])  # the first on the path is the one that is imported
+    return dict(sorted(found.items()))
 
 
 @cache
 def cpu_model() -> str:
     """The processor's name."""
+    if platform.system() == "Darwin":
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        named = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+        return named or platform.machine()
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        lines = []
+    pairs = (line.partition(":") for line in lines)
+    fields = {key.strip(): value.strip() for key, _, value in pairs}
+    if "model name" in fields:
+        return fields["model name"]
+    arm = [fields[key] for key in ("CPU implementer", "CPU part") if key in fields]
+    return " ".join([platform.processor() or platform.machine(), *arm])
+
+
+def simd() -> list[str]:
+    """The instruction sets of this processor for which NumPy has loops of its own; they decide the last bits too."""
+    extensions: Any = np.show_config(mode="dicts")
+    return sorted(extensions.get("SIMD Extensions", {}).get("found", []))
 
 
 def blas() -> list[dict[str, Any]]:
-    """Each BLAS library of this process: whose it is, version, kernel for this processor, threads."""
-    return [
+    """Each BLAS library of this process: whose it is, version, kernel for this processor, threads it may use now."""
+    libraries = [
         {
-            "owner": "scipy" if "scipy" in library["filepath"].lower() else "numpy",
+            "owner": "scipy" if is_scipys(library["filepath"]) else "numpy",
             "library": library["internal_api"],
             "version": library.get("version"),
             "kernel": library.get("architecture"),
@@ -78,20 +123,34 @@ def blas() -> list[dict[str, Any]]:
         for library in threadpool_info()
         if library["user_api"] == "blas"
     ]
+    return sorted(libraries, key=lambda library: library["owner"])
 
 
-def environment() -> dict[str, Any]:
-    """Everything outside the config that the numbers of a run could depend on."""
+def environment(threads: int | None = None) -> dict[str, Any]:
+    """Everything outside the config and the data that the numbers of a run could depend on.
+
+    Parameters
+    ----------
+    threads
+        `training.threads` of a run: the BLAS pools are then shown as they are while it trains.
+    """
     git = git_state()
+    if threads is None:
+        libraries = blas()
+    else:
+        with blas_threads(threads):
+            libraries = blas()
     return {
         "nnexp": nnexp.__version__,
         "code_digest": code_digest(),
         "modules": module_digests(),
         "git": {key: git[key] for key in ("commit", "branch", "dirty") if key in git},
-        "python": sys.version.split()[0],
+        "python": platform.python_version(),
+        "implementation": sys.implementation.name,
         "packages": packages(),
-        "blas": blas(),
+        "blas": libraries,
         "cpu": cpu_model(),
+        "simd": simd(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
     }

@@ -37,6 +37,7 @@ RUN_KEY, SWEEP, KIND, CLAIM = "nnexp.run_key", "nnexp.sweep", "nnexp.kind", "nne
 HEARTBEAT_EVERY = "nnexp.heartbeat_every"
 PARENT = "mlflow.parentRunId"
 LOCK_SECONDS = 120
+UI_ADDRESS = "http://127.0.0.1:5000"
 PAGE = 1000
 
 
@@ -163,7 +164,8 @@ class Store:
                     raise
         if found.lifecycle_stage != "active":
             raise StoreError(
-                f"`tracking.experiment` {self.experiment!r} is deleted in {self.shown_uri}; restore it or give another name"
+                f"`tracking.experiment` {self.experiment!r} is deleted in {self.shown_uri}; "
+                "restore it or give another name"
             )
         return found.experiment_id
 
@@ -228,9 +230,9 @@ class Store:
             self.tag(run_id, {STATUS_MESSAGE: message})
         self.client.set_terminated(run_id, status, end_time=int((end or time.time()) * 1000))
 
-    def address(self, run_id: str | None = None, parent: str | None = None) -> str | None:
-        """What to open in a browser; None where the store is no server."""
-        return ui_address(self.uri, self.experiment_id, run_id) if self.is_server else None
+    def address(self, run_id: str | None = None) -> str:
+        """What to open in a browser, once `nnexp ui` serves the store where it is no server itself."""
+        return ui_address(self.uri if self.is_server else UI_ADDRESS, self.experiment_id, run_id)
 
 
 def ui_address(base: str, experiment_id: str, run_id: str | None = None) -> str:

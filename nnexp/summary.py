@@ -1,0 +1,52 @@
+"""The table at the end of a run, and how to open what it left."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from nnexp.config import Config, TrackingConfig
+from nnexp.terminal import clock, say, table
+from nnexp.train import Outcome
+
+
+def show(outcome: Outcome, config: Config) -> None:
+    """The table at the end of a run: results on standard output, the rest on standard error."""
+    result, rows = outcome.result, []
+    rows.append(("status", f"{outcome.status}: {result['message']}"))
+    if "cost" in result:
+        rows.append(("cost", f"{result['cost']:.6f} (loss {result['loss']:.6f})"))
+        for part in ("train", "validation", "test"):
+            if f"accuracy/{part}" in result:
+                rows.append((f"{part} accuracy", f"{result[f'accuracy/{part}']:.2%}"))
+        rows.append(("iterations", f"{result['n_iter']}, {result['n_fev']} evaluations"))
+        rows.append(("fit", clock(result["fit_seconds"])))
+        rows.append(("gradient check", f"{result['gradient_check']:.1e} relative difference"))
+    rows.append(("run", str(outcome.run_id)))
+    rows.append(("directory", os.path.relpath(outcome.path)))
+    if outcome.address:
+        rows.append(("open", how_to_open(outcome, config)))
+    print(table(rows), flush=True)
+    if not outcome.published:
+        say(f"Not published: {outcome.problem}. The run is whole in its directory; `nnexp sync` publishes it.")
+    elif outcome.problem:
+        say(outcome.problem)
+
+
+def how_to_open(outcome: Outcome, config: Config) -> str:
+    """The address of the run, and before it the command that serves it where nothing does."""
+    if config.tracking.uri.startswith(("http://", "https://")):
+        return str(outcome.address)
+    return f"{ui_command(config.tracking)}, then {outcome.address}"
+
+
+def ui_command(tracking: TrackingConfig) -> str:
+    """The command that serves the store of this config."""
+    words = ["nnexp", "ui"]
+    if tracking.directory != "outputs":
+        words.append(f"tracking.directory={tracking.directory}")
+    if tracking.uri not in (f"sqlite:///{tracking.directory}/mlflow.db", os.environ.get("MLFLOW_TRACKING_URI")):
+        words.append(f"tracking.uri={tracking.uri}")
+    if tracking.experiment != "nnexp":
+        words.append(f"tracking.experiment={tracking.experiment}")
+    return shlex.join(words)
