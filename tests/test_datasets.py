@@ -142,6 +142,17 @@ def test_a_damaged_cache_is_noticed_and_built_anew(tmp_path, caplog, damage):
     assert [record.message.split(" and ")[0] for record in caplog.records] == [f"{path} is damaged"]
 
 
+def test_a_whole_file_of_other_content_than_its_digest_is_noticed(tmp_path, caplog):
+    path = tmp_path / "small.npz"
+    cached(str(tmp_path), "small", small)
+    with np.load(path) as arrays:
+        changed = {key: arrays[key] for key in arrays.files}
+    changed["X"] = changed["X"] + 1
+    np.savez(path, **changed)
+    np.testing.assert_array_equal(cached(str(tmp_path), "small", small).X, small().X)
+    assert "does not have its digest" in caplog.text
+
+
 def test_every_flipped_byte_of_a_cache_is_noticed_or_harmless(tmp_path):
     path = tmp_path / "tiny.npz"
     tiny = Dataset("tiny", np.array([[0.5, 1.0], [2.0, 3.0]]), np.array([0, 1]), ("a", "b"))
@@ -312,9 +323,13 @@ def test_the_test_part_does_not_depend_on_the_validation_part():
     assert len(set(parts)) == 1
 
 
-def test_the_split_does_not_share_its_random_numbers_with_theta():
-    drawn = np.random.default_rng(0).permutation(40)[:8]
-    assert positions(small((40, 1)), small((40, 1)).split(0.2, 0, 0).test) != sorted(drawn)
+def test_the_split_does_not_share_its_random_numbers_with_theta(monkeypatch):
+    seeds, generator = [], np.random.default_rng
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: seeds.append(seed) or generator(seed))
+    small_data = small()
+    seeds.clear()
+    small_data.split(0.2, 0.2, seed=7)
+    assert seeds == [[7, 1]]  # theta draws from 7
 
 
 def test_a_split_that_holds_nothing_out_is_the_data_set_itself():
@@ -444,10 +459,10 @@ def openml(monkeypatch, answer):
 
 
 def test_openml_pixels_are_scaled_and_classes_ordered_by_value(monkeypatch):
-    data = np.array([[0, 255, 51, 0], [0, 0, 0, 255], [255, 0, 0, 0]])
-    dataset = openml(monkeypatch, Table(data, np.array(["10", "9", "10"], object)))
+    data = np.array([[0, 255, 51, 0], [0, 0, 0, 255], [255, 0, 0, 0], [1, 2, 3, 4]])
+    dataset = openml(monkeypatch, Table(data, np.array(["10", "9", "100", "10"], object)))
     np.testing.assert_array_equal(dataset.X, data / 255)
-    assert (dataset.classes, dataset.y.tolist(), dataset.image_shape) == (("9", "10"), [1, 0, 1], (2, 2))
+    assert (dataset.classes, dataset.y.tolist(), dataset.image_shape) == (("9", "10", "100"), [1, 0, 2, 1], (2, 2))
 
 
 def test_openml_measurements_are_left_as_they_are(monkeypatch):
