@@ -120,7 +120,7 @@ def write_description(directory: RunDirectory, task: Task) -> None:
     """Config, overrides and environment, before the first iteration."""
     directory.write_text("config/config.yaml", task.composed)
     directory.write_text("config/overrides.yaml", "".join(f"- {json.dumps(o)}\n" for o in task.overrides) or "[]\n")
-    directory.write_json("environment/environment.json", provenance.environment())
+    directory.write_json("environment/environment.json", provenance.environment(task.config.training.threads))
     if diff := provenance.git_state().get("diff"):
         directory.write_text("environment/git_diff.patch", diff)
 

@@ -6,7 +6,6 @@ the data, of theta at the start and end, of the history and of the predictions a
 
 from __future__ import annotations
 
-import difflib
 import os
 import platform
 import re
@@ -28,7 +27,7 @@ GIT_SECONDS = 5
 SOURCES = ("nnexp", "conf", "pyproject.toml", "constraints.txt")  # what of a checkout a run can depend on
 
 
-def _git(*arguments: str) -> str | None:
+def _git(*arguments: str, good: tuple[int, ...] = (0,)) -> str | None:
     try:
         done = subprocess.run(
             ["git", "-C", str(PACKAGE.parent), *arguments],
@@ -39,7 +38,7 @@ def _git(*arguments: str) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return done.stdout if done.returncode in good else None
 
 
 @cache
@@ -58,15 +57,8 @@ def git_state() -> dict[str, Any]:
 def _untracked() -> str:
     """Files that git does not know yet, as a patch that makes them."""
     names = (_git("ls-files", "-z", "--others", "--exclude-standard", "--", *SOURCES) or "").split("\0")
-    patches = []
-    for name in filter(None, names):
-        try:
-            lines = (PACKAGE.parent / name).read_text().splitlines(keepends=True)
-        except (OSError, UnicodeDecodeError):
-            lines = ["(not a text that can be read)\n"]
-        patches += [f"diff --git a/{name} b/{name}\nnew file\n"]
-        patches += [*difflib.unified_diff([], lines, "/dev/null", f"b/{name}"), "\n"]
-    return "".join(patches)
+    patches = (_git("diff", "--no-index", "--", os.devnull, name, good=(0, 1)) for name in filter(None, names))
+    return "".join(filter(None, patches))
 
 
 @cache
