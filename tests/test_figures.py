@@ -65,11 +65,11 @@ def test_figures_are_unknown_to_pyplot_and_change_no_global_style(rng):
 
 @pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_each_format_is_written_and_repeats_byte_for_byte(rng, tmp_path, monkeypatch, suffix, magic):
+    again = all_figures(np.random.default_rng(0))
     for name, figure in all_figures(rng).items():
-        again = all_figures(np.random.default_rng(0))[name]
         figures.save(figure, tmp_path / f"one.{suffix}")
         monkeypatch.setattr(time, "time", lambda: 2e9)
-        figures.save(again, tmp_path / f"two.{suffix}")
+        figures.save(again[name], tmp_path / f"two.{suffix}")
         monkeypatch.undo()
         content = (tmp_path / f"one.{suffix}").read_bytes()
         assert content.startswith(magic)
