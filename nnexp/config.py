@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 ACTIVATION_NAMES = ("sigmoid", "tanh", "relu")
@@ -317,6 +317,4 @@ def _check_collaborators(config: Config) -> Config:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     given = {key: options[key] for key in config.optimizer.options}
-    optimizer = OptimizerConfig(config.optimizer.method, config.optimizer.maxiter, config.optimizer.maxfun, given)
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
-    return Config(**(values | {"optimizer": optimizer}))
+    return replace(config, optimizer=replace(config.optimizer, options=given))

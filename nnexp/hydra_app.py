@@ -48,7 +48,8 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
         tree = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(" ".join(str(error).split())) from error
-    return {str(key): value for key, value in dict(tree).items()}
+    assert isinstance(tree, dict)
+    return {str(key): value for key, value in tree.items()}
 
 
 def read_config(cfg: DictConfig) -> Config:

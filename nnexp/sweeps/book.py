@@ -64,7 +64,7 @@ class Book:
 
     def _take(self, found, wanted, runs: Iterable[StoredRun], since: float, repair: bool, only=ORDER) -> None:
         for run in runs:
-            key = run.tags.get(RUN_KEY)
+            key = run.tags.get(RUN_KEY, "")
             if key not in wanted:
                 continue
             if run.status == "RUNNING" and repair:

@@ -53,8 +53,15 @@ def run_search(sweeper: Any, overrides: Sequence[Override], config: Config, stor
 
 def read_settings(search: Any, config: Config) -> dict[str, Any]:
     """The search settings, checked."""
-    settings = dict(OmegaConf.to_container(search, resolve=True) if OmegaConf.is_config(search) else search)
-    known = {"sampler": "tpe", "n_trials": 20, "seed": 0, "objectives": ["loss/validation"], "directions": ["minimize"]}
+    settings = OmegaConf.to_object(search) if OmegaConf.is_config(search) else search
+    assert isinstance(settings, dict)
+    known: dict[str, Any] = {
+        "sampler": "tpe",
+        "n_trials": 20,
+        "seed": 0,
+        "objectives": ["loss/validation"],
+        "directions": ["minimize"],
+    }
     unknown = [key for key in settings if key not in known]
     if unknown:
         raise ConfigError(f"`hydra.sweeper.search.{unknown[0]}` is not a key; the keys are {', '.join(known)}")
@@ -93,9 +100,12 @@ def distribution(override: Override) -> Any:
         )
     if isinstance(value, IntervalSweep):
         log = "log" in value.tags
-        if isinstance(value.start, int) and isinstance(value.end, int):
-            return IntDistribution(value.start, value.end, log=log)
-        return FloatDistribution(float(value.start), float(value.end), log=log)
+        low, high = value.start, value.end
+        if low is None or high is None:
+            raise ConfigError(f"`{override.input_line}`: an interval needs two ends")
+        if isinstance(low, int) and isinstance(high, int):
+            return IntDistribution(low, high, log=log)
+        return FloatDistribution(float(low), float(high), log=log)
     raise ConfigError(f"`{override.input_line}`: expected a choice, a range or an interval")
 
 

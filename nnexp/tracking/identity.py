@@ -33,7 +33,7 @@ def sha256(*parts: bytes | memoryview) -> str:
 def array_digest(array: np.ndarray) -> str:
     """Digest of an array's type, shape and exact values."""
     array = np.ascontiguousarray(array)
-    return sha256(f"{array.dtype.str}{array.shape}".encode(), memoryview(array).cast("B"))
+    return sha256(f"{array.dtype.str}{array.shape}".encode(), array.data.cast("B"))
 
 
 def config_hash(deciding: Mapping[str, Any]) -> str:

@@ -64,11 +64,11 @@ class Publication:
         if self.complete:
             return True
         record, result = self.directory.record, self.directory.result
-        self.ensure_run(record)
-        self._describe(record)
-        self._publish_history()
+        run_id = self.ensure_run(record)
+        self._describe(run_id, record)
+        self._publish_history(run_id)
         if result is not None:
-            self._publish_end(record, result)
+            self._publish_end(run_id, record, result)
         return self.complete
 
     def ensure_run(self, record: dict[str, Any], claim: str | None = None) -> str:
@@ -94,7 +94,7 @@ class Publication:
             tags[PARENT] = parent.run_id
         return self.store.create(record["name"], record["started"], tags)
 
-    def _describe(self, record: dict[str, Any]) -> None:
+    def _describe(self, run_id: str, record: dict[str, Any]) -> None:
         """Params and data set."""
         if self._described:
             return
@@ -103,36 +103,36 @@ class Publication:
 
         params = [Param(key, _param(value)) for key, value in record["params"].items()]
         for chunk in batches(params, PARAMS_A_CALL):
-            self.store.client.log_batch(self.run_id, params=chunk)
+            self.store.client.log_batch(run_id, params=chunk)
         if record.get("dataset"):
             data = DatasetInput(Dataset(**record["dataset"]), tags=[InputTag("mlflow.data.context", "training")])
-            self.store.client.log_inputs(self.run_id, datasets=[data])
+            self.store.client.log_inputs(run_id, datasets=[data])
         self._described = True
 
-    def _publish_history(self) -> None:
+    def _publish_history(self, run_id: str) -> None:
         rows = self.directory.history()
-        self._log_metrics(metrics_of(rows[self.rows :]))
+        self._log_metrics(run_id, metrics_of(rows[self.rows :]))
         if len(rows) > self.rows:
             self.rows = len(rows)
             self._remember()
 
-    def _log_metrics(self, metrics: Iterable[tuple[str, float, int, int]]) -> None:
+    def _log_metrics(self, run_id: str, metrics: Iterable[tuple[str, float, int, int]]) -> None:
         from mlflow.entities import Metric
 
         ready = [Metric(key, value, timestamp, step) for key, value, timestamp, step in metrics]
         for chunk in batches(ready, METRICS_A_CALL):
-            self.store.client.log_batch(self.run_id, metrics=chunk)
+            self.store.client.log_batch(run_id, metrics=chunk)
 
-    def _publish_end(self, record: dict[str, Any], result: dict[str, Any]) -> None:
+    def _publish_end(self, run_id: str, record: dict[str, Any], result: dict[str, Any]) -> None:
         step, ended = int(result.get("n_iter") or 0), int(result["ended"] * 1000)
-        self._log_metrics((key, value, ended, step) for key, value in result.get("final_metrics", {}).items())
-        if result.get("run_id") != self.run_id:
-            self.directory.write_json(RESULT, result | {"run_id": self.run_id})
-        self.store.tag(self.run_id, result.get("tags", {}))
-        self._upload()
+        self._log_metrics(run_id, ((key, value, ended, step) for key, value in result.get("final_metrics", {}).items()))
+        if result.get("run_id") != run_id:
+            self.directory.write_json(RESULT, result | {"run_id": run_id})
+        self.store.tag(run_id, result.get("tags", {}))
+        self._upload(run_id)
         if (self.directory.path / "weights.npz").exists() and record.get("layer_sizes"):
-            self._publish_model(record, step)
-        self.store.client.set_terminated(self.run_id, result["status"], end_time=ended)
+            self._publish_model(run_id, record, step)
+        self.store.client.set_terminated(run_id, result["status"], end_time=ended)
         if (self.directory.path / "weights.npz").exists() and not result.get("described"):
             return  # its figures could not be made; they may be, later
         self.complete = True
@@ -140,20 +140,20 @@ class Publication:
         if record.get("ledger"):
             ledger.leave(Path(record["ledger"]), self.directory)
 
-    def _upload(self) -> None:
+    def _upload(self, run_id: str) -> None:
         client = self.store.client
         entries = sorted(p for p in self.directory.path.iterdir() if not p.name.startswith("."))
         for path in entries:
             if path.is_dir():
-                client.log_artifacts(self.run_id, str(path), artifact_path=path.name)
+                client.log_artifacts(run_id, str(path), artifact_path=path.name)
             elif path in self.directory.artifacts():
-                client.log_artifact(self.run_id, str(path))
+                client.log_artifact(run_id, str(path))
 
-    def _publish_model(self, record: dict[str, Any], step: int) -> None:
+    def _publish_model(self, run_id: str, record: dict[str, Any], step: int) -> None:
         """The network as an MLflow model of the run, made once."""
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 
-        client, run_id = self.store.client, self.run_id
+        client = self.store.client
         experiments = [self.store.experiment_id]
         models = client.search_logged_models(experiments, filter_string=f"source_run_id = '{run_id}'")
         if any(model.status == LoggedModelStatus.READY for model in models):

@@ -196,10 +196,12 @@ class Store:
 
     def get(self, run_id: str) -> StoredRun | None:
         """A run by its id, None where the store has none."""
-        mlflow = import_mlflow()
+        client = self.client
+        from mlflow.exceptions import MlflowException
+
         try:
-            return stored_run(self.client.get_run(run_id))
-        except mlflow.exceptions.MlflowException as error:
+            return stored_run(client.get_run(run_id))
+        except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
