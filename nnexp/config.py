@@ -17,7 +17,8 @@ ACTIVATION_NAMES = ("sigmoid", "tanh", "relu")
 FIGURE_FORMATS = ("png", "svg", "pdf")
 
 # Keys that say where and how a run is kept, not what it computes: they enter neither the params nor the identity.
-BOOKKEEPING = ("tracking", "figures", "resume", "dry_run", "fail_fast", "data.cache", "training.images_every")
+# (Of a file it is the content that decides, and its digest is part of the identity.)
+BOOKKEEPING = ("tracking", "figures", "resume", "dry_run", "fail_fast", "data.cache", "data.path", "training.images_every")
 
 
 class ConfigError(ValueError):

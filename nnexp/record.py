@@ -94,12 +94,12 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
         "activation": config.model.activation,
         "dtype": config.training.dtype,
         "figures": list(config.figures),
-        "dataset": dataset_input(dataset, split),
+        "dataset": dataset_input(dataset, split, source),
         "tags": tags,
     }
 
 
-def dataset_input(dataset: Dataset, split: Split) -> dict[str, str]:
+def dataset_input(dataset: Dataset, split: Split, source: Mapping[str, Any]) -> dict[str, str]:
     """The data set as MLflow describes one."""
     sizes = {
         part: len(data.y) for part in ("train", "validation", "test") if (data := getattr(split, part)) is not None
@@ -110,7 +110,7 @@ def dataset_input(dataset: Dataset, split: Split) -> dict[str, str]:
         "name": dataset.name,
         "digest": dataset.digest,
         "source_type": "nnexp",
-        "source": json.dumps({"name": dataset.name}),
+        "source": json.dumps({"name": dataset.name, **source}),
         "schema": json.dumps(schema),
         "profile": json.dumps(profile | {f"n_{part}": size for part, size in sizes.items()}),
     }

@@ -19,7 +19,6 @@ from nnexp.training import columns_of
 
 TABLE = "per_class.json"  # shown by the UI across runs
 IMAGE_KEY = "hidden_layer"
-WORST = 25
 MLFLOW_TAGS = {
     "mlflow.loggedArtifacts": f'[{{"path": "{TABLE}", "type": "table"}}]',
     "mlflow.loggedImages": "True",
@@ -58,9 +57,7 @@ def describe(directory: RunDirectory) -> dict[str, Any]:
     hidden = figures.hidden_layer(weights, part.image_shape, part.image_order)
     _save(directory, "hidden_layer", hidden, formats)
     if part.image_shape is not None:
-        rng = np.random.default_rng(0)
-        chosen = np.sort(rng.choice(len(part.y), size=min(100, len(part.y)), replace=False))
-        _save(directory, "figures/sample", figures.sample_images(part.images(part.X[chosen])), formats)
+        _save(directory, "figures/sample", figures.sample_images(part.images(), part.y, part.classes), formats)
         _save(directory, "figures/worst_mistakes", _worst_mistakes(part, forward(part)), formats)
     for step, picture in {**snapshots, int(result["n_iter"]): weights}.items():
         _log_image(directory, step, picture, part, int(result["ended"] * 1000))
@@ -127,13 +124,9 @@ def _save(directory: RunDirectory, name: str, figure: Any, formats: list[str]) -
 
 def _worst_mistakes(part: Dataset, logits: np.ndarray) -> Any:
     """The samples whose right class got the least output beside the class that won."""
-    predicted = predict(logits)
-    margin = logits[np.arange(len(part.y)), predicted] - logits[np.arange(len(part.y)), part.y]
-    wrong = np.flatnonzero(predicted != part.y)
-    worst = wrong[np.argsort(-margin[wrong], kind="stable")][:WORST]
-    return figures.worst_mistakes(
-        part.images(part.X[worst]), part.y[worst], predicted[worst], margin[worst], part.classes
-    )
+    predicted, rows = predict(logits), np.arange(len(part.y))
+    margin = logits[rows, predicted] - logits[rows, part.y]
+    return figures.worst_mistakes(part.images(), part.y, predicted, margin, part.classes)
 
 
 def _log_image(directory: RunDirectory, step: int, weights: np.ndarray, part: Dataset, timestamp: int) -> None:

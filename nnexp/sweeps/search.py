@@ -65,7 +65,7 @@ def read_settings(search: Any, config: Config) -> dict[str, Any]:
     unknown = [key for key in settings if key not in known]
     if unknown:
         raise ConfigError(f"`hydra.sweeper.search.{unknown[0]}` is not a key; the keys are {', '.join(known)}")
-    settings = known | settings
+    settings = {**known, **settings}
     if settings["sampler"] not in SAMPLERS:
         raise ConfigError(
             f"`hydra.sweeper.search.sampler` must be one of {', '.join(SAMPLERS)}, got {settings['sampler']!r}"
