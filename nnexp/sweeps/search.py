@@ -154,6 +154,7 @@ class Search:
         The trials of a batch are asked for together, and told in their order. The study is built anew by the same
         questions and answers at each start, and finished runs answer at once; so it goes on where it was.
         """
+        self.session.repair()
         self.session.open([])
         try:
             while len(self.jobs) < self.settings["n_trials"]:

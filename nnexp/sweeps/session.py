@@ -13,6 +13,7 @@ from nnexp.sweeps.book import Book, Standing
 from nnexp.sweeps.parent import Parent, count, plan_record, write_plan
 from nnexp.sweeps.plan import Job, Plan
 from nnexp.terminal import clock, say
+from nnexp.tracking.repair import repair
 from nnexp.tracking.store import Store, StoreError, one_line
 
 DONE, DIFFERENT, INTERRUPTED = 0, 3, 130
@@ -68,6 +69,19 @@ class Session:
             self._without_store(error)
             return self.book.look(keys, since=self.since)
 
+    def repair(self) -> None:
+        """Put right what crashes left in the store, of whatever run or sweep."""
+        if self.store is None:
+            return
+        try:
+            mended = repair(self.store, self.controls.tracking.directory)
+        except Exception as error:
+            self._without_store(error)
+        else:
+            if mended:
+                say(f"closed or published what a crash had left: {', '.join(mended[:SHOWN])}"
+                    + (f" and {len(mended) - SHOWN} more" if len(mended) > SHOWN else ""))  # fmt: skip
+
     def _without_store(self, error: Exception) -> None:
         if self.store is None:
             raise error
@@ -87,6 +101,7 @@ class Session:
 
     def run(self, jobs: Sequence[Job]) -> int:
         """Run a grid to its end; return the exit status."""
+        self.repair()
         standings = self.look(jobs)
         self._tell_skipped(jobs, standings)
         self.open(jobs)

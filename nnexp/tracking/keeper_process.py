@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from nnexp.tracking.publish import Publication
@@ -26,6 +27,7 @@ class KeeperProcess:
         self.store, self.heartbeat, self._reply = store, heartbeat, reply
         self.requests: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.open: dict[str, Publication | None] = {}
+        self.root: Path | None = None
         self._last_beat = time.monotonic()
         self._pause = LOOK
 
@@ -42,6 +44,7 @@ class KeeperProcess:
             self._serve(request)
         for path in list(self.open):
             self._abandoned(path)
+        self._repair()
 
     def _serve(self, request: dict[str, Any]) -> None:
         number, operation = request.pop("number"), request.pop("operation")
@@ -83,8 +86,20 @@ class KeeperProcess:
         except Exception as error:
             print(one_line(error), file=sys.stderr)
 
+    def _repair(self) -> None:
+        """With nobody waiting any more, put right what other processes' crashes left."""
+        from nnexp.tracking.repair import repair
+
+        if self.store is None or self.root is None:
+            return
+        try:
+            repair(self.store, self.root)
+        except Exception as error:
+            print(one_line(error), file=sys.stderr)
+
     def do_open(self, path: str) -> None:
         """Follow a run directory; its first publication is made at the next look."""
+        self.root = Path(RunDirectory(path).record["ledger"]).parent
         self.open[path] = self._publication(path)
         self._look()
 

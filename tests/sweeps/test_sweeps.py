@@ -1,0 +1,301 @@
+"""Sweeps by the real command: real processes, a real store."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from nnexp.tracking.store import PARENT, RUN_KEY
+
+SMALL = ["data=digits", "model.hidden_size=5", "optimizer.maxfun=15"]
+JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+
+
+def children(store):
+    return [run for run in store.search() if PARENT in run.tags]
+
+
+def parents(store):
+    return [run for run in store.search() if run.tags.get("nnexp.kind") == "sweep"]
+
+
+def assert_histories_are_single(store):
+    for run in children(store):
+        for key in run.metrics:
+            steps = Counter(metric.step for metric in store.client.get_metric_history(run.run_id, key))
+            assert max(steps.values()) == 1, (run.run_id, key)
+
+
+def digests(store):
+    """Theta's digest by run key, of finished runs; each key once."""
+    runs = [run for run in children(store) if run.status == "FINISHED"]
+    found = {run.tags[RUN_KEY]: run.tags["nnexp.theta_digest"] for run in runs}
+    assert len(found) == len(runs), "a job was done twice"
+    return found
+
+
+def test_a_sweep_is_planned_run_listed_and_resumed(nnexp):
+    grid = [*SMALL, "model.l2=0,1", "seed=0,1"]
+    dry = nnexp("-m", *grid, "dry_run=true")
+    assert dry.status == 0
+    assert "4 of 4 jobs would run." in dry.out
+    assert not nnexp.directories()
+
+    first = nnexp("-m", *grid)
+    assert first.status == 0, first.err
+    assert "4 of 4 jobs finished, 0 failed" in first.out
+    store = nnexp.store()
+    [parent] = parents(store)
+    assert parent.status == "FINISHED"
+    assert {run.tags[PARENT] for run in children(store)} == {parent.run_id}
+    assert sorted(run.name for run in children(store)) == ["l2=0 seed=0", "l2=0 seed=1", "l2=1 seed=0", "l2=1 seed=1"]
+    assert parent.tags["nnexp.jobs.planned"] == parent.tags["nnexp.jobs.finished"] == "4"
+    plan = json.loads(Path(store.client.download_artifacts(parent.run_id, "plan.json")).read_text())
+    assert {job["key"] for job in plan["jobs"]} == set(digests(store))
+    assert nnexp("sweeps", "--json").json == [
+        {"sweep": parent.tags["nnexp.sweep"], "planned": 4, "finished": 4, "failed": 0, "lost": 0, "running": 0}
+    ]
+
+    again = nnexp("-m", *grid)
+    assert again.status == 0
+    assert again.err.count("is finished and has the same key") == 4
+    assert len(children(store)) == 4
+    assert len(parents(store)) == 1
+
+    wider = nnexp("-m", *SMALL, "model.l2=0,1", "seed=0,1,2")
+    assert wider.status == 0
+    assert len(digests(store)) == 6  # two new jobs; four runs of the other sweep stand for theirs
+    assert [row["finished"] for row in nnexp("sweeps", "--json").json] == [4, 6]
+
+    anew = nnexp("-m", *SMALL, "model.l2=0", "seed=0,1", "resume=false")
+    assert anew.status == 0
+    assert len([run for run in children(store) if run.status == "FINISHED"]) == 8
+
+
+def test_failures_are_told_the_others_go_on_and_the_exit_status_is_3(nnexp):
+    grid = [*SMALL, "optimizer=gd", "optimizer.options.learning_rate=0.1,1e300,0", "model.hidden_size=5,0"]
+    done = nnexp("-m", *grid)
+    assert done.status == 3
+    assert "1 of 6 jobs finished, 5 failed" in done.out
+    assert done.err.count("failed: ") == 5  # each when it happens
+    failed = done.out[done.out.index("failed:\n") :].splitlines()[1:]
+    assert len(failed) == 5
+    assert sum("`model.hidden_size` must be >= 1" in line for line in failed) == 3
+    assert sum("learning_rate" in line and "optimizer.options" in line for line in failed) >= 1
+    assert sum("NonFiniteCostError" in line for line in failed) == 1
+    store = nnexp.store()
+    states = Counter(run.status for run in children(store))
+    assert states == {"FINISHED": 1, "FAILED": 5}
+    assert all(run.tags["nnexp.status_message"] for run in children(store))
+    assert parents(store)[0].status == "FAILED"
+    assert parents(store)[0].tags["nnexp.jobs.failed"] == "5"
+
+    again = nnexp("-m", *grid)  # failed ones are done again, in fresh runs
+    assert again.status == 3
+    assert Counter(run.status for run in children(store)) == {"FINISHED": 1, "FAILED": 10}
+
+
+def test_fail_fast_stops_at_the_first_failure(nnexp):
+    done = nnexp("-m", *SMALL, "model.l2=1,-1,2,3", "fail_fast=true")
+    assert done.status == 3
+    states = Counter(run.status for run in children(nnexp.store()))
+    assert states == {"FINISHED": 1, "FAILED": 1}
+
+
+def test_a_config_that_no_job_can_have_is_refused_before_anything_is_made(nnexp):
+    done = nnexp("-m", "modle.l2=0,1")
+    assert done.status == 2
+    assert "modle.l2" in done.err
+    assert len(done.err.splitlines()) <= 2
+    assert not (nnexp.folder / "outputs").exists()
+
+
+def test_parallel_and_serial_sweeps_give_the_same_bits_and_two_at_once_share_the_work(nnexp, tmp_path):
+    grid = [*SMALL, "model.l2=0,1", "seed=0,1,2"]
+    serial = nnexp("-m", *grid, "tracking.directory=serial")
+    assert serial.status == 0
+    both = [nnexp.start("-m", *grid, *JOBLIB) for _ in range(2)]
+    outputs = [process.communicate(timeout=240) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    store = nnexp.store()
+    assert len(parents(store)) == 1
+    assert len(digests(store)) == 6
+    assert sum(err.count("finished: ") for _, err in outputs) == 6
+    assert not [run for run in store.search() if run.status == "RUNNING"]
+    assert_histories_are_single(store)
+    from nnexp.tracking.store import Store
+
+    alone = Store(f"sqlite:///{tmp_path}/serial/mlflow.db", "nnexp")
+    assert digests(alone) == digests(store)
+
+
+def processes_of(folder):
+    """Process ids and commands of all that runs in a folder."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/cwd") == str(folder) and int(pid) != os.getpid():
+                with open(f"/proc/{pid}/cmdline") as file:
+                    found[int(pid)] = file.read()
+        except OSError:
+            continue
+    return found
+
+
+def kill(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+LONGER = ["data=digits", "model.hidden_size=40", "optimizer.maxfun=1500", "optimizer.maxiter=100000", "model.l2=0"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="finds the processes to kill in /proc")
+def test_killed_anywhere_and_finished_by_the_same_command(nnexp):
+    grid = ["-m", *LONGER, "seed=range(6)", *JOBLIB]
+
+    def training():
+        return [
+            path
+            for path in nnexp.directories()
+            if (path / "reports/history.csv").exists() and not (path / "result.json").exists()
+        ]
+
+    for victims in ("worker", "parent", "all"):
+        known = set(training())
+        sweep = nnexp.start(*grid, start_new_session=True)
+        wait_for(lambda known=known: set(training()) - known)
+        running = processes_of(nnexp.folder)
+        if victims == "worker":
+            kill([pid for pid, command in running.items() if "loky" in command][:1])
+            sweep.send_signal(signal.SIGKILL)
+        elif victims == "parent":
+            sweep.send_signal(signal.SIGKILL)
+        else:
+            kill(running)
+        sweep.communicate()
+    done = nnexp(*grid)
+    assert done.status == 0, done.err
+    wait_for(lambda: not processes_of(nnexp.folder))  # those whose parent was killed finish what they have
+    done = nnexp(*grid)
+    assert done.status == 0
+    store = nnexp.store()
+    assert len(digests(store)) == 6
+    states = Counter(run.status for run in store.search())
+    assert states["RUNNING"] == 0
+    assert states["KILLED"] >= 1
+    assert_histories_are_single(store)
+    for run in children(store):
+        if run.status == "KILLED":
+            assert run.tags["nnexp.status_message"]
+    whole = nnexp(*grid, "tracking.directory=whole")
+    assert whole.status == 0
+    from nnexp.tracking.store import Store
+
+    assert digests(Store(f"sqlite:///{nnexp.folder}/whole/mlflow.db", "nnexp")) == digests(store)
+
+
+@pytest.mark.parametrize("launcher", [[], JOBLIB], ids=["serial", "joblib"])
+def test_ctrl_c_stops_the_sweep_within_seconds_and_every_run_has_a_true_status(nnexp, launcher):
+    sweep = nnexp.start("-m", *LONGER, "seed=range(6)", *launcher, start_new_session=True)
+    wait_for(lambda: list(nnexp.folder.glob("outputs/runs/*/reports/history.csv")))
+    time.sleep(1)
+    began = time.monotonic()
+    os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
+    out, err = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130, (out, err)
+    assert time.monotonic() - began < 30
+    store = nnexp.store()
+    wait_for(lambda: not [run for run in store.search() if run.status == "RUNNING"], 20)
+    assert "KILLED" in {run.status for run in children(store)}
+    assert parents(store)[0].status == "KILLED"
+
+
+def test_a_search_goes_on_where_it_was(nnexp):
+    search = [
+        "+search=tpe", *SMALL, "model.l2=tag(log,interval(0.01,10))", "model.init_scale=choice(0.1,0.5)",
+        "hydra.sweeper.search.n_trials=4",
+    ]  # fmt: skip
+    first = nnexp(*search)
+    assert first.status == 0, first.err
+    store = nnexp.store()
+    known = digests(store)
+    assert len(known) == 4
+    more = nnexp(*search[:-1], "hydra.sweeper.search.n_trials=6")
+    assert more.status == 0, more.err
+    assert set(known) < set(digests(store))
+    assert len(digests(store)) == 6
+    assert len(parents(store)) == 1
+    whole = nnexp(*search[:-1], "hydra.sweeper.search.n_trials=6", "tracking.directory=whole")
+    assert whole.status == 0
+    from nnexp.tracking.store import Store
+
+    assert digests(Store(f"sqlite:///{nnexp.folder}/whole/mlflow.db", "nnexp")) == digests(store)
+
+
+def test_a_search_of_two_objectives_gives_a_front(nnexp):
+    done = nnexp("+search=nsga2", *SMALL, "model.hidden_size=interval(2,12)", "hydra.sweeper.search.n_trials=4")
+    assert done.status == 0, done.err
+    assert "best: loss/validation" in done.err
+    assert "optimizer/n_fev" in done.err
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        (["data.validation_size=0"], "`data.validation_size`"),
+        (["hydra.sweeper.search.sampler=nope"], "tpe"),
+        (["hydra.sweeper.search.n_trials=0"], "n_trials"),
+        (["hydra.sweeper.search.directions=[up]"], "minimize, maximize"),
+    ],
+)
+def test_wrong_settings_of_a_search_are_refused(nnexp, setting, named):
+    done = nnexp("+search=tpe", *SMALL, "model.l2=interval(0,1)", *setting)
+    assert done.status == 2
+    assert named in done.err
+    assert len(done.err.splitlines()) <= 2
+
+
+def test_the_sweep_goes_on_without_a_store(nnexp):
+    grid = ["-m", *SMALL, "seed=0,1", "tracking.uri=http://127.0.0.1:9", "tracking.patience=2"]
+    done = nnexp(*grid)
+    assert done.status in (0, 4), done.err
+    assert len(nnexp.results()) == 2
+    again = nnexp(*grid)
+    assert "2 of 2 jobs finished" in again.out
+    assert len(nnexp.results()) == 2
+
+
+def test_presets_turn_multirun_on_by_themselves(nnexp):
+    done = nnexp("+sweep=seeds", *SMALL, "dry_run=true")
+    assert done.status == 0, done.err
+    assert "5 of 5 jobs would run." in done.out
+
+
+def test_the_command_is_interrupted_while_it_plans(nnexp):
+    process = nnexp.start("-m", *SMALL, "seed=0,1")
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    assert process.returncode != 0
