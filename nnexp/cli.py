@@ -14,6 +14,8 @@ from pathlib import Path
 COMMANDS = {
     "gradcheck": ("nnexp.commands.gradcheck", "the full numerical gradient check of the configured network"),
     "evaluate": ("nnexp.commands.evaluate", "cost and report of given weights"),
+    "rerun": ("nnexp.commands.rerun", "run a run or a sweep again from what it recorded, and compare"),
+    "report": ("nnexp.commands.report", "compare the runs of a sweep, an experiment or a filter"),
     "sweeps": ("nnexp.commands.sweeps", "the sweeps of the store and their state"),
     "ui": ("nnexp.commands.ui", "the MLflow UI on this store, on the loopback address"),
     "sync": ("nnexp.commands.sync", "publish what a broken connection kept back"),
@@ -83,7 +85,7 @@ def _command(name: str, arguments: Sequence[str]) -> int:
     if name != "ui":
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     module.add_arguments(parser)
-    return module.run(parser.parse_args(arguments))
+    return module.run(parser.parse_intermixed_args(arguments))
 
 
 if __name__ == "__main__":
