@@ -127,6 +127,16 @@ class KeeperProcess:
         address = publication.store.address(publication.run_id)
         return {"complete": complete, "run_id": publication.run_id, "address": address}
 
+    def do_amend(self, path: str, tags: dict[str, str], files: list[str]) -> None:
+        """Add tags and files of its directory to a run that has been published before they were there."""
+        publication = self._publication(path)
+        if publication is None or publication.run_id is None:
+            return
+        publication.store.tag(publication.run_id, tags)
+        for name in files:
+            source = publication.directory.path / name
+            publication.store.client.log_artifact(publication.run_id, str(source), name.rpartition("/")[0] or None)
+
 
 def main() -> None:
     """Speak with the trainer on standard input and output until it closes the line."""
