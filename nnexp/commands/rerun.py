@@ -1,0 +1,119 @@
+"""`nnexp rerun RUN [--check] [OVERRIDES]`: run a recorded run or sweep again; say what is equal and what is not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnexp.terminal import say, table
+
+if TYPE_CHECKING:
+    from nnexp.config import TrackingConfig
+    from nnexp.rerun.again import Rerun
+    from nnexp.rerun.find import SweepFound
+    from nnexp.rerun.recorded import Recorded
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.description = (
+        "Run a run again from what it recorded, as a new run that is linked to it. Overrides are the difference. "
+        "Exit status: 0 done; 2 refused, nothing was trained; with --check 3 where not everything is identical."
+    )
+    parser.add_argument(
+        "run", metavar="RUN", help="a run's id or the beginning of it, a run directory, or the id of a sweep"
+    )
+    parser.add_argument("--check", action="store_true", help="compare with the old run: theta, history, predictions")
+    parser.add_argument("overrides", nargs="*", help="config overrides, such as training.threads=2 optimizer=cg")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Rerun and print."""
+    from nnexp.config import ConfigError
+    from nnexp.rerun.errors import RerunError
+    from nnexp.tracking.store import StoreError
+
+    try:
+        return _run(arguments.run, arguments.overrides, arguments.check, arguments.json)
+    except (ConfigError, RerunError) as error:
+        say(str(error))
+        return 2
+    except StoreError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return 130
+
+
+def _run(word: str, overrides: Sequence[str], check: bool, as_json: bool) -> int:
+    from nnexp.rerun.find import Finder, SweepFound
+
+    tracking = _tracking(overrides)
+    with tempfile.TemporaryDirectory() as scratch:
+        found = Finder(tracking, Path(scratch)).find(word)
+        if isinstance(found, SweepFound):
+            return _sweep(found, overrides, tracking, check, as_json)
+        return _one(found, overrides, check, as_json)
+
+
+def _tracking(overrides: Sequence[str]) -> TrackingConfig:
+    """Where to look and to publish: the config of today with those overrides that speak of it."""
+    from nnexp.hydra_app import compose, read_config
+
+    return read_config(compose([o for o in overrides if o.lstrip("+").startswith("tracking")])).tracking
+
+
+def _one(original: Recorded, overrides: Sequence[str], check: bool, as_json: bool) -> int:
+    from nnexp.rerun.again import again, exit_status, plan
+    from nnexp.summary import show
+
+    planned = plan(original, overrides, check=check)
+    say(f"Again: {original}" + (f" with {' '.join(overrides)}" if overrides else ""))
+    for key, value in planned.rebuilt.defaulted.items():
+        say(f"It was made before there was `{key}`; the default of today is taken: {value}")
+    done = again(planned)
+    if done.refused:
+        say(done.refused)
+    if as_json:
+        print(json.dumps(done.as_dict()))
+    else:
+        if done.outcome is not None:
+            show(done.outcome, planned.config)
+        print(table(_rows(done, check)))
+    return exit_status([done], check)
+
+
+def _rows(done: Rerun, check: bool) -> list[tuple[str, str]]:
+    """What a person is told about the comparison."""
+    rows = [("rerun of", str(done.original_run_id))]
+    if check and done.verdict is not None:
+        rows.append(("verdict", str(done.comparison or done.verdict)))
+    changed = done.changed or ["nothing that is recorded"]
+    return rows + [("changed" if i == 0 else "", item) for i, item in enumerate(changed)]
+
+
+def _sweep(found: SweepFound, overrides: Sequence[str], tracking: TrackingConfig, check: bool, as_json: bool) -> int:
+    from nnexp.rerun.again import exit_status
+    from nnexp.rerun.sweep import rerun_sweep, rows
+
+    say(f"Again: sweep {found.sweep}, {len(found.jobs)} jobs" + (f" with {' '.join(overrides)}" if overrides else ""))
+    done = rerun_sweep(found, overrides, tracking, check=check, tell=say)
+    if as_json:
+        print(json.dumps(done.as_dict()))
+    else:
+        lines = rows(done.reruns)
+        widths = [max(len(line[i]) for line in lines) for i in range(3)]
+        for line in lines:
+            print("  ".join([*(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=False)), line[3]]))
+        counts = {}
+        for rerun in done.reruns:
+            word = rerun.verdict or ("not checked" if check or rerun.refused else "done")
+            counts[word] = counts.get(word, 0) + 1
+        print(", ".join(f"{number} {word}" for word, number in counts.items()))
+        print(table([("changed" if i == 0 else "", item) for i, item in enumerate(done.changed or ["nothing"])]))
+    return exit_status(done.reruns, check)

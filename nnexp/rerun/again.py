@@ -1,0 +1,259 @@
+"""Run a recorded run again, and say what is equal and what is not."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nnexp import train
+from nnexp.config import Config, ConfigError
+from nnexp.record import Task, history_digest
+from nnexp.rerun.changes import Made, changes, same_value, text
+from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Comparison, Numbers, compare
+from nnexp.rerun.errors import RerunError
+from nnexp.rerun.rebuild import Rebuilt, rebuild
+from nnexp.rerun.recorded import CONFIG, RERUN_OF, WEIGHTS, Recorded, RecordedHere
+from nnexp.sweeps.plan import decisive
+from nnexp.tracking import provenance
+from nnexp.tracking.identity import array_digest
+from nnexp.tracking.rundir import HISTORY, RunDirectory, run_name
+from nnexp.tracking.store import StoreError
+from nnexp.training import columns_of
+
+REPORT = "reports/check.json"
+NOTE, CHECK = "mlflow.note.content", "nnexp.check"
+
+
+class DataChangedError(RerunError):
+    """The data set is not the one that the run was trained on."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A rerun that can be done."""
+
+    original: Recorded
+    overrides: Sequence[str]
+    rebuilt: Rebuilt
+    data_digest: str
+    check: bool
+    data_changed: bool = False
+
+    @property
+    def config(self) -> Config:
+        """The config to train."""
+        return self.rebuilt.config
+
+    @cached_property
+    def changed(self) -> list[str]:
+        """What is known, before anything is trained, not to be as it was."""
+        old, config = self.original, self.config
+        params = old.params or (self.rebuilt.before or config).deciding()
+        environment = provenance.environment(config.training.threads)
+        return changes(
+            Made(params, config.data.name, old.data_digest or self.data_digest, old.environment),
+            Made(config.deciding(), config.data.name, self.data_digest, environment),
+        )
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What came of one run: an outcome with or without a comparison, or the reason why nothing was trained."""
+
+    name: str
+    original_run_id: str | None
+    changed: list[str] = field(default_factory=list)
+    outcome: train.Outcome | None = None
+    comparison: Comparison | None = None
+    verdict: str | None = None
+    refused: str | None = None
+
+    @property
+    def run_id(self) -> str | None:
+        """The new run."""
+        return self.outcome.run_id if self.outcome else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object of the command."""
+        told = {"run_id": self.run_id, "original_run_id": self.original_run_id}
+        told |= {"verdict": self.verdict, "changed": self.changed}
+        if self.comparison is not None:
+            told["compared"] = self.comparison.compared
+        if self.comparison is not None and self.comparison.difference is not None:
+            told["difference"] = str(self.comparison.difference)
+        return told | ({"refused": self.refused} if self.refused else {})
+
+
+def plan(original: Recorded, overrides: Sequence[str], *, check: bool) -> Plan:
+    """Prepare a rerun; nothing is written.
+
+    Raises
+    ------
+    RerunError, ConfigError
+        One line that says why it cannot be done or, with `check`, not be compared.
+    """
+    _refuse_by_status(original, check)
+    if check:
+        numbers_of(original)
+    data_path = original.data_path if isinstance(original, RecordedHere) else None
+    try:
+        rebuilt = rebuild(original.config, overrides, name=original.name, data_path=data_path)
+        _is_untouched(original, rebuilt.config if rebuilt.before is None and not overrides else rebuilt.before)
+        digest = train.load(rebuilt.config).digest
+    except (ConfigError, RerunError) as error:
+        raise type(error)(f"{original}: {error}") from error
+    same = rebuilt.other_data or original.data_digest in (None, digest)
+    return Plan(original, overrides, rebuilt, digest, check, data_changed=not same)
+
+
+def _refuse_by_status(run: Recorded, check: bool) -> None:
+    if run.status == "RUNNING":
+        raise RerunError(f"{run} is still running; it can be run again when it has ended")
+    if check and run.status == "FAILED":
+        raise RerunError(
+            f"{run} failed ({run.message}), so it has no numbers to check; without --check it is run again"
+        )
+    if check and run.status == "KILLED" and len(_whole_rows(run)) < 2:
+        raise RerunError(f"{run} was interrupted before it had numbers to check; without --check it is run again")
+
+
+def _whole_rows(run: Recorded) -> list[dict[str, float]]:
+    """The rows that an uninterrupted run has too: of one ended by Ctrl-C the last was completed at its best point."""
+    return run.history[:-1] if run.status == "KILLED" and run.thetas else run.history
+
+
+def numbers_of(run: Recorded) -> Numbers:
+    """What of a run is compared; of an interrupted one only its history.
+
+    Raises
+    ------
+    RerunError
+        Where its files are not those of which it recorded the digests.
+    """
+    rows, finished = _whole_rows(run), run.status == "FINISHED"
+    thetas = run.thetas if finished else {}
+    for name, theta in thetas.items():
+        _has_digest(run, WEIGHTS, f"{name}_digest", array_digest(theta))
+    if finished:
+        if not thetas or not rows:
+            missing = HISTORY if thetas else WEIGHTS
+            raise RerunError(f"{run}: {missing} is neither on this machine nor in the store; nothing to check")
+        _has_digest(run, HISTORY, "history_digest", history_digest(columns_of(rows)))
+    predictions = run.result.get("predictions_digest") if finished else None
+    return Numbers(rows, thetas, predictions, str(run.params.get("training.dtype", "float64")))
+
+
+def _has_digest(run: Recorded, file: str, key: str, digest: str) -> None:
+    if run.result.get(key) not in (None, digest):
+        raise RerunError(f"{run}: {file} was changed after the run: its digest is not the recorded {key}")
+
+
+def _is_untouched(run: Recorded, config: Config | None) -> None:
+    """Refuse a recorded config that is not the one whose values the run was logged with."""
+    for key, value in config.deciding().items() if config else ():
+        if key in run.params and not same_value(run.params[key], value):
+            raise RerunError(
+                f"{CONFIG} was changed after the run: it says `{key}` = {text(value)}, "
+                f"the run was made with {text(run.params[key])}"
+            )
+
+
+def data_line(planned: Plan) -> str:
+    """What to say where the data set has changed."""
+    config, then = planned.config, planned.original.data_digest
+    source = config.data.source.get("path") or config.data.name
+    return (
+        f"{planned.original}: the data of {source} have changed: digest {planned.data_digest[:12]}, it was trained on "
+        f"{str(then)[:12]}; nothing was trained (an override such as data.path={source} runs it on them all the same)"
+    )
+
+
+def again(planned: Plan) -> Rerun:
+    """Train as planned, and compare where that was asked for.
+
+    With `check`, changed data are an answer: different, and nothing is trained.
+
+    Raises
+    ------
+    DataChangedError
+        Where the data set has changed and nothing was to be checked.
+    """
+    original = planned.original
+    if planned.data_changed:
+        if not planned.check:
+            raise DataChangedError(data_line(planned))
+        return Rerun(original.name, original.run_id, planned.changed, verdict=DIFFERENT, refused=data_line(planned))
+    config = planned.config
+    task = Task(
+        config=config,
+        composed=planned.rebuilt.composed,
+        overrides=[*decisive(original.overrides), *planned.overrides],
+        path=Path(config.tracking.directory) / "runs" / run_name(),
+        tags={RERUN_OF: original.run_id, NOTE: note(planned)},
+    )
+    outcome = train.execute(task)
+    if not planned.check or outcome.status == "KILLED":
+        return Rerun(original.name, original.run_id, planned.changed, outcome)
+    return _checked(planned, outcome)
+
+
+def _checked(planned: Plan, outcome: train.Outcome) -> Rerun:
+    """The outcome with its verdict, which is kept with the new run."""
+    original, new = planned.original, RecordedHere(RunDirectory(outcome.path))
+    made = [Made(run.params, planned.config.data.name, run.data_digest, run.environment) for run in (original, new)]
+    changed = changes(*made)
+    if outcome.status == "FINISHED":
+        comparison = compare(numbers_of(original), numbers_of(new))
+        done = Rerun(original.name, original.run_id, changed, outcome, comparison, comparison.verdict)
+    else:
+        changed = [*changed, f"the new run failed: {outcome.result.get('message')}"]
+        done = Rerun(original.name, original.run_id, changed, outcome, verdict=DIFFERENT)
+    _keep(planned, done, new.files)
+    return done
+
+
+def _keep(planned: Plan, done: Rerun, directory: RunDirectory) -> None:
+    """Write the verdict into the run directory and, where the run is published, into the store."""
+    directory.write_json(REPORT, done.as_dict())
+    assert done.outcome is not None
+    if not done.outcome.published or planned.config.tracking.backend != "mlflow":
+        return  # `nnexp sync` publishes the file with the rest
+    tags = {CHECK: str(done.verdict), NOTE: note(planned, done)}
+    try:
+        train.keeper_of(planned.config).answer(
+            "amend", timeout=planned.config.tracking.patience, path=str(directory.path), tags=tags, files=[REPORT]
+        )
+    except StoreError:
+        pass  # the run itself is published; its directory has the verdict
+
+
+def note(planned: Plan, done: Rerun | None = None) -> str:
+    """What the UI shows on the new run, in Markdown."""
+    original = planned.original
+    words = ["nnexp", "rerun", original.run_id, *(["--check"] if planned.check else []), *planned.overrides]
+    lines = [f"Rerun of `{original.run_id}` ({original.name}): `{shlex.join(words)}`"]
+    if done is not None:
+        lines += ["", f"**{done.comparison or done.verdict}**"]
+    changed = done.changed if done is not None else planned.changed
+    lines += (
+        ["", "Changed:", "", *(f"- {item}" for item in changed)] if changed else ["", "Nothing recorded has changed."]
+    )
+    return "\n".join(lines)[:7500]
+
+
+def exit_status(reruns: Sequence[Rerun], check: bool) -> int:
+    """What the process says: 3 where a check does not find all identical, or a run of several was not made."""
+    outcomes = [rerun.outcome for rerun in reruns]
+    if any(outcome is not None and outcome.status == "KILLED" for outcome in outcomes):
+        return 130
+    if check and any(rerun.verdict != IDENTICAL for rerun in reruns):
+        return train.DIFFERENT
+    if len(reruns) == 1:
+        return outcomes[0].exit_status if outcomes[0] else train.BAD_CONFIG
+    if any(outcome is None or outcome.status != "FINISHED" for outcome in outcomes):
+        return train.DIFFERENT
+    return max(outcome.exit_status for outcome in outcomes if outcome)

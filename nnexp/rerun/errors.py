@@ -1,0 +1,7 @@
+"""Why a rerun is refused."""
+
+from __future__ import annotations
+
+
+class RerunError(ValueError):
+    """A run that cannot be made again, or not be checked; one line for the user, and nothing has been trained."""

@@ -1,0 +1,204 @@
+"""Which runs a word means: a run directory, the id of a run or of a sweep, or the beginning of an id.
+
+Run directories of this machine are looked at first: they need no store, and they know the ids that it gave them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nnexp.config import TrackingConfig
+from nnexp.rerun.errors import RerunError
+from nnexp.rerun.recorded import RERUN_OF, Recorded, RecordedHere, from_store, published_id
+from nnexp.sweeps.parent import PLAN_FILE, read_plan, sweep_directory
+from nnexp.tracking.rundir import RECORD, RunDirectory
+from nnexp.tracking.store import KIND, RUN_KEY, SWEEP, UID, Store, StoredRun, StoreError, open_store, sqlite_path
+
+IDS = re.compile(r"[0-9A-Za-z-]{3,}")
+FULL = re.compile(r"[0-9a-f]{32}")
+SHOWN = 5
+BETTER = ("FINISHED", "FAILED", "KILLED", "RUNNING")  # which run of a job is rerun, the first the rather
+
+
+@dataclass(frozen=True)
+class SweepFound:
+    """A sweep: its jobs, each with the run that did it, None where none did."""
+
+    sweep: str
+    run_id: str
+    jobs: Sequence[tuple[str, Recorded | None]]
+
+
+class Finder:
+    """Looks in the output directory and in the store of a config."""
+
+    def __init__(self, tracking: TrackingConfig, scratch: Path) -> None:
+        self.tracking, self.scratch = tracking, scratch
+        self.unreachable: str | None = None
+
+    def find(self, word: str) -> Recorded | SweepFound:
+        """The run or the sweep that a word means.
+
+        Raises
+        ------
+        RerunError
+            Where there is none, or more than one, or nnexp did not make it.
+        StoreError
+            Where only the store could know and it does not answer.
+        """
+        path = Path(word)
+        if (path / RECORD).is_file():
+            return RecordedHere(RunDirectory(path))
+        if (path / PLAN_FILE).is_file():
+            return self._sweep(path.resolve().name, None)
+        if "/" in word or not IDS.fullmatch(word):
+            raise RerunError(f"{word}: neither a run directory (it would hold {RECORD}) nor the id of a run or a sweep")
+        here = self._here(word)
+        if len(here) == 1 and word in (known := next(iter(here.values()))).ids:
+            return known.recorded()
+        stored = self._stored(word)
+        sweeps = self._sweeps(word, stored)
+        return self._the_one(word, here, {i: run for i, run in stored.items() if run.tags.get(KIND) != "sweep"}, sweeps)
+
+    def _the_one(
+        self, word: str, here: dict[str, _Here], stored: dict[str, StoredRun], sweeps: dict[str, StoredRun | None]
+    ) -> Recorded | SweepFound:
+        names = {run_id: known.directory.record.get("name", "") for run_id, known in here.items()}
+        names |= {run_id: run.name for run_id, run in stored.items()}
+        names |= {sweep: "a sweep" for sweep in sweeps}
+        chosen = [word] if word in names else list(names)
+        if not chosen:
+            where = [f"under {self.tracking.directory}"]
+            where += [f"in {self._store.shown_uri}"] if self._store and not self.unreachable else []
+            trouble = f" ({self.unreachable})" if self.unreachable else ""
+            raise RerunError(f"{word}: there is no such run or sweep {' or '.join(where)}{trouble}")
+        if len(chosen) > 1:
+            shown = ", ".join(f"{name} ({names[name]})" for name in chosen[:SHOWN])
+            more = f" and {len(chosen) - SHOWN} more" if len(chosen) > SHOWN else ""
+            raise RerunError(f"{word} is the beginning of {len(chosen)} ids: {shown}{more}")
+        one = chosen[0]
+        if one in sweeps:
+            return self._sweep(one, sweeps[one])
+        if one in here:
+            return here[one].recorded()
+        assert self._store is not None
+        return from_store(self._store, stored[one], self.scratch)
+
+    # Run directories of this machine.
+
+    @cached_property
+    def _directories(self) -> list[_Here]:
+        runs = Path(self.tracking.directory).resolve() / "runs"
+        return [_Here(RunDirectory(path.parent)) for path in sorted(runs.glob(f"*/{RECORD}"))]
+
+    def _here(self, word: str) -> dict[str, _Here]:
+        return {known.ids[0]: known for known in self._directories if any(i.startswith(word) for i in known.ids)}
+
+    # The store.
+
+    @cached_property
+    def _store(self) -> Store | None:
+        if self.tracking.backend != "mlflow":
+            return None
+        path = sqlite_path(self.tracking.uri)
+        if path is not None and not path.exists():
+            return None
+        return open_store(self.tracking.uri, self.tracking.experiment)
+
+    def _search(self, condition: str) -> list[StoredRun]:
+        if self._store is None or self.unreachable:
+            return []
+        try:
+            return self._store.search(condition, all_experiments=True)
+        except StoreError as error:
+            if not self._directories:
+                raise
+            self.unreachable = str(error)
+            return []
+
+    def _stored(self, word: str) -> dict[str, StoredRun]:
+        if not re.fullmatch("[0-9a-f]+", word):
+            return {}
+        exact = "=" if FULL.fullmatch(word) else "LIKE"
+        wanted = word if exact == "=" else word + "%"
+        return {run.run_id: run for run in self._search(f"attributes.run_id {exact} '{wanted}'")}
+
+    # Sweeps.
+
+    def _sweeps(self, word: str, stored: Mapping[str, StoredRun]) -> dict[str, StoredRun | None]:
+        """Sweeps by the beginning of their id, or by the id of their parent run."""
+        folder = sweep_directory(self.tracking.directory, "x").parent
+        found: dict[str, StoredRun | None] = {path.parent.name: None for path in folder.glob(f"{word}*/{PLAN_FILE}")}
+        parents = [run for run in stored.values() if run.tags.get(KIND) == "sweep"]
+        if re.fullmatch("[0-9a-f]{3,16}", word):
+            parents += self._search(f"tags.`{KIND}` = 'sweep' AND tags.`{SWEEP}` LIKE '{word}%'")
+        return found | {run.tags[SWEEP]: run for run in parents}
+
+    def _sweep(self, sweep: str, parent: StoredRun | None) -> SweepFound:
+        if parent is None:
+            parent = next(iter(self._search(f"tags.`{KIND}` = 'sweep' AND tags.`{SWEEP}` = '{sweep}'")), None)
+        plan = self._plan(sweep, parent)
+        runs = self._runs(lambda tags: tags.get(SWEEP) == sweep, f"tags.`{SWEEP}` = '{sweep}'")
+        names = {job["key"]: job["name"] for job in plan.get("jobs", [])} or {run.key: run.name for run in runs}
+        best = _best(runs)
+        for key in names:
+            if key not in best or best[key].status != "FINISHED":  # it may have been finished outside the sweep
+                more = self._runs(lambda tags, key=key: tags.get(RUN_KEY) == key, f"tags.`{RUN_KEY}` = '{key}'")
+                best |= _best([*runs, *more], only=key)
+        if not names:
+            raise RerunError(f"sweep {sweep}: its plan is neither on this machine nor in the store")
+        jobs = [(name, best.get(key)) for key, name in names.items() if key]
+        return SweepFound(sweep, parent.run_id if parent else sweep, jobs)
+
+    def _plan(self, sweep: str, parent: StoredRun | None) -> dict[str, Any]:
+        folder = sweep_directory(self.tracking.directory, sweep)
+        if (folder / PLAN_FILE).is_file():
+            return read_plan(folder)
+        if parent is None or self._store is None:
+            return {}
+        try:
+            return json.loads(Path(self._store.client.download_artifacts(parent.run_id, PLAN_FILE)).read_text())
+        except Exception:
+            return {}  # its runs say which there are
+
+    def _runs(self, is_wanted: Any, condition: str) -> list[Recorded]:
+        """Runs of both places, each once."""
+        found: dict[str, Recorded] = {}
+        for known in self._directories:
+            if is_wanted(known.directory.record.get("tags", {})):
+                found[known.ids[-1]] = known.recorded()
+        for run in self._search(condition):
+            if UID in run.tags and RUN_KEY in run.tags and run.tags[UID] not in found:
+                assert self._store is not None
+                found[run.tags[UID]] = from_store(self._store, run, self.scratch)
+        return list(found.values())
+
+
+@dataclass(frozen=True)
+class _Here:
+    """A run directory of this machine."""
+
+    directory: RunDirectory
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The id that a store gave the run, if any, and its own."""
+        return [i for i in (published_id(self.directory), self.directory.uid) if i]
+
+    def recorded(self) -> Recorded:
+        return RecordedHere(self.directory)
+
+
+def _best(runs: Iterable[Recorded], only: str | None = None) -> dict[str, Recorded]:
+    """For each key the run to repeat: a finished one, no rerun, the oldest."""
+    best: dict[str, Recorded] = {}
+    for run in sorted(runs, key=lambda run: (BETTER.index(run.status), RERUN_OF in run.tags, run.started)):
+        if run.key and only in (None, run.key):
+            best.setdefault(run.key, run)
+    return best

@@ -1,0 +1,116 @@
+"""A whole sweep again: each of its jobs, one table, one parent run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnexp.config import ConfigError, TrackingConfig
+from nnexp.rerun.again import CHECK, NOTE, Rerun, again, plan
+from nnexp.rerun.compare import IDENTICAL, ORDER
+from nnexp.rerun.errors import RerunError
+from nnexp.rerun.find import SweepFound
+from nnexp.rerun.recorded import RERUN_OF, Recorded
+from nnexp.tracking.rundir import run_name
+from nnexp.tracking.store import KIND, PARENT, UID, one_line, open_store
+
+NOT_CHECKED = "not checked"
+
+
+@dataclass(frozen=True)
+class SweepRerun:
+    """What came of a sweep: its reruns in the order of its jobs, and the parent run that holds them together."""
+
+    run_id: str | None
+    original_run_id: str
+    reruns: Sequence[Rerun]
+
+    @property
+    def verdict(self) -> str | None:
+        """The worst verdict; None where nothing worse than *identical* was found, but not everything was checked."""
+        verdicts = [rerun.verdict for rerun in self.reruns if rerun.verdict is not None]
+        worst = max(verdicts, key=ORDER.index, default=None)
+        return None if worst == IDENTICAL and len(verdicts) < len(self.reruns) else worst
+
+    @property
+    def changed(self) -> list[str]:
+        """Every change of any run, once."""
+        return list(dict.fromkeys(item for rerun in self.reruns for item in rerun.changed))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object of the command."""
+        told = {"run_id": self.run_id, "original_run_id": self.original_run_id}
+        told |= {"verdict": self.verdict, "changed": self.changed}
+        return told | {"runs": [rerun.as_dict() for rerun in self.reruns]}
+
+
+def rerun_sweep(
+    found: SweepFound, overrides: Sequence[str], tracking: TrackingConfig, *, check: bool, tell: Callable[[str], None]
+) -> SweepRerun:
+    """Run every job of a sweep again, one after the other; one that is refused is told and left."""
+    reruns: list[Rerun] = []
+    for number, (name, original) in enumerate(found.jobs, 1):
+        rerun = _one(name, original, overrides, check)
+        reruns.append(rerun)
+        tell(f"{number} of {len(found.jobs)}: {name}: {said(rerun)}")
+        if rerun.outcome is not None and rerun.outcome.status == "KILLED":
+            break
+    return SweepRerun(_parent(found, reruns, tracking, check, tell), found.run_id, reruns)
+
+
+def _one(name: str, original: Recorded | None, overrides: Sequence[str], check: bool) -> Rerun:
+    if original is None:
+        return Rerun(name, None, refused="it was never run")
+    try:
+        return again(plan(original, overrides, check=check))
+    except (RerunError, ConfigError) as error:
+        return Rerun(name, original.run_id, refused=str(error))
+
+
+def said(rerun: Rerun) -> str:
+    """The outcome of one run in a few words."""
+    if rerun.refused is not None:
+        return f"{rerun.verdict or NOT_CHECKED}: {rerun.refused}"
+    if rerun.comparison is not None:
+        return str(rerun.comparison)
+    assert rerun.outcome is not None
+    return f"{rerun.outcome.status}: {rerun.outcome.result.get('message', '')}"
+
+
+def rows(reruns: Sequence[Rerun]) -> list[tuple[str, str, str, str]]:
+    """The table of a sweep, its head first: job, old run, new run, what came of it."""
+    head = ("job", "original", "rerun", "outcome")
+    return [head, *((r.name, r.original_run_id or "-", r.run_id or "-", said(r)) for r in reruns)]
+
+
+def _parent(
+    found: SweepFound, reruns: Sequence[Rerun], tracking: TrackingConfig, check: bool, tell: Callable[[str], None]
+) -> str | None:
+    """Put the new runs under one parent run, made when all are done, so that none is ever left open."""
+    children = [r.run_id for r in reruns if r.outcome is not None and r.outcome.published and r.run_id]
+    if tracking.backend != "mlflow" or not children:
+        return None
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows(reruns)).replace("\n", "\n|---|---|---|---|\n", 1)
+    result = SweepRerun(None, found.run_id, reruns)
+    tags = {
+        UID: f"rerun-{run_name()}",
+        KIND: "rerun",
+        RERUN_OF: found.run_id,
+        "mlflow.source.name": "nnexp",
+        "mlflow.source.type": "LOCAL",
+        NOTE: f"Rerun of sweep `{found.sweep}`\n\n{table}"[:7500],
+        **({CHECK: result.verdict or NOT_CHECKED} if check else {}),
+    }
+    try:
+        store = open_store(tracking.uri, tracking.experiment)
+        start = min(r.outcome.result["ended"] - r.outcome.result.get("fit_seconds", 0) for r in reruns if r.outcome)
+        run_id = store.create(f"rerun of sweep {found.sweep}", start, tags)
+        for child in children:
+            store.tag(child, {PARENT: run_id})
+        good = all(r.outcome is not None and r.outcome.status == "FINISHED" for r in reruns)
+        store.terminate(run_id, "FINISHED" if good else "FAILED")
+        return run_id
+    except Exception as error:
+        tell(f"The new runs have no parent run: {one_line(error)}")
+        return None
