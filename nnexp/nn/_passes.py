@@ -1,0 +1,218 @@
+"""Forward and backward pass over some of the samples, in arrays of units x samples that are used again and again.
+
+To save passes over memory the arrays count in units that let constants fold into the weights, layer l = 0, 1, ...:
+
+==============  ======================================  =============================================
+array           holds                                   for the sigmoid
+==============  ======================================  =============================================
+values[l]       c, where the activation is              tanh(z / 2), with scale = shift = gain = 1/2
+                scale * c + shift, c = core(gain * z)
+half_logits     half the logits of the output units     (the output is always a sigmoid)
+deltas[l]       n_samples * dJ/dz of a hidden layer
+error           2 * (output - Y), that is               tanh(half_logits) + signs
+                2 * n_samples * dJ/dz of the outputs
+signs           1 - 2 Y, so that the loss of an output
+                is softplus(signs * logit)
+==============  ======================================  =============================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnexp.nn._products import aligned, aligned_copy, input_products, multiply
+from nnexp.nn.activations import Activation
+from nnexp.nn.parameters import unpack
+
+OUTPUT_GAIN = 0.5
+OUTPUT_DELTA = 0.5  # n_samples * dJ/dz of an output is this times `error`
+OUTPUTS_A_LOGARITHM = 64  # factors between 1 and 2 whose product cannot overflow in float32
+
+
+class FoldedWeights:
+    """Weights and biases in the units of the passes; linear in theta, so a direction folds just the same."""
+
+    def __init__(self, layer_sizes: tuple[int, ...], activation: Activation, dtype: np.dtype) -> None:
+        self.layer_sizes, self.activation, self.dtype = layer_sizes, activation, dtype
+        shapes = list(zip(layer_sizes[1:], layer_sizes[:-1], strict=True))
+        self.forward = [aligned(shape, dtype) for shape in shapes]
+        self.backward = [aligned(shape[::-1], dtype) for shape in shapes[1:]]  # [l] carries deltas to hidden layer l
+        self.offsets: list[np.ndarray] = []
+
+    def load(self, theta: np.ndarray) -> None:
+        """Fold `theta`."""
+        act, last = self.activation, len(self.forward) - 1
+        self.offsets = []
+        layers = zip(*unpack(theta.astype(self.dtype, copy=False), self.layer_sizes), strict=True)
+        for layer, (weights, biases) in enumerate(layers):
+            gain = act.gain if layer < last else OUTPUT_GAIN
+            scale, shift = (act.scale, act.shift) if layer else (1.0, 0.0)
+            np.multiply(weights, gain * scale, out=self.forward[layer])
+            offset = gain * (biases + shift * weights.sum(axis=1)) if shift else gain * biases
+            self.offsets.append(offset[:, None])
+            if layer:
+                factor = (1.0 if layer < last else OUTPUT_DELTA) * act.scale * act.gain
+                np.multiply(weights.T, factor, out=self.backward[layer - 1])
+
+
+class Sums:
+    """Sums over samples: of the loss, and what the gradient is made of, delta * c (n_out, n_in) and delta (n_out,)."""
+
+    def __init__(self, layer_sizes: tuple[int, ...], activation: Activation, dtype: np.dtype) -> None:
+        self.layer_sizes, self.activation = layer_sizes, activation
+        shapes = list(zip(layer_sizes[1:], layer_sizes[:-1], strict=True))
+        self.loss = 0.0
+        self.products = [aligned(shape, dtype) for shape in shapes]
+        self.deltas = [np.empty(shape[0], dtype) for shape in shapes]
+
+    def clear(self) -> None:
+        """Set all sums to zero."""
+        self.loss = 0.0
+        for total in (*self.products, *self.deltas):
+            total.fill(0)
+
+    def add(self, layer: int, deltas: np.ndarray, values: np.ndarray, ones: np.ndarray) -> None:
+        """Add samples to the sums of a layer behind the first: `deltas` (n_out, n), `values` (n_in, n)."""
+        self.products[layer] += deltas @ values.T
+        self.deltas[layer] += deltas @ ones
+
+    def merge(self, other: Sums) -> None:
+        """Add the sums over other samples."""
+        self.loss += other.loss
+        for mine, theirs in zip((*self.products, *self.deltas), (*other.products, *other.deltas), strict=True):
+            mine += theirs
+
+    def gradient(self, theta: np.ndarray, n_rows: int, decay: float) -> np.ndarray:
+        """Mean over `n_rows` samples plus `decay` times the weights, packed as theta, float64; uses the sums up."""
+        gradient = decay * theta
+        last = len(self.products) - 1
+        for layer, (weights, biases) in enumerate(zip(*unpack(gradient, self.layer_sizes), strict=True)):
+            unit = (1.0 if layer < last else OUTPUT_DELTA) / n_rows
+            scale, shift = (self.activation.scale, self.activation.shift) if layer else (1.0, 0.0)
+            np.multiply(self.deltas[layer], unit, out=biases)
+            if shift:
+                weights += shift * biases[:, None]
+            weights += np.multiply(self.products[layer], unit * scale, out=self.products[layer])
+        return gradient
+
+
+class Passes:
+    """The passes over the samples X (n, n_features), which must be row-major and aligned.
+
+    Parameters
+    ----------
+    signs : ndarray of shape (n_outputs, n), optional
+        Needed for all but the forward pass.
+    work : Passes, optional
+        Passes over as many samples or more, whose work arrays these use too.
+    keep : bool
+        Keep what `curvature` needs, in more memory.
+    """
+
+    def __init__(
+        self,
+        X: np.ndarray,
+        layer_sizes: tuple[int, ...],
+        activation: Activation,
+        signs: np.ndarray | None = None,
+        *,
+        work: Passes | None = None,
+        keep: bool = False,
+    ) -> None:
+        self.activation, self.keep = activation, keep
+        self.inputs = input_products(X, layer_sizes[1])
+        n, hidden, dtype = len(X), layer_sizes[1:-1], X.dtype
+
+        def arrays(name: str, sizes: tuple[int, ...]) -> list[np.ndarray]:
+            if work is not None:
+                return [array[:, :n] for array in getattr(work, name)]
+            return [aligned((size, n), dtype) for size in sizes]
+
+        self.half_logits = aligned((layer_sizes[-1], n), dtype)
+        self.values = arrays("values", hidden)
+        if signs is not None:
+            self.signs = aligned_copy(signs, dtype)
+            self.deltas = arrays("deltas", hidden)
+            self.slopes = arrays("slopes", hidden) if keep else self.values
+            self.outputs = arrays("outputs", layer_sizes[-1:] * 2)
+            self.error, self.scratch = self.outputs
+            self.ones = np.ones(n, dtype)
+
+    def forward(self, folded: FoldedWeights) -> None:
+        """Fill `values` and `half_logits`."""
+        zs = [*self.values, self.half_logits]
+        for layer, (weights, offset, z) in enumerate(zip(folded.forward, folded.offsets, zs, strict=True)):
+            if layer:
+                self.activation.core(zs[layer - 1], out=zs[layer - 1])
+                multiply(weights, zs[layer - 1], out=z)
+            else:
+                self.inputs.forward(weights, out=z)
+            z += offset
+
+    def backward(self, folded: FoldedWeights, sums: Sums) -> None:
+        """Add loss and gradient to `sums`, after `forward`; overwrites `values` unless they are kept."""
+        sums.loss += self._loss()
+        deltas = self.error
+        for layer in range(len(self.values), 0, -1):
+            values, slopes, below = self.values[layer - 1], self.slopes[layer - 1], self.deltas[layer - 1]
+            sums.add(layer, deltas, values, self.ones)
+            multiply(folded.backward[layer - 1], deltas, out=below)
+            below *= self.activation.slope(values, out=slopes)
+            deltas = below
+        self.inputs.add_gradient(deltas, sums.products[0])
+        sums.deltas[0] += deltas @ self.ones
+
+    def _loss(self) -> float:
+        """Cross-entropy summed over samples and outputs, in nats; fills `error`.
+
+        softplus(s) = max(s, 0) + log(1 + e^-|s|) = max(s, 0) - log((1 + tanh(|s| / 2)) / 2), where nothing overflows
+        and the tanh is the one the outputs need. The logarithms of a sample's outputs are one logarithm of a product.
+        """
+        scratch, error = self.scratch, self.error
+        half_s = np.multiply(self.signs, self.half_logits, out=error)
+        np.abs(half_s, out=scratch)
+        scratch += half_s  # max(s, 0)
+        loss = float(scratch.sum(axis=0).sum(dtype=np.float64))
+        np.tanh(self.half_logits, out=error)
+        np.abs(error, out=scratch)
+        scratch += 1
+        for start in range(0, len(scratch), OUTPUTS_A_LOGARITHM):
+            factors = scratch[start : start + OUTPUTS_A_LOGARITHM]
+            product = np.multiply.reduce(factors, axis=0)
+            product *= 0.5 ** len(factors)  # exact, and before the logarithm: so saturated outputs cost exactly 0
+            loss -= float(np.log(product, out=product).sum(dtype=np.float64))
+        error += self.signs
+        return loss
+
+    def curvature(self, folded: FoldedWeights, direction: FoldedWeights, sums: Sums) -> None:
+        """Add the derivative of the gradient along `direction`, after both passes with the same `folded` (and `keep`).
+
+        The R-operator of Pearlmutter 1994, "Fast exact multiplication by the Hessian"; R{x} is called `r_x`.
+        """
+        act, n_hidden = self.activation, len(self.values)
+        r_zs, r_values = [], []
+        for layer, (weights, offset) in enumerate(zip(direction.forward, direction.offsets, strict=True)):
+            r_z = np.empty((len(weights), len(self.ones)), weights.dtype)
+            if layer:
+                multiply(weights, self.values[layer - 1], out=r_z)
+                r_z += folded.forward[layer] @ r_values[-1]
+            else:
+                self.inputs.forward(weights, out=r_z)
+            r_z += offset
+            r_zs.append(r_z)
+            if layer < n_hidden:
+                r_values.append(r_z * self.slopes[layer])
+        tanh = np.subtract(self.error, self.signs, out=self.scratch)
+        deltas, r_deltas = self.error, (1 - tanh * tanh) * r_zs.pop()
+        for layer in range(n_hidden, 0, -1):
+            values, slopes, below = self.values[layer - 1], self.slopes[layer - 1], self.deltas[layer - 1]
+            sums.add(layer, r_deltas, values, self.ones)
+            sums.products[layer] += deltas @ r_values.pop().T
+            r_below = direction.backward[layer - 1] @ deltas
+            r_below += folded.backward[layer - 1] @ r_deltas
+            r_below *= slopes
+            if act.bend is not None:
+                r_below += below * act.bend(values) * r_zs[layer - 1]
+            deltas, r_deltas = below, r_below
+        self.inputs.add_gradient(r_deltas, sums.products[0])
+        sums.deltas[0] += r_deltas @ self.ones

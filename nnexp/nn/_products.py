@@ -1,0 +1,121 @@
+"""Products of a small matrix with many samples, in arrays of units x samples.
+
+OpenBLAS has kernels for small products, on processors with AVX-512, that skip the packing of their operands. At 5,000
+samples, 400 pixels and 25 units they take two thirds of the time of the plain product. They are entered only below
+limits that lie in the library's source, so the samples are cut into stacks of narrow slices that stay below them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from nnexp.nn._blas import SlicedProduct, has_gemm
+
+FORWARD_LIMIT = 1200  # rows x columns of the result, where the right operand is transposed
+LIMIT = 1_000_000  # multiplications, in the other products
+MOST_UNITS = 64  # of the first layer, and
+NARROWEST = 32  # samples in a slice: beyond either the plain product is as fast
+SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
+
+
+@cache
+def has_small_kernels() -> bool:
+    """Whether the wheels of NumPy and SciPy brought an OpenBLAS each that uses these kernels on this processor."""
+    wheels = {"numpy.libs", "scipy.libs"}
+    kernels = [info.get("architecture") for info in threadpool_info() if Path(info["filepath"]).parent.name in wheels]
+    return len(kernels) == 2 and SMALL_KERNELS.issuperset(kernels) and has_gemm()
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Empty array that begins on a cache line of 64 bytes."""
+    n_bytes = int(np.prod(shape)) * dtype.itemsize
+    memory = np.empty(n_bytes + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + n_bytes].view(dtype).reshape(shape)
+
+
+def aligned_copy(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """`array` in row-major order on a cache line; itself where it is so already and nobody can change it."""
+    if array.dtype == dtype and array.flags.c_contiguous and not array.flags.writeable and array.ctypes.data % 64 == 0:
+        return array
+    copy = aligned(array.shape, dtype)
+    copy[...] = array
+    return copy
+
+
+def slices(array: np.ndarray, width: int) -> list[np.ndarray]:
+    """Stacks (n_slices, n_rows, width) of the columns of `array`, views: the whole slices, then what remains."""
+    n_rows, n_columns = array.shape
+    whole = n_columns - n_columns % width
+    stacks = []
+    if whole:
+        stacks.append(array[:, :whole].reshape(n_rows, -1, width).transpose(1, 0, 2))
+    if whole < n_columns:
+        stacks.append(array[None, :, whole:])
+    return stacks
+
+
+def _pays(n_weights: int) -> bool:
+    return has_small_kernels() and LIMIT // n_weights >= NARROWEST
+
+
+def _width(limit: int, size: int) -> int:
+    """Columns of a slice such that `size` times them stays within `limit`, whole vectors of 8."""
+    return max(8, limit // size // 8 * 8)
+
+
+def multiply(weights: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    """``out = weights @ right`` for `right` of shape (n_in, n_samples)."""
+    if not _pays(weights.size):
+        np.matmul(weights, right, out=out)
+        return
+    width = _width(LIMIT, weights.size)
+    for right_stack, out_stack in zip(slices(right, width), slices(out, width), strict=True):
+        np.matmul(weights, right_stack, out=out_stack)
+
+
+class InputProducts:
+    """The two large products, those with the samples X themselves.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), row-major
+    """
+
+    def __init__(self, X: np.ndarray) -> None:
+        self.X = X
+
+    def forward(self, weights: np.ndarray, out: np.ndarray) -> None:
+        """``out = weights @ X.T``, (n_units, n_features) @ (n_features, n_samples)."""
+        np.matmul(weights, self.X.T, out=out)
+
+    def add_gradient(self, deltas: np.ndarray, total: np.ndarray) -> None:
+        """``total += deltas @ X``, (n_units, n_samples) @ (n_samples, n_features)."""
+        total += deltas @ self.X
+
+
+class SlicedInputProducts(InputProducts):
+    """The same by small kernels, for a first layer of `n_units` units."""
+
+    def __init__(self, X: np.ndarray, n_units: int) -> None:
+        super().__init__(X)
+        self.forward_width = _width(FORWARD_LIMIT, n_units)
+        self.forward_slices = slices(X.T, self.forward_width)
+        self.gradient = SlicedProduct(X, n_units, _width(LIMIT, n_units * X.shape[1]))
+
+    def forward(self, weights: np.ndarray, out: np.ndarray) -> None:
+        for x, out_slices in zip(self.forward_slices, slices(out, self.forward_width), strict=True):
+            np.matmul(weights, x, out=out_slices)
+
+    def add_gradient(self, deltas: np.ndarray, total: np.ndarray) -> None:
+        self.gradient.add_to(total, deltas)
+
+
+def input_products(X: np.ndarray, n_units: int) -> InputProducts:
+    """Choose the kind that is faster for these samples and a first layer of `n_units` units."""
+    sliced = n_units <= MOST_UNITS and _pays(n_units * X.shape[1])
+    return SlicedInputProducts(X, n_units) if sliced else InputProducts(X)
