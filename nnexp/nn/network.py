@@ -1,0 +1,73 @@
+"""What is done with the logits of a network: the forward pass over fixed samples, loss, probabilities, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from nnexp.nn._passes import FoldedWeights, Passes
+from nnexp.nn._products import aligned_copy
+from nnexp.nn.activations import ACTIVATIONS, get_activation
+from nnexp.nn.parameters import check_layer_sizes
+
+
+class Forward:
+    """Forward pass over fixed samples, ready to be repeated for many theta.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+    layer_sizes : sequence of int
+    activation : str
+        Of the hidden units: a key of `ACTIVATIONS`.
+    dtype : float64 or float32
+        Arithmetic of the pass.
+    """
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        layer_sizes: Sequence[int],
+        *,
+        activation: str = "sigmoid",
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        X, sizes, dtype = np.asarray(X), check_layer_sizes(layer_sizes), np.dtype(dtype)
+        if X.ndim != 2 or X.shape[1] != sizes[0]:
+            raise ValueError(f"expected X of shape (n, {sizes[0]}) for layer_sizes {sizes}, got {X.shape}")
+        act = get_activation(activation)
+        self._folded = FoldedWeights(sizes, act, dtype)
+        self._passes = Passes(aligned_copy(X, dtype), sizes, act)
+
+    def __call__(self, theta: ArrayLike) -> np.ndarray:
+        """Logits of the samples, a new array of shape (n_samples, n_outputs)."""
+        self._folded.load(np.asarray(theta, np.float64))
+        self._passes.forward(self._folded)
+        return 2 * self._passes.half_logits.T
+
+
+def cross_entropy(logits: np.ndarray, Y: np.ndarray) -> float:
+    """Mean over the samples of the loss summed over the outputs, in nats per sample.
+
+    ``softplus((1 - 2 Y) * logits)``, which does not overflow.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples, n_outputs)
+    Y : ndarray of shape (n_samples, n_outputs)
+        Zeros and ones.
+    """
+    losses = np.logaddexp(0, (1 - 2 * Y) * logits)
+    return float(losses.sum(axis=1, dtype=np.float64).mean())
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Sigmoid of each logit; the outputs are independent, so the row of a sample need not sum to 1."""
+    return ACTIVATIONS["sigmoid"](logits)
+
+
+def predict(logits: np.ndarray) -> np.ndarray:
+    """Index of the largest output of each sample, (n_samples,); the first one of equals."""
+    return np.argmax(logits, axis=1)
