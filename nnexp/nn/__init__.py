@@ -1,0 +1,25 @@
+"""The mathematics: a multilayer perceptron's cost, gradient and Hessian-vector product. NumPy and SciPy only."""
+
+from nnexp.nn.activations import ACTIVATIONS, Activation
+from nnexp.nn.gradcheck import GradientCheck, LayerCheck, directional_check, full_check
+from nnexp.nn.network import Forward, cross_entropy, predict, probabilities
+from nnexp.nn.objective import Objective
+from nnexp.nn.parameters import initialize, n_parameters, pack, unpack
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "Forward",
+    "GradientCheck",
+    "LayerCheck",
+    "Objective",
+    "cross_entropy",
+    "directional_check",
+    "full_check",
+    "initialize",
+    "n_parameters",
+    "pack",
+    "predict",
+    "probabilities",
+    "unpack",
+]
