@@ -1,0 +1,16 @@
+import pytest
+from threadpoolctl import threadpool_limits
+
+from nnexp.nn import _products
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _one_blas_thread():
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(params=["small kernels", "plain products"])
+def products(request, monkeypatch):
+    """Both ways of multiplying, whichever this machine would choose."""
+    monkeypatch.setattr(_products, "has_small_kernels", lambda: request.param == "small kernels")
