@@ -18,7 +18,16 @@ FIGURE_FORMATS = ("png", "svg", "pdf")
 
 # Keys that say where and how a run is kept, not what it computes: they enter neither the params nor the identity.
 # (Of a file it is the content that decides, and its digest is part of the identity.)
-BOOKKEEPING = ("tracking", "figures", "resume", "dry_run", "fail_fast", "data.cache", "data.path", "training.images_every")
+BOOKKEEPING = (
+    "tracking",
+    "figures",
+    "resume",
+    "dry_run",
+    "fail_fast",
+    "data.cache",
+    "data.path",
+    "training.images_every",
+)
 
 
 class ConfigError(ValueError):

@@ -13,6 +13,7 @@ from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
@@ -78,11 +79,13 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
     """An error of Hydra, OmegaConf or ours as one or two lines that name the key, the value and what is allowed."""
     text = str(error)
     if unknown := re.search(r"Could not override '([^']+)'", text):
-        return _explain_key(unknown.group(1), overrides)
+        return explain_key(unknown.group(1), overrides)
     if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, choice = missing.groups()
         found = [line.strip() for line in text.splitlines() if re.fullmatch(r"\t[\w./-]+", line)]
         return f"`{group}` must be one of {', '.join(found)}, got {choice!r}"
+    if isinstance(error, ConfigError):
+        return text
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and str(cause).splitlines()[0] not in lines:
@@ -93,7 +96,7 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
     return "\n".join(lines[:2])
 
 
-def _explain_key(key: str, overrides: Sequence[str]) -> str:
+def explain_key(key: str, overrides: Sequence[str]) -> str:
     """An override of a key that there is not."""
     given = next((o for o in overrides if o.lstrip("+~").split("=")[0] == key), key)
     known = list(_keys(plain(compose([]))))
@@ -173,8 +176,11 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
+    running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
             return hydra_compose("config", list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides)) from error
+    finally:
+        GlobalHydra.instance().hydra = running

@@ -48,14 +48,8 @@ class Nnexp:
         return [sys.executable, "-m", "nnexp", *arguments]
 
     def start(self, *arguments, **settings):
-        return subprocess.Popen(
-            self.words(*arguments),
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **settings,
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(self.words(*arguments), cwd=self.folder, **pipes | settings)
 
     def __call__(self, *arguments, timeout=240, env=None):
         done = subprocess.run(

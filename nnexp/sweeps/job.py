@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
+import threading
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from nnexp.train import Outcome, execute, finish
 
 def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     """Do the job and tell how it ended; a failure is told when it happens and left as a FAILED run."""
+    end_with_the_sweep()
     name = cfg.tracking.run_name
     shown = " ".join(decisive(overrides))
     try:
@@ -44,6 +49,24 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     if outcome.status == "KILLED":
         raise KeyboardInterrupt
     return outcome
+
+
+@cache
+def end_with_the_sweep() -> None:
+    """See that a worker process ends when the sweep that started it is killed, after the job in hand at the latest.
+
+    A worker of joblib otherwise waits for minutes for jobs that nobody will send.
+    """
+    if not multiprocessing.current_process().name.startswith("LokyProcess"):
+        return
+    sweep = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == sweep:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="nnexp-sweep-watch", daemon=True).start()
 
 
 def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Exception) -> Outcome:

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nnexp import train
 from nnexp.config import Config, ConfigError, check
-from nnexp.hydra_app import explain, plain
+from nnexp.hydra_app import explain, explain_key, plain
 from nnexp.record import identity_of
 from nnexp.tracking.identity import sha256
 
@@ -103,7 +103,10 @@ class Composer:
             self._bases[key] = self._compose(base)
         cfg = self._bases[key].copy()
         for name, value in values:
-            OmegaConf.update(cfg, name, _unquoted(value), force_add=False)
+            try:
+                OmegaConf.update(cfg, name, _unquoted(value), force_add=False)
+            except OmegaConfBaseException as error:
+                raise ConfigError(explain_key(name, overrides)) from error
         return plain(cfg)
 
     def _is_plain(self, override: Override) -> bool:

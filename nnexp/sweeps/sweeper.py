@@ -15,7 +15,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from nnexp.config import Config
+from nnexp.config import Config, ConfigError
 from nnexp.hydra_app import plain, read_config
 from nnexp.sweeps import plan
 from nnexp.sweeps.session import Controls, Session
@@ -59,6 +59,8 @@ class BaseSweeper(Sweeper):
 
     def _grid(self, overrides: Sequence[Any], config: Config, store: Store | None) -> int:
         jobs = plan.make_jobs(plan.expand(overrides), self.composer(), plan.Keys())
+        if all(job.error for job in jobs):
+            raise ConfigError(jobs[0].error)
         session = Session.of(plan.make_plan(jobs), self.controls(config), store, self.launch)
         distinct = list({job.key: job for job in jobs}.values())
         return session.dry_run(distinct) if config.dry_run else session.run(distinct)

@@ -11,7 +11,7 @@ from nnexp.tracking.store import Store
 
 
 def repair(store: Store, root: str | Path) -> list[str]:
-    """Close the lost runs of the store's experiment, and publish what the ledger of `root` has kept back for this store.
+    """Close the lost runs of the store's experiment, and publish what the ledger of `root` kept back for this store.
 
     Returns
     -------

@@ -180,7 +180,7 @@ def test_killed_anywhere_and_finished_by_the_same_command(nnexp):
 
     for victims in ("worker", "parent", "all"):
         known = set(training())
-        sweep = nnexp.start(*grid, start_new_session=True)
+        sweep = nnexp.start(*grid, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda known=known: set(training()) - known)
         running = processes_of(nnexp.folder)
         if victims == "worker":
@@ -190,7 +190,7 @@ def test_killed_anywhere_and_finished_by_the_same_command(nnexp):
             sweep.send_signal(signal.SIGKILL)
         else:
             kill(running)
-        sweep.communicate()
+        sweep.wait(30)
     done = nnexp(*grid)
     assert done.status == 0, done.err
     wait_for(lambda: not processes_of(nnexp.folder))  # those whose parent was killed finish what they have
