@@ -21,9 +21,20 @@ from dataclasses import dataclass
 from nnexp.tracking import liveness
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import RunDirectory
-from nnexp.tracking.store import CLAIM, HEARTBEAT, HEARTBEAT_EVERY, OWNER, RUN_KEY, UID, Store, StoredRun, StoreError
+from nnexp.tracking.store import (
+    BID,
+    CLAIM,
+    HEARTBEAT,
+    HEARTBEAT_EVERY,
+    HELD,
+    OWNER,
+    RUN_KEY,
+    UID,
+    Store,
+    StoredRun,
+    StoreError,
+)
 
-BID, HELD = "bid", "held"
 WAIT_SECONDS, LOOK_SECONDS = 30.0, 0.1
 
 
@@ -45,13 +56,13 @@ def claim(publication: Publication, run_key: str, *, resume: bool = True) -> Cla
     StoreError
         Where another claimant neither decides nor dies.
     """
-    store = publication.store
-    if (standing := _decided(others(store, run_key, None), resume)) is not None:
+    store, uid = publication.store, publication.directory.uid
+    if (standing := _decided(others(store, run_key, uid), resume)) is not None:
         return standing
     mine = publication.ensure_run(publication.directory.record, claim=BID)
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        rivals = others(store, run_key, mine)
+        rivals = others(store, run_key, uid)
         smaller = [run for run in rivals if run.status == "RUNNING" and run.run_id < mine]
         standing = _decided(rivals, resume) or (Claim(HELD, smaller[0].run_id) if smaller else None)
         if standing is not None:
@@ -65,12 +76,12 @@ def claim(publication: Publication, run_key: str, *, resume: bool = True) -> Cla
     raise StoreError(f"another claimant of {run_key} did not decide within {WAIT_SECONDS:g} s")
 
 
-def others(store: Store, run_key: str, mine: str | None) -> list[StoredRun]:
-    """The other runs of a key that are finished or held by somebody alive; those of the dead are closed."""
+def others(store: Store, run_key: str, uid: str) -> list[StoredRun]:
+    """The runs of a key but that of `uid` that are finished or held by somebody alive; those of the dead are closed."""
     found = store.search(f"tags.`{RUN_KEY}` = '{run_key}'")
     runs = []
     for run in found:
-        if run.run_id == mine or run.status not in ("FINISHED", "RUNNING"):
+        if run.tags.get(UID) == uid or run.status not in ("FINISHED", "RUNNING"):
             continue
         if run.status == "RUNNING":
             run = close_if_lost(store, run)

@@ -2,53 +2,83 @@
 
 One operation serves while the run trains, at its end and afterwards. It may be cut off anywhere and repeated any number
 of times: the run is found by its own id, a metric keeps the time at which it was measured (the store holds equal values
-once), artifacts have fixed names, and the model is made once.
+once), artifacts have fixed names, and the model is made once. `published.json` only saves work; without it the store
+comes out the same. A lock in the directory lets one process at a time publish it.
 """
 
 from __future__ import annotations
 
+import csv
 import json
-import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from filelock import FileLock
+from filelock import Timeout as LockTimeout
 
-from nnexp.tracking import ledger
-from nnexp.tracking.rundir import PUBLISHED, RESULT, RunDirectory
+from nnexp.tracking import ledger, views
+from nnexp.tracking.model import Value, publish_model
+from nnexp.tracking.notes import NOTE, run_note
+from nnexp.tracking.rundir import HISTORY, PUBLISHED, RESULT, RunDirectory
 from nnexp.tracking.store import (
+    BID,
     CLAIM,
     HEARTBEAT,
     HEARTBEAT_EVERY,
+    HELD,
     OWNER,
     PARENT,
     UID,
     Store,
+    StoredRun,
+    StoreError,
+    absolute_uri,
     batches,
-    import_mlflow,
 )
 
+COPIED_FROM = "nnexp.copied_from"
 NOT_METRICS = ("step", "time", "seconds")
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
-MODEL_NAME = "model"
+LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
+WEIGHTS = "weights.npz"
 
 
 class Publication:
-    """One run directory in one store, and how far it has got there."""
+    """One run directory in one store, and how far it has got there.
 
-    def __init__(self, directory: RunDirectory, store: Store, run_id: str | None = None) -> None:
-        self.directory, self.store = directory, store
+    Parameters
+    ----------
+    run_id
+        The run in the store, where the caller knows it.
+    is_copy
+        Whether the store is another than the one that the run was made for: then the directory's own result and the
+        ledger are left as they are, and the run is tagged with the id that it has at home.
+    """
+
+    def __init__(
+        self, directory: RunDirectory, store: Store, run_id: str | None = None, *, is_copy: bool = False
+    ) -> None:
+        self.directory, self.store, self.is_copy = directory, store, is_copy
         known = self._known().get(store.uri, {})
+        if known.get("experiment") != store.experiment:
+            known = {}
         self.run_id: str | None = run_id or known.get("run_id")
         self.rows: int = known.get("rows", 0)
         self.complete: bool = known.get("complete", False)
-        self._described = False
+        self._tags: dict[str, str] | None = None  # of the run in the store, once it has been looked at
+        self._history = HistoryReader(directory.path / HISTORY)
+        self._pending: list[dict[str, float]] = []  # rows that were read and are not in the store yet
+        self._is_described = False
+        self._uploaded: set[tuple[str, int, int]] = set()
 
     def _known(self) -> dict[str, Any]:
-        path = self.directory.path / PUBLISHED
-        return json.loads(path.read_text()) if path.exists() else {}
+        try:
+            return self.directory.read_json(PUBLISHED)
+        except (OSError, ValueError):
+            return {}
 
     def _remember(self) -> None:
         state = {
@@ -59,130 +89,211 @@ class Publication:
         }
         self.directory.write_json(PUBLISHED, self._known() | {self.store.uri: state})
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        try:
+            with FileLock(self.directory.path / LOCK, timeout=LOCK_SECONDS):
+                yield
+        except LockTimeout:
+            raise StoreError("another process is publishing it") from None
+
     def advance(self) -> bool:
-        """Publish all that is new; say whether the run is ended and complete in the store."""
-        if self.complete:
-            return True
-        record, result = self.directory.record, self.directory.result
-        run_id = self.ensure_run(record)
-        self._describe(run_id, record)
-        self._publish_history(run_id)
-        if result is not None:
-            self._publish_end(run_id, record, result)
-        return self.complete
+        """Publish all that is new; say whether the run is ended and complete in the store.
+
+        Raises
+        ------
+        StoreError
+            Where the store cannot be used, or another process does not stop publishing the run.
+        """
+        with self._alone():
+            record, result = self.directory.record, self.directory.result
+            run_id = self.ensure_run(record)
+            if self.complete:
+                return True
+            self._hold(run_id)
+            self._describe(run_id, record)
+            self._publish_history(run_id)
+            if result is not None:
+                self._publish_end(run_id, record, result)
+            return self.complete
+
+    def reopen(self) -> None:
+        """Have the end of the run published again, because something was added to it."""
+        self.complete = False
+        self._remember()
+        self._enter_ledger(self.directory.record)
+
+    # The run itself.
 
     def ensure_run(self, record: dict[str, Any], claim: str | None = None) -> str:
         """The id of the run in the store, which is made where it is missing."""
+        if self.run_id is not None and self._tags is None:
+            self._look_at(self.store.get(self.run_id))
         if self.run_id is None:
             found = self.store.find_uid(record["uid"])
-            self.run_id = found.run_id if found else self._create(record, claim)
+            if found is None:
+                self._tags = self._first_tags(record, claim)
+                views.keep_default(self.store)
+                self.run_id = self.store.create(record["name"], record["started"], self._tags)
+            else:
+                self.run_id, self._tags = found.run_id, found.tags
             self._remember()
         return self.run_id
 
-    def _create(self, record: dict[str, Any], claim: str | None) -> str:
+    def _look_at(self, run: StoredRun | None) -> None:
+        """What was remembered holds only while the store still has the run."""
+        if run is not None and (not run.deleted or self.complete):
+            self._tags = run.tags
+        else:
+            self.run_id, self.rows, self.complete = None, 0, False
+            self._pending, self._history = [], HistoryReader(self.directory.path / HISTORY)
+
+    def _first_tags(self, record: dict[str, Any], claim: str | None) -> dict[str, str]:
         tags = {
             **record["tags"],
             UID: record["uid"],
             OWNER: record["owner"],
             HEARTBEAT: f"{time.time():.1f}",
             HEARTBEAT_EVERY: str(record["heartbeat"]),
+            NOTE: run_note(record, None),
+            **self._parent(record),
         }
         if claim:
             tags[CLAIM] = claim
+        if self.is_copy and (origin := self._origin(record)):
+            tags[COPIED_FROM] = origin
+        return tags
+
+    def _parent(self, record: dict[str, Any]) -> dict[str, str]:
         sweep = record["tracking"].get("sweep")
-        if sweep and (parent := self.store.find_uid(sweep_uid(sweep))):
-            tags[PARENT] = parent.run_id
-        return self.store.create(record["name"], record["started"], tags)
+        parent = self.store.find_uid(sweep_uid(sweep)) if sweep else None
+        return {PARENT: parent.run_id} if parent else {}
+
+    def _origin(self, record: dict[str, Any]) -> str | None:
+        """The id of the run in the store that it was made for, if it ever got there."""
+        home = record["tracking"]["uri"]
+        known = self._known().get(absolute_uri(home), {}) if home else {}
+        result = self.directory.result or {}
+        ids = (known.get("run_id"), result.get("run_id"))
+        return next((run_id for run_id in ids if run_id and run_id != record["uid"]), None)
+
+    def _hold(self, run_id: str) -> None:
+        """A run that is trained is nobody's undecided bid any more."""
+        assert self._tags is not None
+        if self._tags.get(CLAIM) == BID:
+            self.store.tag(run_id, {CLAIM: HELD})
+            self._tags[CLAIM] = HELD
+
+    # What there is to say of it.
 
     def _describe(self, run_id: str, record: dict[str, Any]) -> None:
         """Params and data set."""
-        if self._described:
+        if self._is_described:
             return
-        import_mlflow()
+        client = self.store.client
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
-        params = [Param(key, _param(value)) for key, value in record["params"].items()]
+        params = [Param(*item) for item in params_of(record).items()]
         for chunk in batches(params, PARAMS_A_CALL):
-            self.store.client.log_batch(run_id, params=chunk)
+            client.log_batch(run_id, params=chunk)
         if record.get("dataset"):
             data = DatasetInput(Dataset(**record["dataset"]), tags=[InputTag("mlflow.data.context", "training")])
-            self.store.client.log_inputs(run_id, datasets=[data])
-        self._described = True
+            client.log_inputs(run_id, datasets=[data])
+        self._is_described = True
 
     def _publish_history(self, run_id: str) -> None:
-        rows = self.directory.history()
-        self._log_metrics(run_id, metrics_of(rows[self.rows :]))
-        if len(rows) > self.rows:
-            self.rows = len(rows)
+        self._pending += self._history.new_rows(skip=self.rows)
+        if self._pending:
+            self._log_metrics(run_id, metrics_of(self._pending))
+            self.rows, self._pending = self.rows + len(self._pending), []
             self._remember()
 
-    def _log_metrics(self, run_id: str, metrics: Iterable[tuple[str, float, int, int]]) -> None:
+    def _log_metrics(self, run_id: str, values: Iterable[Value]) -> None:
+        client = self.store.client
         from mlflow.entities import Metric
 
-        ready = [Metric(key, value, timestamp, step) for key, value, timestamp, step in metrics]
-        for chunk in batches(ready, METRICS_A_CALL):
-            self.store.client.log_batch(run_id, metrics=chunk)
+        for chunk in batches([Metric(*value) for value in values], METRICS_A_CALL):
+            client.log_batch(run_id, metrics=chunk)
 
     def _publish_end(self, run_id: str, record: dict[str, Any], result: dict[str, Any]) -> None:
         step, ended = int(result.get("n_iter") or 0), int(result["ended"] * 1000)
-        self._log_metrics(run_id, ((key, value, ended, step) for key, value in result.get("final_metrics", {}).items()))
-        if result.get("run_id") != run_id:
+        finals = [(key, float(value), ended, step) for key, value in result.get("final_metrics", {}).items()]
+        self._log_metrics(run_id, finals)
+        if not self.is_copy and result.get("run_id") != run_id:
             self.directory.write_json(RESULT, result | {"run_id": run_id})
-        self.store.tag(run_id, result.get("tags", {}))
+        assert self._tags is not None
+        parent = {} if PARENT in self._tags else self._parent(record)
+        note = {NOTE: run_note(record, result, run_id)}
+        self.store.tag(run_id, {**note, **result.get("tags", {}), **parent})
         self._upload(run_id)
-        if (self.directory.path / "weights.npz").exists() and record.get("layer_sizes"):
-            self._publish_model(run_id, record, step)
+        has_weights = (self.directory.path / WEIGHTS).exists()
+        if has_weights and record.get("layer_sizes"):
+            last = {value[0]: value for value in metrics_of(self.directory.history())}
+            last |= {value[0]: value for value in finals}
+            publish_model(self.store, self.directory, run_id, params_of(record), list(last.values()), step)
+        self._drop_doubles(run_id, record["uid"])
         self.store.client.set_terminated(run_id, result["status"], end_time=ended)
-        if (self.directory.path / "weights.npz").exists() and not result.get("described"):
+        if has_weights and not (result.get("described") or result.get("not_described")):
             return  # its figures could not be made; they may be, later
         self.complete = True
         self._remember()
-        if record.get("ledger"):
+        if not self.is_copy and record.get("ledger"):
             ledger.leave(Path(record["ledger"]), self.directory)
 
+    def _enter_ledger(self, record: dict[str, Any]) -> None:
+        if not self.is_copy and record.get("ledger"):
+            ledger.enter(Path(record["ledger"]), self.directory)
+
     def _upload(self, run_id: str) -> None:
+        """Every artifact, but none twice in this process."""
         client = self.store.client
-        entries = sorted(p for p in self.directory.path.iterdir() if not p.name.startswith("."))
-        for path in entries:
-            if path.is_dir():
-                client.log_artifacts(run_id, str(path), artifact_path=path.name)
-            elif path in self.directory.artifacts():
-                client.log_artifact(run_id, str(path))
+        for path in self.directory.artifacts():
+            stat = path.stat()
+            seen = (str(path), stat.st_size, stat.st_mtime_ns)
+            if seen not in self._uploaded:
+                folder = path.parent.relative_to(self.directory.path).as_posix()
+                client.log_artifact(run_id, str(path), artifact_path=None if folder == "." else folder)
+                self._uploaded.add(seen)
 
-    def _publish_model(self, run_id: str, record: dict[str, Any], step: int) -> None:
-        """The network as an MLflow model of the run, made once."""
-        from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
+    def _drop_doubles(self, run_id: str, uid: str) -> None:
+        """Delete what a request that was sent twice made: runs of the same id that nobody ever filled."""
+        if self.store.is_server:
+            for run in self.store.search(f"tags.`{UID}` = '{uid}'"):
+                if run.run_id != run_id and run.status == "RUNNING" and not run.metrics:
+                    self.store.client.delete_run(run.run_id)
 
-        client = self.store.client
-        experiments = [self.store.experiment_id]
-        models = client.search_logged_models(experiments, filter_string=f"source_run_id = '{run_id}'")
-        if any(model.status == LoggedModelStatus.READY for model in models):
-            return
-        params = {key: _param(value) for key, value in record["params"].items()}
-        model = (
-            models[0]
-            if models
-            else client.create_logged_model(
-                self.store.experiment_id, name=MODEL_NAME, source_run_id=run_id, params=params, model_type="classifier"
-            )
-        )
-        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
-        run = client.get_run(run_id)
-        now = int(time.time() * 1000)
-        finals = [
-            Metric(key, value, now, step, model_id=model.model_id, run_id=run_id)
-            for key, value in run.data.metrics.items()
+
+class HistoryReader:
+    """Reads a history that grows, each row once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._columns: list[str] | None = None
+        self._read = 0
+
+    def new_rows(self, skip: int = 0) -> list[dict[str, float]]:
+        """The complete rows that have come since the last time, without the first `skip` rows of the file."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            text = file.read()
+        text = text[: text.rfind(b"\n") + 1]
+        self._offset += len(text)
+        lines = list(csv.reader(text.decode().splitlines()))
+        if self._columns is None and lines:
+            self._columns = lines.pop(0)
+        first, self._read = self._read, self._read + len(lines)
+        columns = self._columns or []
+        return [
+            {column: float(value) for column, value in zip(columns, line, strict=True) if value}
+            for line in lines[max(skip - first, 0) :]
+            if len(line) == len(columns)
         ]
-        if not models:
-            client.log_batch(run_id, metrics=finals)
-        with tempfile.TemporaryDirectory() as folder:
-            local = Path(folder) / MODEL_NAME
-            save_model(local, self.directory, record, model_id=model.model_id, run_id=run_id)
-            client.log_model_artifacts(model.model_id, str(local))
-        client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
 
-def metrics_of(rows: list[dict[str, float]]):
+def metrics_of(rows: Iterable[dict[str, float]]) -> Iterator[Value]:
     """The metrics of rows of the history as (key, value, milliseconds since the epoch, step)."""
     for row in rows:
         step, timestamp = int(row["step"]), int(row["time"] * 1000)
@@ -191,30 +302,12 @@ def metrics_of(rows: list[dict[str, float]]):
                 yield key, value, timestamp, step
 
 
-def _param(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, list | dict) else str(value)
-
-
-def save_model(path: Path, directory: RunDirectory, record: dict[str, Any], **ids: str) -> None:
-    """Write the network of a run as an MLflow model folder: its code as source, its weights as arrays."""
-    mlflow = import_mlflow()
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
-    from mlflow.types.schema import Array
-
-    features = record["layer_sizes"][0]
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, features))]),
-        outputs=Schema([ColSpec(Array(DataType.string), "label"), ColSpec(Array(Array(DataType.double)), "output")]),
-    )
-    mlflow.pyfunc.save_model(
-        path,
-        python_model=str(Path(__file__).with_name("served_model.py")),
-        artifacts={"weights": str(directory.path / "weights.npz")},
-        pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={np.__version__}"],
-        signature=signature,
-        mlflow_model=Model(run_id=ids["run_id"], model_uuid=ids["model_id"], model_id=ids["model_id"]),
-    )
+def params_of(record: dict[str, Any]) -> dict[str, str]:
+    """The params of a run as text."""
+    return {
+        key: json.dumps(value) if isinstance(value, list | dict) else str(value)
+        for key, value in record["params"].items()
+    }
 
 
 def sweep_uid(sweep: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import secrets
 import sqlite3
 import tempfile
 import threading
@@ -28,17 +29,24 @@ MLFLOW_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # a server may ask for an hour
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 QUIET_LOGGERS = ("mlflow", "alembic", "mlflow.store.db.utils")
 UID, STATUS_MESSAGE, OWNER, HEARTBEAT = "nnexp.uid", "nnexp.status_message", "nnexp.owner", "nnexp.heartbeat"
 RUN_KEY, SWEEP, KIND, CLAIM = "nnexp.run_key", "nnexp.sweep", "nnexp.kind", "nnexp.claim"
-HEARTBEAT_EVERY = "nnexp.heartbeat_every"
+HEARTBEAT_EVERY, REQUEST = "nnexp.heartbeat_every", "nnexp.request"
+BID, HELD = "bid", "held"  # what CLAIM may say
 PARENT = "mlflow.parentRunId"
 LOCK_SECONDS = 120
 UI_ADDRESS = "http://127.0.0.1:5000"
 PAGE = 1000
+ANSWER_SECONDS = 3.0  # a tracking server that takes longer is done without while runs train
+FRESH_SECONDS = 5.0  # so long an answer is taken as a sign that the next one will come
+PING_ATTEMPTS = 3
+EXPERIMENT_ENDPOINT = "/api/2.0/mlflow/experiments/get-by-name"
+LONGEST_NAME = 250
 
 
 class StoreError(RuntimeError):
@@ -59,6 +67,7 @@ class StoredRun:
     metrics: dict[str, float]
     artifact_uri: str
     experiment_id: str
+    deleted: bool = False
 
 
 def import_mlflow():
@@ -90,10 +99,15 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 class Store:
-    """An MLflow tracking store and one experiment in it. Opened at the first use; safe among threads."""
+    """An MLflow tracking store and one experiment in it. Opened at the first use; safe among threads.
 
-    def __init__(self, uri: str, experiment: str) -> None:
-        self.uri, self.experiment = absolute_uri(uri), experiment
+    A tracking server is asked for a sign of life before it is used, so that one that hangs costs `patience` seconds
+    and not a request's whole timeout with all its repetitions.
+    """
+
+    def __init__(self, uri: str, experiment: str, patience: float = ANSWER_SECONDS) -> None:
+        self.uri, self.experiment, self.patience = absolute_uri(uri), experiment, patience
+        self._answered = float("-inf")
         self._lock = threading.Lock()
         self._opened: tuple[Any, str] | None = None
 
@@ -105,12 +119,64 @@ class Store:
     @property
     def client(self) -> Any:
         """The MLflow client of this store."""
+        if self.is_server and time.monotonic() - self._answered > FRESH_SECONDS:
+            self.ping()
         return self._open()[0]
 
     @property
     def experiment_id(self) -> str:
         """The id of the experiment, which is made where it is missing."""
+        _ = self.client
         return self._open()[1]
+
+    def ping(self) -> None:
+        """See that a tracking server answers a small question; do nothing where the store is no server.
+
+        Raises
+        ------
+        StoreError
+            Where no answer comes within `patience` seconds, or only errors.
+        """
+        if not self.is_server:
+            return
+        self._answered = float("-inf")
+        for attempt in range(1, PING_ATTEMPTS + 1):
+            problem, final = self._silence()
+            if problem is None:
+                self._answered = time.monotonic()
+                return
+            if final or attempt == PING_ATTEMPTS:
+                raise StoreError(f"the tracking server {self.shown_uri} {problem}")
+            time.sleep(0.1 * attempt)
+
+    def _silence(self) -> tuple[str | None, bool]:
+        """What is wrong with the server, if anything, and whether asking again would only take as long again."""
+        import_mlflow()
+        import requests
+        from mlflow.exceptions import MlflowException
+        from mlflow.utils.credentials import get_default_host_creds
+        from mlflow.utils.rest_utils import http_request
+
+        try:
+            answer = http_request(
+                get_default_host_creds(self.uri),
+                EXPERIMENT_ENDPOINT,
+                "GET",
+                params={"experiment_name": self.experiment},
+                timeout=self.patience,
+                max_retries=0,
+                raise_on_status=False,
+            )
+        except MlflowException as error:
+            cause = error.__cause__ or error.__context__
+            if isinstance(cause, requests.exceptions.Timeout):
+                return f"did not answer within {self.patience:g} s", True
+            if isinstance(cause, requests.exceptions.ConnectionError):
+                return "cannot be reached", False
+            return f"cannot be used: {one_line(error)}", True
+        if answer is not None and answer.status_code >= 500:
+            return f"answers with error {answer.status_code}", False
+        return None, True
 
     def _open(self) -> tuple[Any, str]:
         with self._lock:
@@ -207,14 +273,23 @@ class Store:
             raise
 
     def find_uid(self, uid: str) -> StoredRun | None:
-        """The run that was published under a run directory's own id."""
-        found = self.search(f"tags.`{UID}` = '{uid}'", limit=1)
-        return found[0] if found else None
+        """The run that was published under a run directory's own id; of several always the same one."""
+        return min(self.search(f"tags.`{UID}` = '{uid}'"), key=lambda run: run.run_id, default=None)
 
     def create(self, name: str, start: float, tags: Mapping[str, str]) -> str:
-        """Make a run and return its id."""
-        run = self.client.create_run(self.experiment_id, start_time=int(start * 1000), tags=dict(tags), run_name=name)
-        return run.info.run_id
+        """Make a run and return its id.
+
+        A request to a server whose answer is lost is sent again and may make a run twice; the second is deleted.
+        """
+        request = {REQUEST: secrets.token_hex(8)} if self.is_server else {}
+        made = self.client.create_run(
+            self.experiment_id, start_time=int(start * 1000), tags={**tags, **request}, run_name=name[:LONGEST_NAME]
+        ).info.run_id
+        if request:
+            for run in self.search(f"tags.`{REQUEST}` = '{request[REQUEST]}'"):
+                if run.run_id != made:
+                    self.client.delete_run(run.run_id)
+        return made
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run in one call."""
@@ -257,6 +332,7 @@ def stored_run(run: Any) -> StoredRun:
         metrics=dict(data.metrics),
         artifact_uri=info.artifact_uri,
         experiment_id=info.experiment_id,
+        deleted=info.lifecycle_stage == "deleted",
     )
 
 

@@ -1,0 +1,95 @@
+"""The trained network as an MLflow model of its run: exactly one, however often it is published."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.store import Store, import_mlflow
+
+MODEL_NAME = "model"
+SERVED_CODE = Path(__file__).with_name("served_model.py")
+
+Value = tuple[str, float, int, int]  # key, value, milliseconds since the epoch, step
+
+
+def publish_model(
+    store: Store, directory: RunDirectory, run_id: str, params: Mapping[str, str], metrics: Sequence[Value], step: int
+) -> None:
+    """Bring the model of a run into the store, whatever an earlier attempt has left there.
+
+    Parameters
+    ----------
+    metrics
+        The run's last metrics, with the times and steps that the run has them with: MLflow enters the metrics of a
+        model into the history of its run too, where only the very same value at the same time is not a second one.
+    step
+        The iteration of the weights.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
+
+    client = store.client
+    model = _the_one(store, run_id, params)
+    if model.status == LoggedModelStatus.READY:
+        return
+    linked = [output.model_id for output in client.get_run(run_id).outputs.model_outputs]
+    if model.model_id not in linked:
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
+    values = [Metric(*value, model_id=model.model_id, run_id=run_id) for value in metrics]
+    client.log_batch(run_id, metrics=values)
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / MODEL_NAME
+        save_model(local, directory, model_id=model.model_id, run_id=run_id)
+        client.log_model_artifacts(model.model_id, str(local))
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def _the_one(store: Store, run_id: str, params: Mapping[str, str]) -> Any:
+    """The model of the run, made where it is missing; doubles of a request that was sent twice are deleted."""
+    from mlflow.entities import LoggedModelStatus
+
+    client, experiment = store.client, store.experiment_id
+
+    def look() -> list[Any]:
+        found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
+        return sorted(
+            (model for model in found if model.name == MODEL_NAME),
+            key=lambda model: (model.status != LoggedModelStatus.READY, model.creation_timestamp, model.model_id),
+        )
+
+    ours = look()
+    if not ours:
+        client.create_logged_model(
+            experiment, name=MODEL_NAME, source_run_id=run_id, params=dict(params), model_type="classifier"
+        )
+        ours = look()
+    for double in ours[1:]:
+        client.delete_logged_model(double.model_id)
+    return ours[0]
+
+
+def save_model(path: Path, directory: RunDirectory, **ids: str) -> None:
+    """Write the network of a run as an MLflow model folder: its code as source, its weights as arrays."""
+    mlflow = import_mlflow()
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+    from mlflow.types.schema import Array
+
+    features = directory.record["layer_sizes"][0]
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, features))]),
+        outputs=Schema([ColSpec(Array(DataType.string), "label"), ColSpec(Array(Array(DataType.double)), "output")]),
+    )
+    mlflow.pyfunc.save_model(
+        path,
+        python_model=str(SERVED_CODE),
+        artifacts={"weights": str(directory.path / "weights.npz")},
+        pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={np.__version__}"],
+        signature=signature,
+        mlflow_model=Model(run_id=ids["run_id"], model_uuid=ids["model_id"], model_id=ids["model_id"]),
+    )
