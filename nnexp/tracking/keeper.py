@@ -3,7 +3,7 @@
 Training and MLflow do not share an interpreter. The keeper imports MLflow on another core, looks every few seconds at
 the directories of open runs and brings the store up to date, draws the pictures of a run that has ended, and answers
 questions about the store. A store that is slow, down or gone holds up the keeper only; a trainer that is killed leaves
-a keeper behind that closes its run with a true status and ends.
+a keeper behind that closes its run with a true status and ends; a keeper that is killed is started again.
 
 The two speak JSON lines over pipes; this is the trainer's side, :mod:`nnexp.tracking.keeper_process` the other.
 """
@@ -17,14 +17,95 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any
+from typing import IO, Any
 
 from nnexp.tracking.rundir import RunDirectory
-from nnexp.tracking.store import StoreError, sqlite_path
+from nnexp.tracking.store import StoreError, one_line, sqlite_path
 
 BRIEFLY = 1.0  # seconds to wait for a store that was silent the last time
+NOT_OF_THE_STORE = ("draw",)  # what the keeper does without the store, however silent that is
+RESTARTS = 5  # times a keeper that dies of itself is started again for the runs that are open
+RESTART_PAUSE = 1.0  # seconds before the first restart, doubled at each
+
+
+class KeeperDiedError(StoreError):
+    """The keeper ended before it had answered."""
+
+
+class Line:
+    """One keeper process and the questions that it has not answered yet."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.waiting: dict[int, Future] = {}
+        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._lock = threading.Lock()
+        self._number = 0
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nnexp.tracking.keeper_process", json.dumps(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,
+        )
+
+    def send(self, operation: str, **arguments: Any) -> Future:
+        """Send a request; the future holds the answer, or a :class:`StoreError`.
+
+        Raises
+        ------
+        OSError
+            Where the process is gone.
+        """
+        assert self.process.stdin is not None
+        future: Future = Future()
+        with self._lock:
+            self._number += 1
+            self.waiting[self._number] = future
+            request = {"number": self._number, "operation": operation, **arguments}
+            try:
+                self.process.stdin.write(json.dumps(request).encode() + b"\n")
+                self.process.stdin.flush()
+            except (OSError, ValueError):
+                self.waiting.pop(self._number, None)
+                raise BrokenPipeError(self.last_words()) from None
+        return future
+
+    def listen(self) -> None:
+        """Hand out answers until the process ends; what it leaves unanswered is answered with its last words."""
+        assert self.process.stdout is not None
+        for text in self.process.stdout:
+            try:
+                answer = json.loads(text)
+            except json.JSONDecodeError:
+                continue  # cut off by the death of the process
+            future = self.waiting.pop(answer["number"], None)
+            if future is None:
+                continue
+            if "error" in answer:
+                future.set_exception(StoreError(answer["error"]))
+            else:
+                future.set_result(answer["result"])
+        self.process.wait()
+        while self.waiting:
+            _, future = self.waiting.popitem()
+            future.set_exception(KeeperDiedError(f"the publishing process ended: {self.last_words()}"))
+
+    def last_words(self) -> str:
+        """The last line of what the process wrote as an error."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "no message"
+
+    def cut(self) -> None:
+        """Let the process finish what it has and end, without waiting for it."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.close()
+        except OSError:
+            pass
 
 
 class Keeper:
@@ -32,12 +113,11 @@ class Keeper:
 
     def __init__(self, uri: str | None, experiment: str, heartbeat: float = 10.0) -> None:
         self.uri, self.experiment, self.heartbeat = uri, experiment, heartbeat
-        self._process: subprocess.Popen | None = None
-        self._waiting: dict[int, Future] = {}
-        self._lock = threading.Lock()
-        self._number = 0
+        self._line: Line | None = None
+        self._lock = threading.RLock()
+        self._open: dict[str, None] = {}
         self._silent = False
-        self._errors: Any = None
+        self._restarts = 0
 
     @property
     def is_remote(self) -> bool:
@@ -46,98 +126,88 @@ class Keeper:
 
     def start(self) -> Keeper:
         """Start the process, so that it can import while this one does something else."""
-        with self._lock:
-            if self._process is None or self._process.poll() is not None:
-                self._spawn()
+        self._ready_line()
         return self
 
-    def _spawn(self) -> None:
-        settings = {"uri": self.uri, "experiment": self.experiment, "heartbeat": self.heartbeat}
-        self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "nnexp.tracking.keeper_process", json.dumps(settings)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,
-        )
-        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+    def _ready_line(self) -> Line:
+        with self._lock:
+            if self._line is None or self._line.process.poll() is not None:
+                settings = {"uri": self.uri, "experiment": self.experiment, "heartbeat": self.heartbeat}
+                self._line = Line(settings)
+                threading.Thread(target=self._listen, args=(self._line,), daemon=True).start()
+                for path in self._open:
+                    self._line.send("open", path=path)
+            return self._line
 
-    def _listen(self, process: subprocess.Popen) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            answer = json.loads(line)
-            future = self._waiting.pop(answer["number"], None)
-            if future is None:
+    def _listen(self, line: Line) -> None:
+        """Hear a process out; where it dies in the middle of a run, start another, which goes on where it was."""
+        line.listen()
+        while self._line is line and self._open and self._restarts < RESTARTS:
+            time.sleep(RESTART_PAUSE * 2**self._restarts)
+            self._restarts += 1
+            try:
+                self._ready_line()
+            except OSError:
                 continue
-            if "error" in answer:
-                future.set_exception(StoreError(answer["error"]))
-            else:
-                future.set_result(answer["result"])
-        process.wait()
-        for number in list(self._waiting):
-            future = self._waiting.pop(number, None)
-            if future is not None:
-                future.set_exception(StoreError(f"the publishing process ended: {self._last_words()}"))
-
-    def _last_words(self) -> str:
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "no message"
 
     def ask(self, operation: str, **arguments: Any) -> Future:
         """Send a request; the future holds the answer, or a :class:`StoreError`."""
-        future: Future = Future()
-        for attempt in (1, 2):
-            self.start()
-            with self._lock:
-                assert self._process is not None
-                assert self._process.stdin is not None
-                self._number += 1
-                self._waiting[self._number] = future
-                request = {"number": self._number, "operation": operation, **arguments}
-                try:
-                    self._process.stdin.write(json.dumps(request).encode() + b"\n")
-                    self._process.stdin.flush()
-                    return future
-                except BrokenPipeError:
-                    self._waiting.pop(self._number, None)
-                    self._process.wait()
-                    if attempt == 2:
-                        future.set_exception(StoreError(f"the publishing process ended: {self._last_words()}"))
-        return future
+        if operation == "finish":
+            self._open.pop(arguments["path"], None)
+        problem: Exception | None = None
+        for _ in range(2):
+            try:
+                return self._ready_line().send(operation, **arguments)
+            except OSError as error:
+                problem = error
+                if self._line is not None:
+                    self._line.process.wait()
+        failed: Future = Future()
+        failed.set_exception(StoreError(f"the publishing process ended: {one_line(problem or OSError())}"))
+        return failed
 
     def answer(self, operation: str, timeout: float | None = None, **arguments: Any) -> Any:
-        """Send a request and wait for the answer, only briefly if the last one did not come in time either.
+        """Send a request and wait for the answer, only briefly while the store owes an earlier one.
 
         Raises
         ------
         StoreError
             Where the store cannot do it or does not answer in time.
         """
-        if self._silent and timeout is not None:
+        asks_store = operation not in NOT_OF_THE_STORE
+        if asks_store and self._silent and timeout is not None:
             timeout = min(timeout, BRIEFLY)
         try:
-            result = self.ask(operation, **arguments).result(timeout)
+            return self._wait(operation, timeout, asks_store, arguments)
+        except KeeperDiedError:
+            return self._wait(operation, timeout, asks_store, arguments)
+
+    def _wait(self, operation: str, timeout: float | None, asks_store: bool, arguments: dict[str, Any]) -> Any:
+        future = self.ask(operation, **arguments)
+        try:
+            return future.result(timeout)
         except FutureTimeout:
-            self._silent = True
-            raise StoreError(f"the tracking store did not answer within {timeout:g} s") from None
+            if asks_store:
+                self._silent = True
+                future.add_done_callback(self._answered_late)
+            who = "the tracking store" if asks_store else "the publishing process"
+            raise StoreError(f"{who} did not answer within {timeout:g} s") from None
+
+    def _answered_late(self, _: Future) -> None:
         self._silent = False
-        return result
 
     def open(self, directory: RunDirectory) -> None:
         """Follow a run directory from now on."""
+        self._open[str(directory.path)] = None
         self.ask("open", path=str(directory.path))
 
     def close(self) -> None:
         """Let the keeper finish what it has and end, without waiting for it."""
         with self._lock:
-            if self._process is not None and self._process.stdin is not None:
-                try:
-                    self._process.stdin.close()
-                except BrokenPipeError:
-                    pass
-                self._process = None
+            line, self._line = self._line, None
+            self._open.clear()
+        if line is not None:
+            line.cut()
 
 
 _keepers: dict[tuple[str | None, str, int], Keeper] = {}

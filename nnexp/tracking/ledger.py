@@ -1,11 +1,14 @@
 """Which run directories still have something that no store has: one small file each, gone when all is published.
 
 A run enters the ledger before its first iteration and leaves it when the store has all of it, so that what a crash or
-a lost connection kept back is found without reading every directory.
+a lost connection kept back is found without reading every directory. While the run trains its entry is touched at
+every heartbeat: a sign of life on the disk, for those who share the disk and not the process table.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 
 from nnexp.tracking.rundir import RECORD, RunDirectory, write_atomically
@@ -18,18 +21,42 @@ def folder(root: str | Path) -> Path:
     return Path(root).resolve() / FOLDER
 
 
+def _entry(ledger: Path, directory: RunDirectory) -> Path:
+    """The entry's file: sorted by the directory's name, and another for another directory of that name."""
+    digest = hashlib.sha256(str(directory.path).encode()).hexdigest()[:8]
+    return ledger / f"{directory.path.name}.{digest}"
+
+
 def enter(ledger: Path, directory: RunDirectory) -> None:
     """Note that the directory has something to publish."""
-    write_atomically(ledger / directory.path.name, str(directory.path))
+    write_atomically(_entry(ledger, directory), str(directory.path))
 
 
 def leave(ledger: Path, directory: RunDirectory) -> None:
     """Note that the store has all of it."""
-    (ledger / directory.path.name).unlink(missing_ok=True)
+    _entry(ledger, directory).unlink(missing_ok=True)
+
+
+def beat(directory: RunDirectory) -> None:
+    """Give the run's entry, where it has one, the time of now."""
+    ledger = directory.record.get("ledger")
+    if ledger:
+        try:
+            os.utime(_entry(Path(ledger), directory))
+        except FileNotFoundError:
+            pass
+
+
+def last_beat(root: str | Path, directory: RunDirectory) -> float | None:
+    """When the run of a directory gave its last sign of life, seconds since the epoch."""
+    try:
+        return _entry(folder(root), directory).stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def entries(root: str | Path) -> list[RunDirectory]:
-    """The directories that still have something to publish, oldest first."""
+    """The directories that still have something to publish, oldest first; entries of deleted ones are dropped."""
     ledger = folder(root)
     if not ledger.is_dir():
         return []
@@ -37,9 +64,12 @@ def entries(root: str | Path) -> list[RunDirectory]:
     for entry in sorted(ledger.iterdir()):
         if entry.name.startswith("."):
             continue
-        directory = RunDirectory(entry.read_text().strip())
+        try:
+            directory = RunDirectory(entry.read_text().strip())
+        except FileNotFoundError:
+            continue  # published this moment
         if (directory.path / RECORD).exists():
             found.append(directory)
-        else:
+        elif directory.path.parent.is_dir():  # and not a disk that is away
             entry.unlink(missing_ok=True)
     return found

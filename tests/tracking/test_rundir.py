@@ -61,4 +61,4 @@ def test_the_ledger_lists_what_is_not_published_and_forgets_what_is_gone(tmp_pat
     ledger.leave(book, directories[1])
     (directories[2].path / "run.json").unlink()
     assert [d.uid for d in ledger.entries(tmp_path)] == ["a"]
-    assert [path.name for path in book.iterdir()] == ["a"]
+    assert [path.read_text() for path in book.iterdir()] == [str(directories[0].path)]
