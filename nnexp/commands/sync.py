@@ -1,4 +1,4 @@
-"""`nnexp sync`: publish what a broken connection or a crash kept back."""
+"""`nnexp sync`: publish what a broken connection or a crash kept back, or copy runs into another store."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from nnexp.terminal import say
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument(
-        "runs", nargs="*", metavar="RUN", help="run directories or a sweep's id; default: all kept back"
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="run directories, ids of runs or ids of sweeps; default: all that is kept back, with --to all runs",
     )
+    parser.add_argument("--to", metavar="URI", help="copy the runs into this MLflow store, whatever store they are in")
     parser.add_argument("--directory", help="the output directory; default: what the config says")
 
 
@@ -23,8 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
     from nnexp.tracking.sync import sync
 
     try:
-        tracking = compose([]).tracking
-        done, kept = sync(arguments.directory or tracking.directory, arguments.runs, default_uri=tracking.uri, tell=say)
+        where = [f"tracking.directory='{arguments.directory}'"] if arguments.directory else []
+        tracking = compose(where).tracking
+        done, kept = sync(tracking.directory, arguments.runs, default_uri=tracking.uri, tell=say, to=arguments.to)
     except (ConfigError, ValueError) as error:
         say(str(error))
         return 2

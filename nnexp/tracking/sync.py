@@ -1,20 +1,45 @@
-"""Publishing afterwards: from run directories into the store that they were meant for."""
+"""Publishing afterwards: from run directories into the store that they were meant for, or copied into another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import RECORD, RunDirectory
-from nnexp.tracking.store import one_line, open_store
+from nnexp.tracking.rundir import RECORD, RESULT, RunDirectory
+from nnexp.tracking.store import Store, StoreError, absolute_uri, one_line
+
+PATIENCE = 30.0  # seconds in which a tracking server has to answer here, where nobody trains
+ATTEMPTS = 3  # at a run whose store answers, but not always
+RUNS, SWEEPS = "runs", "sweeps"
+
+Tell = Callable[[str], None]
+
+
+class StillTrainingError(RuntimeError):
+    """The run has not ended and its process is there."""
 
 
 def sync(
-    root: str | Path, names: Sequence[str] = (), *, default_uri: str, tell: Callable[[str], None]
+    root: str | Path, names: Sequence[str] = (), *, default_uri: str, tell: Tell, to: str | None = None
 ) -> tuple[int, int]:
-    """Publish the named runs, or all that the ledger of `root` holds.
+    """Publish the named runs, or all that the ledger of `root` holds, with the sweeps that they belong to.
+
+    Parameters
+    ----------
+    root
+        The output directory.
+    names
+        Run directories (a path, or a name under ``runs/``), ids of runs, or ids of sweeps.
+    default_uri
+        The store of runs that were made without one.
+    tell
+        Gets a line for each run that is kept back.
+    to
+        Another store, into which the named runs, or all of `root`, are copied.
 
     Returns
     -------
@@ -24,48 +49,162 @@ def sync(
     Raises
     ------
     ValueError
-        Where a name is neither a run directory nor a sweep.
+        Where a name is neither a run nor a sweep.
     """
-    published = kept_back = 0
-    for directory in _chosen(root, names):
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(2 * PATIENCE)))
+    stores = Stores(default_uri, to)
+    directories, sweeps = _chosen(root, names, is_copy=to is not None)
+    parents = _parents(root, directories, sweeps, stores, everything=not names and to is None)
+    for parent in parents:
+        _attempt(parent.ensure, tell, parent.name)
+    published, kept = 0, []
+    for directory in directories:
+        whole = _attempt(lambda directory=directory: publish(root, directory, stores, tell), tell, directory.path.name)
+        published += bool(whole)
+        if not whole:
+            kept.append(directory)
+    for parent in parents:
+        if not any(parent.is_of(directory) for directory in kept):
+            _attempt(parent.close, tell, parent.name)
+    return published, len(kept)
+
+
+def _attempt(work: Callable[[], Any], tell: Tell, name: str) -> Any:
+    """What comes of it; None, and a line that says why, where it cannot be done."""
+    for attempt in range(1, ATTEMPTS + 1):
         try:
-            complete = publish(directory, default_uri)
+            return work()
+        except (StoreError, StillTrainingError, OSError, ValueError) as error:
+            tell(f"{name}: {one_line(error)}")
+            return None
         except Exception as error:
-            tell(f"{directory.path.name}: {one_line(error)}")
-            complete = False
-        published, kept_back = published + complete, kept_back + (not complete)
-    return published, kept_back
+            if attempt == ATTEMPTS:
+                tell(f"{name}: {one_line(error)}")
+    return None
 
 
-def _chosen(root: str | Path, names: Sequence[str]) -> list[RunDirectory]:
+class Stores:
+    """The stores of a sync, each opened once; one that is found silent is not asked again."""
+
+    def __init__(self, default_uri: str, to: str | None) -> None:
+        self._default, self._to = default_uri, to
+        self._known: dict[tuple[str, str], Store] = {}
+        self._silent: dict[str, str] = {}
+
+    def of(self, uri: str | None, experiment: str) -> Store:
+        """The store for what was made for `uri`.
+
+        Raises
+        ------
+        StoreError
+            Where it does not answer.
+        """
+        key = (absolute_uri(self._to or uri or self._default), experiment)
+        store = self._known.setdefault(key, Store(*key, patience=PATIENCE))
+        if key[0] in self._silent:
+            raise StoreError(self._silent[key[0]])
+        try:
+            store.ping()
+        except StoreError as error:
+            self._silent[key[0]] = str(error)
+            raise
+        return store
+
+    def is_copy(self, uri: str | None) -> bool:
+        """Whether what was made for `uri` goes into another store here."""
+        return self._to is not None and absolute_uri(self._to) != absolute_uri(uri or self._default)
+
+
+def _chosen(root: str | Path, names: Sequence[str], *, is_copy: bool) -> tuple[list[RunDirectory], set[str]]:
+    """The directories that are meant, and the sweeps that are named."""
     if not names:
-        return ledger.entries(root)
-    chosen: list[RunDirectory] = []
+        return (_all(root) if is_copy else ledger.entries(root)), set()
+    chosen: dict[Path, RunDirectory] = {}
+    sweeps = set()
     for name in names:
-        directory = RunDirectory(name)
-        if (directory.path / RECORD).exists():
-            chosen.append(directory)
-            continue
-        of_sweep = [d for d in ledger.entries(root) if d.record["tracking"].get("sweep") == name]
-        if not of_sweep and not (Path(root) / "sweeps" / name).is_dir():
-            raise ValueError(f"{name}: neither a run directory nor a sweep of {root}")
-        chosen += of_sweep
-    return chosen
+        found = _directory(root, name)
+        if found is None:
+            of_sweep = [d for d in _all(root) if _sweep(d) == name]
+            if not of_sweep and not (Path(root) / SWEEPS / name).is_dir():
+                raise ValueError(f"{name}: neither a run of {root} nor a run directory nor a sweep")
+            sweeps.add(name)
+            chosen |= {d.path: d for d in of_sweep}
+        else:
+            chosen[found.path] = found
+    return list(chosen.values()), sweeps
 
 
-def publish(directory: RunDirectory, default_uri: str) -> bool:
-    """Bring one run whole into its store; one whose process is gone is closed first, one that trains is left alone."""
-    from nnexp.results import describe
+def _all(root: str | Path) -> list[RunDirectory]:
+    """Every run directory of an output directory, and those that its ledger knows elsewhere."""
+    found = [RunDirectory(path.parent) for path in sorted((Path(root) / RUNS).glob(f"*/{RECORD}"))]
+    return list({directory.path: directory for directory in found + ledger.entries(root)}.values())
 
+
+def _directory(root: str | Path, name: str) -> RunDirectory | None:
+    """A run by the path or the name of its directory, or by its id."""
+    for path in (Path(name), Path(root) / RUNS / name):
+        if (path / RECORD).exists():
+            return RunDirectory(path)
+    return next((d for d in _all(root) if name in _ids(d)), None)
+
+
+def _ids(directory: RunDirectory) -> tuple[str | None, ...]:
+    try:
+        return directory.uid, (directory.result or {}).get("run_id")
+    except (OSError, ValueError, KeyError):
+        return ()
+
+
+def _sweep(directory: RunDirectory) -> str | None:
+    try:
+        return directory.record["tracking"].get("sweep")
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _parents(
+    root: str | Path, directories: Iterable[RunDirectory], named: set[str], stores: Stores, *, everything: bool
+) -> list[Any]:
+    """The parent runs to be made or put right: of the chosen runs, or of all sweeps that have none or a lost one."""
+    from nnexp.sweeps.afterwards import LateParent
+
+    sweeps = named | {sweep for directory in directories if (sweep := _sweep(directory))}
+    if everything:
+        sweeps |= {path.parent.name for path in (Path(root) / SWEEPS).glob("*/plan.json")}
+    parents = [LateParent(root, sweep, stores) for sweep in sorted(sweeps)]
+    return [parent for parent in parents if parent.has_plan]
+
+
+def publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Tell) -> bool:
+    """Bring one run whole into its store; one whose process is gone is closed first.
+
+    Raises
+    ------
+    StillTrainingError
+        Where the run has not ended and its process is there.
+    StoreError
+        Where the store does not answer.
+    """
     record = directory.record
     if directory.result is None:
-        reason = liveness.lost_reason(record["owner"], None, record["heartbeat"])
+        reason = liveness.lost_reason(record["owner"], ledger.last_beat(root, directory), record["heartbeat"])
         if reason is None:
-            return False
+            raise StillTrainingError("still training, and published by its own process")
         claims.close_directory(directory, reason)
+    _describe(directory, tell)
+    uri, experiment = record["tracking"]["uri"], record["tracking"]["experiment"]
+    publication = Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri))
+    return publication.advance()
+
+
+def _describe(directory: RunDirectory, tell: Tell) -> None:
+    """Make the reports and figures that are missing; where they cannot be made, publish what there is."""
+    from nnexp.results import describe
+
     try:
         describe(directory)
-    except ValueError:
-        pass  # the data set is gone or has changed: publish what there is
-    store = open_store(record["tracking"]["uri"] or default_uri, record["tracking"]["experiment"])
-    return Publication(directory, store).advance()
+    except Exception as error:
+        result = directory.result
+        if result is not None and "not_described" not in result:
+            tell(f"{directory.path.name}: published without reports and figures: {one_line(error)}")
+            directory.write_json(RESULT, result | {"not_described": one_line(error)})

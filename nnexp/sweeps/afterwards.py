@@ -1,0 +1,94 @@
+"""The parent run of a sweep that its own process could not make or close, from the plan that it kept on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nnexp.config import TrackingConfig
+from nnexp.sweeps.book import Book, Standing
+from nnexp.sweeps.parent import PLAN_FILE, Parent, count, read_plan, sweep_directory
+from nnexp.sweeps.plan import Job
+from nnexp.sweeps.session import Controls, Session
+from nnexp.tracking import liveness
+from nnexp.tracking.claims import is_lost
+from nnexp.tracking.publish import sweep_uid
+from nnexp.tracking.rundir import to_json
+from nnexp.tracking.store import OWNER, RUN_KEY, SWEEP, Store, StoredRun
+
+HEARTBEAT = 10.0
+
+
+class LateParent:
+    """A sweep whose parent run is to be in a store, with its plan, counts, best runs, status and times."""
+
+    def __init__(self, root: str | Path, sweep: str, stores: Any) -> None:
+        self.root, self.sweep, self._stores = root, sweep, stores
+        self.folder = sweep_directory(root, sweep)
+        self.name = f"sweep {sweep}"
+        self.has_plan = (self.folder / PLAN_FILE).exists()
+
+    def is_of(self, directory: Any) -> bool:
+        """Whether a run directory is of this sweep."""
+        return directory.record["tracking"].get("sweep") == self.sweep
+
+    def _open(self) -> tuple[dict[str, Any], Store]:
+        plan = read_plan(self.folder)
+        return plan, self._stores.of(plan["uri"], plan["experiment"])
+
+    def ensure(self) -> None:
+        """Make the parent run where it is missing, so that the sweep's runs can name it."""
+        plan, store = self._open()
+        if store.find_uid(sweep_uid(self.sweep)) is None:
+            Parent(store, plan, HEARTBEAT).ensure()
+
+    def close(self) -> None:
+        """Say how the sweep stands, and end it where its process has; one that is still run is left to it."""
+        plan, store = self._open()
+        run = store.find_uid(sweep_uid(self.sweep))
+        if run is None or self._is_run_elsewhere(run):
+            return
+        session = self._session(plan, store)
+        session.parent = Parent(store, plan, HEARTBEAT)
+        session.parent.run_id = run.run_id
+        store.client.log_text(run.run_id, to_json(plan), PLAN_FILE)
+        session.report()
+        if (owner := plan.get("owner")) and liveness.lost_reason(owner, None, HEARTBEAT) is None:
+            store.tag(run.run_id, {OWNER: owner})  # it goes on without the store, and is closed by the next sync
+            return
+        children = store.search(f"tags.`{SWEEP}` = '{self.sweep}'")
+        ends = [child.end for child in children if child.end and child.run_id != run.run_id]
+        status, message = self._outcome(session, run)
+        store.terminate(run.run_id, status, max(ends, default=plan["made"]), message)
+
+    def _is_run_elsewhere(self, run: StoredRun) -> bool:
+        return run.status == "RUNNING" and not is_lost(run) and run.tags.get(OWNER) != liveness.owner()
+
+    def _session(self, plan: dict[str, Any], store: Store) -> Session:
+        """The sweep as its own process would see it now."""
+        tracking = TrackingConfig("mlflow", store.uri, store.experiment, str(self.root), 0, HEARTBEAT, None, None)
+        controls = Controls(True, False, False, tracking, plan["command"], 1)
+        session = Session(self.sweep, plan["name"], plan["swept_keys"], controls, store, lambda jobs: None)
+        session.book = _StoreOnly(store, str(self.root), self.sweep)
+        jobs = [Job(i, tuple(job["overrides"]), (job["name"],), job["key"]) for i, job in enumerate(plan["jobs"])]
+        if not jobs:  # a search: what its jobs are is only known from its runs
+            runs = [run for run in store.search(f"tags.`{SWEEP}` = '{self.sweep}'") if RUN_KEY in run.tags]
+            jobs = [Job(i, (), (run.name,), run.tags[RUN_KEY]) for i, run in enumerate(runs)]
+        session.jobs = {job.key: job for job in jobs}
+        session.standings = session.book.look(session.jobs, elsewhere=bool(plan["jobs"]))
+        return session
+
+    def _outcome(self, session: Session, run: StoredRun) -> tuple[str, str]:
+        """Status and message as the sweep's own process would have said them."""
+        counts = count(session.standings, len(session.jobs))
+        message = f"{counts['finished']} of {counts['planned']} jobs finished, {counts['failed']} failed"
+        if counts["finished"] + counts["failed"] < counts["planned"]:
+            return "KILLED", f"interrupted: {message}"
+        return ("FAILED" if counts["failed"] else "FINISHED"), message
+
+
+class _StoreOnly(Book):
+    """What the store alone knows."""
+
+    def _take_unpublished(self, found: dict[str, Standing], wanted: set[str], since: float) -> None:
+        pass
