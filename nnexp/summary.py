@@ -25,7 +25,7 @@ def show(outcome: Outcome, config: Config) -> None:
     rows.append(("run", str(outcome.run_id)))
     rows.append(("directory", os.path.relpath(outcome.path)))
     if outcome.address:
-        rows.append(("open", how_to_open(outcome, config)))
+        rows.append(("open", how_to_open(outcome.address, config.tracking)))
     print(table(rows), flush=True)
     if not outcome.published:
         say(f"Not published: {outcome.problem}. The run is whole in its directory; `nnexp sync` publishes it.")
@@ -33,11 +33,11 @@ def show(outcome: Outcome, config: Config) -> None:
         say(outcome.problem)
 
 
-def how_to_open(outcome: Outcome, config: Config) -> str:
-    """The address of the run, and before it the command that serves it where nothing does."""
-    if config.tracking.uri.startswith(("http://", "https://")):
-        return str(outcome.address)
-    return f"{ui_command(config.tracking)}, then {outcome.address}"
+def how_to_open(address: str, tracking: TrackingConfig) -> str:
+    """An address of the UI, and before it the command that serves it where nothing does."""
+    if tracking.uri.startswith(("http://", "https://")):
+        return address
+    return f"{ui_command(tracking)}, then {address}"
 
 
 def ui_command(tracking: TrackingConfig) -> str:

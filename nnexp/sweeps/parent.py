@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from nnexp.tracking import claims, liveness
+from nnexp.tracking import claims, liveness, views
+from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.publish import sweep_uid
 from nnexp.tracking.rundir import run_name, to_json, write_atomically
 from nnexp.tracking.store import (
@@ -25,7 +26,7 @@ from nnexp.tracking.store import (
 )
 
 COUNTS = ("planned", "running", "finished", "failed", "lost")
-PLAN_FILE = "plan.json"
+PLAN_FILE, REPORT_FILE = "plan.json", "report.html"
 
 
 def sweep_directory(root: str | Path, sweep: str) -> Path:
@@ -40,12 +41,25 @@ def write_plan(root: str | Path, plan: Mapping[str, Any]) -> Path:
     return folder
 
 
+class Best(NamedTuple):
+    """A finished job among the best of its sweep."""
+
+    metric: str
+    value: float
+    name: str
+    run_id: str
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.value:.6g}: {self.name}"
+
+
 class Parent:
     """The parent run of a sweep in a store. Everything it says can be said again."""
 
     def __init__(self, store: Store, plan: Mapping[str, Any], heartbeat: float) -> None:
         self.store, self.plan, self.heartbeat = store, plan, heartbeat
         self.run_id: str | None = None
+        self._links: dict[str, str] = {}
 
     def ensure(self) -> str:
         """Find the parent run of the sweep or make it; open it again where it had ended."""
@@ -75,38 +89,47 @@ class Parent:
         self.store.client.update_run(run_id, status="RUNNING")
         self.store.tag(run_id, self._signs())
         self.store.client.log_text(run_id, to_json(self.plan), PLAN_FILE)
+        self.show()
+
+    def show(self, run_ids: Collection[str] = (), ranked_by: str = "accuracy/test") -> None:
+        """Give the sweep its view in the UI."""
+        run_id = self.ensure()
+        views.keep_sweep(self.store, self.plan, run_id, run_ids, ranked_by)
+        sweep, modes = self.plan["sweep"], {"table": "TABLE", "curves": "CHART", "per class": "ARTIFACT"}
+        self._links = {text: views.local_address(self.store, sweep, run_id, mode=modes[text]) for text in modes}
+        if views.over_seeds(self.plan):
+            means = views.local_address(self.store, sweep + views.SEEDS, run_id, mode="CHART")
+            self._links["means over seeds"] = means
+        self._links["report"] = f"{self._run_link}{run_id}/artifacts/{REPORT_FILE}"
+
+    @property
+    def _run_link(self) -> str:
+        return f"#/experiments/{self.store.experiment_id}/runs/"
+
+    @property
+    def address(self) -> str:
+        """What to open in a browser to compare the runs of the sweep."""
+        return views.address(self.store, self.plan["sweep"], self.ensure())
 
     def beat(self) -> None:
         """Say that the sweep is alive."""
         self.store.beat(self.ensure())
 
     def say(
-        self, counts: Mapping[str, int], best: Sequence[str], failures: Sequence[str] = (), elsewhere: int = 0
+        self, counts: Mapping[str, int], best: Sequence[Best], failures: Sequence[str] = (), elsewhere: int = 0
     ) -> None:
         """Bring counts, best runs and the note up to date."""
         tags = {f"nnexp.jobs.{name}": str(counts.get(name, 0)) for name in COUNTS}
         tags["nnexp.jobs.elsewhere"] = str(elsewhere)
-        tags["mlflow.note.content"] = note(self.plan, counts, best, failures)
+        tags[NOTE] = sweep_note(self.plan, counts, best, failures, self._links, self._run_link)
         if best:
-            tags["nnexp.best"] = best[0]
+            tags["nnexp.best"] = str(best[0])
         self.store.tag(self.ensure(), tags)
 
     def end(self, status: str, message: str) -> None:
         """Close the sweep."""
         self.store.tag(self.ensure(), {STATUS_MESSAGE: message})
         self.store.client.set_terminated(self.ensure(), status)
-
-
-def note(plan: Mapping[str, Any], counts: Mapping[str, int], best: Sequence[str], failures: Sequence[str]) -> str:
-    """What the UI shows on the parent run, in Markdown."""
-    lines = [f"**{plan['name']}**, {counts.get('planned', 0)} jobs", ""]
-    lines.append(", ".join(f"{counts.get(name, 0)} {name}" for name in COUNTS[1:]))
-    if best:
-        lines += ["", "Best so far:", "", *(f"{i}. {text}" for i, text in enumerate(best, 1))]
-    if failures:
-        lines += ["", "Failures:", "", *(f"- {text}" for text in failures)]
-    lines += ["", f"Finish or repeat it with the same command: `{plan['command']}`"]
-    return "\n".join(lines)[:7500]
 
 
 def plan_record(
@@ -117,6 +140,7 @@ def plan_record(
         "sweep": sweep,
         "name": name,
         "swept_keys": list(swept_keys),
+        "varied": views.varied_params(swept_keys, [job.config.deciding() for job in jobs if job.config]),
         "command": command,
         "uri": tracking.uri if tracking.backend == "mlflow" else None,
         "experiment": tracking.experiment,

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nnexp.config import TrackingConfig
+from nnexp.summary import how_to_open
 from nnexp.sweeps.book import Book, Standing
-from nnexp.sweeps.parent import Parent, count, plan_record, write_plan
+from nnexp.sweeps.parent import Best, Parent, count, plan_record, write_plan
 from nnexp.sweeps.plan import Job, Plan
 from nnexp.terminal import clock, say
 from nnexp.tracking.repair import repair
@@ -52,6 +53,7 @@ class Session:
         self.parent: Parent | None = None
         self._began = time.time()
         self._crashes: dict[str, int] = {}
+        self._address: str | None = None
 
     @classmethod
     def of(cls, plan: Plan, controls: Controls, store: Store | None, launch: Launch) -> Session:
@@ -185,14 +187,14 @@ class Session:
         runs = sum(_must_run(standings.get(job.key)) for job in jobs)
         say(f"{self.name}: {len(jobs)} jobs, {runs} to run, {len(jobs) - runs} already done or under way")
 
-    def best(self, shown: int = SHOWN) -> list[str]:
-        """The best finished jobs as text, by the first of the ranking metrics that they have."""
+    def best(self, shown: int = SHOWN) -> list[Best]:
+        """The best finished jobs, by the first of the ranking metrics that they have."""
         done = [(self.jobs[key], s) for key, s in self.standings.items() if s.state == "finished" and key in self.jobs]
         for metric, sign in RANKED_BY:
-            ranked = [(job, s.metrics[metric]) for job, s in done if metric in s.metrics]
+            ranked = [(job, s) for job, s in done if metric in s.metrics]
             if ranked:
-                ranked.sort(key=lambda pair: (sign * pair[1], pair[0].number))
-                return [f"{metric} {value:.6g}: {job.name}" for job, value in ranked[:shown]]
+                ranked.sort(key=lambda pair: (sign * pair[1].metrics[metric], pair[0].number))
+                return [Best(metric, s.metrics[metric], job.name, s.run_id) for job, s in ranked[:shown]]
         return []
 
     def progress(self) -> str:
@@ -223,6 +225,8 @@ class Session:
         print(message)
         for text in self.best():
             print(f"  {text}")
+        if self._address:
+            print(f"compare: {how_to_open(self._address, self.controls.tracking)}")
         if failures:
             print("failed:")
             for job, standing in failures:
@@ -244,11 +248,19 @@ class Session:
 
     def _end(self, status: str, message: str) -> None:
         try:
-            self.report()
             if self.parent is not None:
+                self._show(self.parent)
+                self.report()
                 self.parent.end(status, message)
         except Exception as error:
             say(f"The parent run could not be closed: {one_line(error)}")
+
+    def _show(self, parent: Parent) -> None:
+        """The sweep's view, now that it is known which runs stand for its jobs and what they can be ranked by."""
+        standing = [s for s in self.standings.values() if s.run_id]
+        of_others = any(s.state == "finished" and s.sweep != self.sweep for s in standing)
+        parent.show([s.run_id for s in standing] if of_others else (), *(best.metric for best in self.best(1)))
+        self._address = parent.address
 
 
 class Watch:

@@ -1,0 +1,260 @@
+"""Saved views: an experiment or a sweep opens in the MLflow UI with the columns, the order and the charts it needs.
+
+MLflow keeps a saved view as a tag of the experiment, JSON in an undocumented form (tested with MLflow 3.17.2, in a
+browser). So a view is an extra: where it cannot be written, addresses name the runs by a plain filter instead.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from nnexp.tracking.store import PARENT, Store, ui_address
+
+TAG = "mlflow.sharedViewState."
+DEFAULT = "nnexp"  # the key of the view of a whole experiment
+SEEDS = "-seeds"  # what a sweep's id gets for its second view, of means over seeds
+KEPT = 30  # views of sweeps in an experiment; the UI lets nobody save a view where there are 40
+MOST_RUNS = 400  # run ids that fit into a filter; the UI takes views of 20,000 characters
+MOST_PARAMS = 6  # columns
+
+PARAMS = ("data.name", "optimizer.method", "model.l2", "model.hidden_size", "seed")
+METRICS = (
+    "accuracy/validation",
+    "accuracy/test",
+    "accuracy/train",
+    "loss/test",
+    "loss/train",
+    "cost/train",
+    "f1/test",
+    "n_iter",
+    "fit_seconds",
+)
+# Sections of the chart page, in their order. A chart of a metric that no run has is not shown.
+CURVES = {
+    "cost and loss": ("cost/train", "loss/train", "loss/validation", "loss/test"),
+    "accuracy": ("accuracy/train", "accuracy/validation", "accuracy/test"),
+}
+IMAGES = {"hidden layer over iterations": ("hidden_layer",)}
+
+
+@dataclass(frozen=True)
+class View:
+    """A saved view: which runs, in which columns and which order."""
+
+    key: str
+    name: str
+    params: Sequence[str] = PARAMS
+    filter: str = ""
+    order_by: str | None = None  # a metric, best first; else the newest first, children under their parent
+    ascending: bool = False
+    mean_over: Sequence[str] = ()  # runs that agree in these params are one row and one curve, their mean
+
+    def state(self) -> dict[str, Any]:
+        """The view as the UI's own state."""
+        columns = [_param(key) for key in self.params] + [_metric(key) for key in METRICS]
+        state = {
+            "searchFilter": self.filter,
+            "selectedColumns": columns,
+            "columnOrder": columns,
+            "columnWidths": {_param(key): max(80, 40 + 7 * len(key)) for key in self.params},
+            "runsHiddenMode": "SHOW_ALL",
+            "compareRunSections": _sections(),
+            "compareRunCharts": _charts(),
+            "isAccordionReordered": True,
+        }
+        if self.order_by:
+            state |= {"orderByKey": _metric(self.order_by), "orderByAsc": self.ascending}
+        if self.mean_over:
+            keys = [{"mode": "param", "groupByData": key} for key in self.mean_over]
+            state |= {"groupBy": {"aggregateFunction": "average", "groupByKeys": keys}}
+        return state
+
+    def as_tag(self, milliseconds: int) -> str:
+        """The value of the experiment's tag."""
+        times = {"createdAt": milliseconds, "updatedAt": milliseconds}
+        return json.dumps({"name": self.name, **times, "state": json.dumps(self.state(), separators=(",", ":"))})
+
+
+def _metric(key: str) -> str:
+    return f"metrics.`{key}`"
+
+
+def _param(key: str) -> str:
+    return f"params.`{key}`"
+
+
+def _sections() -> list[dict[str, Any]]:
+    fixed = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False}
+    return [{"uuid": name, "name": name, **fixed} for name in [*CURVES, *IMAGES]]
+
+
+def _charts() -> list[dict[str, Any]]:
+    cards = []
+    for section, keys in CURVES.items():
+        cards += [_card("LINE", key, section, metricKey=key, displayName=key, **LINE) for key in keys]
+    for section, keys in IMAGES.items():
+        cards += [_card("IMAGE", key, section, imageKeys=[key], step=0, showRunParams=True) for key in keys]
+    return cards
+
+
+LINE = {
+    "xAxisKey": "step",
+    "xAxisScaleType": "linear",
+    "scaleType": "linear",
+    "yAxisKey": "metric",
+    "yAxisExpressions": [],
+    "selectedXAxisMetricKey": "",
+    "range": {},
+    "lineSmoothness": 0,
+    "ignoreOutliers": False,
+    "useGlobalXaxisKey": True,
+    "useGlobalLineSmoothing": True,
+}
+
+
+def _card(kind: str, key: str, section: str, **settings: Any) -> dict[str, Any]:
+    common = {"type": kind, "uuid": f"{kind}-{key}", "metricSectionId": section, "deleted": False, "isGenerated": True}
+    return {**common, "runsCountToCompare": 10, **settings}
+
+
+def keep_default(store: Store) -> None:
+    """Give the experiment its view of all runs, where it has none."""
+    try:
+        if TAG + DEFAULT not in _tags(store):
+            _keep(store, View(DEFAULT, f"{store.experiment}: all runs"))
+    except Exception:
+        return  # an extra
+
+
+def keep_sweep(
+    store: Store,
+    plan: Mapping[str, Any],
+    parent_id: str,
+    run_ids: Collection[str] = (),
+    ranked_by: str = "accuracy/test",
+) -> None:
+    """Give a sweep its view: its runs, best first, with what was swept as columns.
+
+    Where other things than the seed were swept too, a second view holds the means over the seeds.
+
+    Parameters
+    ----------
+    run_ids
+        The runs that stand for the jobs, where some are not the parent's own children; else its children are shown.
+    ranked_by
+        The metric that orders them.
+    """
+    shown = _children(parent_id)
+    if 0 < len(run_ids) <= MOST_RUNS:
+        shown = "attributes.run_id IN ({})".format(", ".join(f"'{run_id}'" for run_id in run_ids))
+    varied, others = _varied(plan), over_seeds(plan)
+    when = time.strftime("%d %b %H:%M", time.localtime(plan["made"]))
+    name = f"{plan['name'].removeprefix('sweep of ')}, {when}"
+    ranking = {"order_by": ranked_by, "ascending": ranked_by.startswith(("cost", "loss"))}
+    views = [View(sweep_key(plan["sweep"]), name, varied[:MOST_PARAMS], shown, **ranking)]
+    if others:
+        key, name = views[0].key + SEEDS, f"means over seeds: {name}"
+        views.append(View(key, name, others[:MOST_PARAMS], shown, **ranking, mean_over=others))
+    try:
+        for view in views:
+            _keep(store, view)
+        _drop_oldest(store)
+    except Exception:
+        return  # an extra
+
+
+def over_seeds(plan: Mapping[str, Any]) -> list[str]:
+    """What a sweep varied beside the seed; empty where it did not vary both."""
+    varied = _varied(plan)
+    return [key for key in varied if key != "seed"] if "seed" in varied else []
+
+
+def _varied(plan: Mapping[str, Any]) -> list[str]:
+    return list(plan.get("varied") or plan["swept_keys"])
+
+
+def varied_params(swept_keys: Sequence[str], configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The params in which configs differ, those swept first; what was swept, where no config is known yet.
+
+    A swept config group, such as `optimizer`, stands for those of its params that differ, its method or name first.
+    """
+    values: dict[str, set[str]] = {}
+    for config in configs:
+        for key, value in config.items():
+            values.setdefault(key, set()).add(str(value))
+    if not values:
+        return list(swept_keys)
+
+    def place(key: str) -> tuple[int, bool]:
+        owners = [i for i, swept in enumerate(swept_keys) if key == swept or key.startswith(f"{swept}.")]
+        return (owners or [len(swept_keys)])[0], key not in PARAMS
+
+    return sorted((key for key, seen in values.items() if len(seen) > 1), key=place)
+
+
+def address(
+    store: Store, sweep: str | None = None, parent_id: str = "", *, mode: str = "", base: str | None = None
+) -> str:
+    """What to open in a browser to see the runs of a sweep, or of the whole experiment.
+
+    Parameters
+    ----------
+    sweep, parent_id
+        A sweep's id and that of its parent run, by which its runs are found where it has no saved view.
+    mode
+        `TABLE` (the default), `CHART`, or `ARTIFACT` for the per-class table across runs.
+    base
+        Where the UI is served; else the tracking server, or where `nnexp ui` serves a store that is no server.
+    """
+    server = (store.address() if base is None else ui_address(base, store.experiment_id)).partition("#")[0]
+    return server + local_address(store, sweep, parent_id, mode=mode)
+
+
+def local_address(store: Store, sweep: str | None = None, parent_id: str = "", *, mode: str = "") -> str:
+    """The same from the `#` on, for a link from one page of the UI to another."""
+    query = {"workflowType": "machine_learning"}
+    key = sweep_key(sweep) if sweep else DEFAULT
+    # A view and a filter exclude each other: with a filter in the address the UI leaves the view aside.
+    if _has_view(store, key):
+        query["viewStateShareKey"] = key
+    elif parent_id:
+        query["searchFilter"] = _children(parent_id)
+    if mode:
+        query["compareRunsMode"] = mode
+    return f"#/experiments/{store.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
+
+
+def sweep_key(sweep: str) -> str:
+    """The key of a sweep's view."""
+    return f"{DEFAULT}-{sweep}"
+
+
+def _children(parent_id: str) -> str:
+    return f"tags.`{PARENT}` = '{parent_id}'"
+
+
+def _tags(store: Store) -> dict[str, str]:
+    return dict(store.client.get_experiment(store.experiment_id).tags)
+
+
+def _has_view(store: Store, key: str) -> bool:
+    try:
+        return TAG + key in _tags(store)
+    except Exception:
+        return False
+
+
+def _keep(store: Store, view: View) -> None:
+    store.client.set_experiment_tag(store.experiment_id, TAG + view.key, view.as_tag(int(1000 * time.time())))
+
+
+def _drop_oldest(store: Store) -> None:
+    """Leave the newest views of sweeps; a person's own views are not touched."""
+    kept = {key: value for key, value in _tags(store).items() if key.startswith(TAG + sweep_key(""))}
+    for key in sorted(kept, key=lambda key: json.loads(kept[key])["updatedAt"])[:-KEPT]:
+        store.client.delete_experiment_tag(store.experiment_id, key)
