@@ -127,10 +127,10 @@ def _per_row(old: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, floa
             continue
         x, y = (side.get(column, np.full(len(rows), np.nan))[:length] for side, rows in ((before, old), (after, new)))
         same = (x.view(np.int64) == y.view(np.int64)) | (np.isnan(x) & np.isnan(y))
-        scale = np.nanmax(np.abs(before[column])) if column in before and len(old) else 1.0
+        scale = max((np.nanmax(np.abs(side[column])) for side in (before, after) if column in side), default=0.0)
         for i in np.flatnonzero(~same):
-            size = abs(x[i] - y[i]) / scale if scale and column not in COUNTS else np.inf
-            found.append((i, column, np.inf if np.isnan(size) else float(size)))
+            size = np.inf if column in COUNTS else 0.0 if x[i] == y[i] else abs(x[i] - y[i]) / scale
+            found.append((int(i), column, np.inf if np.isnan(size) else float(size)))
     if len(old) != len(new):
         found.append((length, "step", np.inf))
     steps = [int(row["step"]) for row in (old if len(old) >= len(new) else new)]

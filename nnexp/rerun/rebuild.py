@@ -1,8 +1,8 @@
 """The config of a recorded run, as today's code understands it, with overrides on top.
 
 What decides the result, and which figures are made, is taken from the record; where the new run is kept, from the
-config of today. An override does what it does on the command line: a value is set, and a choice of a group
-(`optimizer=cg`) or a preset (`experiment=...`) brings what it changes there.
+config of today. An override does what it does on the command line: a value is set; a choice of a group (`optimizer=cg`)
+brings what it changes beside the group that was recorded, a preset (`experiment=...`) what it changes of the defaults.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nnexp.hydra_app import compose, config_directory, plain
 from nnexp.rerun.errors import RerunError
 
 TODAY = ("tracking", "resume", "dry_run", "fail_fast", "data.cache")  # how a run is kept is not taken from the record
+PRESET = "experiment"
 OPTIONS = "optimizer.options"  # one value: options of one method mean nothing to another
 Leaves = dict[str, Any]
 
@@ -69,29 +70,15 @@ def rebuild(
     ConfigError
         Where Hydra or a check refuses the outcome.
     """
-    recorded = dict(_leaves(tree))
-    groups = _groups(recorded)
-    dropped = {o[1:].partition("=")[0] for o in overrides if o.startswith("~")}
-    today = dict(_leaves(plain(compose(groups))))
-    unknown = [key for key in recorded if key not in today]
-    lost = [key for key in unknown if not _within(key, BOOKKEEPING) and not _within(key, tuple(dropped))]
-    if lost:
-        raise RerunError(
-            f"it was made with `{lost[0]}` = {recorded[lost[0]]!r}, which is no longer a config key; "
-            f"add ~{lost[0]} to run it without"
-        )
-    given = [o for o in overrides if not (o.startswith("~") and o[1:].partition("=")[0] in unknown)]
-    wanted = dict(_leaves(plain(compose([*groups, *given])))) if given else today
-    base = {key: value for key, value in recorded.items() if key in today and not _within(key, TODAY)}
-    defaulted = {key: value for key, value in today.items() if key not in base and not _within(key, BOOKKEEPING)}
-    base = {**today, **base}
-    base["data.path"] = _find_again(base.get("data.path"), data_path)
-    if "data.path" not in today:
-        del base["data.path"]
+    base, defaulted, given = _recorded(tree, overrides)
+    if "data.path" in base:
+        base["data.path"] = _find_again(base["data.path"], data_path)
     base["tracking.run_name"], base["tracking.sweep"] = name or None, None
-    leaves = _override(base, today, wanted, given)
+    presets = [o for o in given if _names([o]) == [PRESET]]
+    leaves = _apply(base, [], presets)
+    leaves = _apply(leaves, _groups(leaves), [o for o in given if o not in presets])
     leaves["tracking.sweep"] = None
-    if "tracking.run_name" not in _names(given) and _decisive(given):
+    if "tracking.run_name" not in _names(given) and any(not _within(key, BOOKKEEPING) for key in _names(given)):
         leaves["tracking.run_name"] = None
     nested = _nested(leaves)
     return Rebuilt(
@@ -99,8 +86,25 @@ def rebuild(
         config=check(nested),
         composed=OmegaConf.to_yaml(OmegaConf.create(nested)),
         defaulted=defaulted,
-        other_data=any(_is_data_source(key) for key in _names(given)),
+        other_data=any(key in _names(given) or base.get(key) != leaves.get(key) for key in _data_source(leaves)),
     )
+
+
+def _recorded(tree: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Leaves, Leaves, list[str]]:
+    """The recorded config with the keys of today, those of them that it lacks, and the overrides that are left."""
+    recorded = dict(_leaves(tree))
+    today = dict(_leaves(plain(compose(_groups(recorded)))))
+    unknown = [key for key in recorded if key not in today]
+    dropped = [o for o in overrides if o.startswith("~") and _names([o])[0] in unknown]
+    lost = [key for key in unknown if not _within(key, [*BOOKKEEPING, *_names(dropped)])]
+    if lost:
+        raise RerunError(
+            f"it was made with `{lost[0]}` = {recorded[lost[0]]!r}, which is no longer a config key; "
+            f"add ~{lost[0]} to run it without"
+        )
+    kept = {key: value for key, value in recorded.items() if key in today and not _within(key, TODAY)}
+    defaulted = {key: value for key, value in today.items() if key not in kept and not _within(key, BOOKKEEPING)}
+    return today | kept, defaulted, [o for o in overrides if o not in dropped]
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -132,12 +136,10 @@ def _names(overrides: Sequence[str]) -> list[str]:
     return [o.lstrip("+~").partition("=")[0].partition("@")[0] for o in overrides]
 
 
-def _decisive(overrides: Sequence[str]) -> bool:
-    return any(not _within(key, BOOKKEEPING) for key in _names(overrides))
-
-
-def _is_data_source(key: str) -> bool:
-    return _within(key, ("data",)) and key not in ("data.test_size", "data.validation_size", "data.cache")
+def _data_source(leaves: Leaves) -> list[str]:
+    """The group and the keys that say which data set it is, not how it is split or kept."""
+    others = ("data.test_size", "data.validation_size", "data.cache")
+    return ["data", *(key for key in leaves if _within(key, ["data"]) and key not in others)]
 
 
 def _groups(recorded: Leaves) -> list[str]:
@@ -151,23 +153,27 @@ def _groups(recorded: Leaves) -> list[str]:
     return chosen
 
 
-def _override(base: Leaves, today: Leaves, wanted: Leaves, overrides: Sequence[str]) -> Leaves:
-    """`base` with all that the overrides name, and all else that they change in today's config."""
+def _apply(base: Leaves, groups: Sequence[str], overrides: Sequence[str]) -> Leaves:
+    """`base` with all that the overrides name, and all else that they change beside `groups`."""
+    if not overrides:
+        return base
+    today, wanted = (dict(_leaves(plain(compose(words)))) for words in (groups, [*groups, *overrides]))
     names, leaves = _names(overrides), dict(base)
     for key in dict.fromkeys([*today, *wanted]):
-        if key == OPTIONS:
-            leaves[key] = _options(base.get(key) or {}, today.get(key) or {}, wanted.get(key) or {}, names)
-        elif key not in wanted:
+        if key not in wanted:
             leaves.pop(key, None)
-        elif key in names or key not in today or today[key] != wanted[key]:
+        elif key != OPTIONS and (key in names or key not in today or today[key] != wanted[key]):
             leaves[key] = wanted[key]
-    return leaves
+    if leaves.get("data.name") != base.get("data.name"):
+        leaves = {key: value for key, value in leaves.items() if key in wanted or not _within(key, ("data",))}
+    other_method = leaves.get("optimizer.method") != base.get("optimizer.method")
+    if other_method or "optimizer" in names or OPTIONS in names:
+        return leaves | {OPTIONS: wanted.get(OPTIONS) or {}}
+    return leaves | {OPTIONS: _options(base.get(OPTIONS) or {}, today[OPTIONS] or {}, wanted.get(OPTIONS) or {}, names)}
 
 
 def _options(base: Leaves, today: Leaves, wanted: Leaves, names: Sequence[str]) -> Leaves:
-    """The options of the method: another method brings its own, else single ones are set or dropped."""
-    if "optimizer" in names or OPTIONS in names:
-        return wanted
+    """The recorded options of the method, with those that are set or dropped."""
     named = {key.removeprefix(OPTIONS + ".") for key in names}
     changed = {key: value for key, value in wanted.items() if key in named or today.get(key) != value}
     return {key: value for key, value in base.items() if key not in named} | changed

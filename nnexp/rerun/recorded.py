@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from nnexp.rerun.errors import RerunError
 from nnexp.tracking import claims, liveness
@@ -84,7 +86,7 @@ class Recorded:
             )
         try:
             tree = OmegaConf.to_container(OmegaConf.load(path))
-        except (OSError, ValueError, OmegaConfBaseException) as error:
+        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
             raise RerunError(f"{self}: {CONFIG} is damaged: {' '.join(str(error).split())[:200]}") from error
         if not isinstance(tree, dict):
             raise RerunError(f"{self}: {CONFIG} is damaged: it is no mapping")
@@ -191,7 +193,9 @@ class RecordedInStore(Recorded):
     def _fetch(self, client: Any, name: str, folder: Path) -> None:
         parent = name.rpartition("/")[0]
         if not parent or name in {item.path for item in client.list_artifacts(self.run_id, parent)}:
-            client.download_artifacts(self.run_id, name, str(folder))
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(client.download_artifacts(self.run_id, name, str(target.parent)), target)
 
 
 def from_store(store: Store, run: StoredRun, scratch: Path) -> Recorded:

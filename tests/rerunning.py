@@ -1,0 +1,124 @@
+"""Real runs and reruns for the tests: many in one process, without the figures, which are not what is tested here."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy.io import savemat
+
+ROOT = Path(__file__).resolve().parent.parent
+
+QUICKLY = """
+import contextlib, io, json, sys
+from pathlib import Path
+from nnexp import train
+from nnexp.hydra_app import compose, read_config, to_yaml
+from nnexp.record import Task
+from nnexp.tracking.rundir import run_name
+
+def finish(directory, keeper, patience):
+    result = directory.result
+    return train.Outcome(result["status"], str(directory.path), result["run_id"], result)
+
+train.finish = finish
+"""
+MAKE = (
+    QUICKLY
+    + """
+for overrides in json.load(sys.stdin):
+    cfg = compose(overrides)
+    task = Task(read_config(cfg), to_yaml(cfg), overrides, Path("outputs/runs") / run_name())
+    outcome = train.execute(task)
+    assert outcome.status == "FINISHED", outcome.result
+    print(outcome.path)
+"""
+)
+RERUN = (
+    QUICKLY
+    + """
+from nnexp.cli import main
+for words in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main(["rerun", *words, "--json", "tracking=none"])
+    print(json.dumps([status, json.loads(out.getvalue() or "null"), err.getvalue()]))
+"""
+)
+PUBLISH = """
+import json, sys
+from nnexp.tracking.publish import Publication
+from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.store import Store
+for path, uri in json.load(sys.stdin):
+    publication = Publication(RunDirectory(path), Store(uri, "nnexp"))
+    publication.advance()
+    print(publication.run_id)
+"""
+
+
+def in_new_process(script, given, folder, package=ROOT):
+    """What a script says on the JSON that it is given, line by line."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps(given),
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def make(folder, jobs):
+    """Run directories of these lists of overrides."""
+    return [Path(line) for line in in_new_process(MAKE, [["tracking=none", *job] for job in jobs], folder)]
+
+
+def publish(directory, uri):
+    """Bring a run into a store; its id there."""
+    [run_id] = in_new_process(PUBLISH, [[str(directory), uri]], directory)
+    return run_id
+
+
+def rerun(folder, words, package=ROOT, *, tracking="none"):
+    """Exit status, JSON object and standard error of `nnexp rerun WORDS`, each list of words in turn."""
+    script = RERUN if tracking == "none" else RERUN.replace('"tracking=none"', '"tracking=mlflow"')
+    lines = in_new_process(script, [[str(word) for word in line] for line in words], folder, package)
+    return [json.loads(line) for line in lines]
+
+
+def copy_of(directory, name):
+    """A run directory's copy, to be damaged."""
+    return Path(shutil.copytree(directory, directory.parent / name))
+
+
+def edit_json(path, **values):
+    """Set values of a JSON file."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def edited_package(folder, module, old, new):
+    """The package with one line of a module changed; what goes on PYTHONPATH."""
+    for name in ("nnexp", "conf"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "nnexp" / module
+    source = path.read_text()
+    assert source.count(old) == 1, f"{module} has no single line {old!r} any more"
+    path.write_text(source.replace(old, new))
+    return folder
+
+
+def write_mat(path, *, shift=0.0):
+    """A small MATLAB file of three classes; `shift` is added to one pixel of one sample."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(90, 16))
+    X[7, 5] += shift
+    y = np.repeat([1, 2, 3], 30)
+    savemat(path, {"X": X + y[:, None] / 5, "y": y})
+    return path
