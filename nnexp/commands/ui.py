@@ -1,53 +1,133 @@
-"""`nnexp ui`: the MLflow UI on this store, on the loopback address."""
+"""`nnexp ui`: the MLflow UI on this store, on the loopback address, opened where runs compare."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Any
 
 from nnexp.terminal import say
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK, PORT = "127.0.0.1", 5000
+START_SECONDS = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("overrides", nargs="*", help="config overrides, such as tracking.experiment=NAME")
-    parser.add_argument("--port", type=int, default=5000, help="default 5000")
+    parser.add_argument("--port", type=int, help=f"default {PORT}, or another one where that is taken; 0: any free one")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the address to open and serve until Ctrl-C."""
+    """Serve until Ctrl-C; print what to open once it answers."""
     from nnexp.config import ConfigError
     from nnexp.hydra_app import compose
-    from nnexp.tracking.store import MLFLOW_SETTINGS, StoreError, open_store, sqlite_path, ui_address
+    from nnexp.tracking.store import StoreError, open_store, sqlite_path
 
     try:
         tracking = compose(arguments.overrides).tracking
+        path = sqlite_path(tracking.uri)
+        if path is not None and not path.exists():
+            raise ConfigError(f"there is no store at {path} yet; train something first, for example with `nnexp`")
+        port = free_port(arguments.port)
     except ConfigError as error:
         say(str(error))
         return 2
-    uri, experiment = tracking.uri, tracking.experiment
-    path = sqlite_path(uri)
-    if path is not None and not path.exists():
-        say(f"There is no store at {path} yet; train something first, for example with `nnexp`.")
-        return 2
     try:
-        store = open_store(uri, experiment)
+        store = open_store(tracking.uri, tracking.experiment)
         if store.is_server:
-            print(ui_address(uri, store.experiment_id))
+            show(places(store), arguments.open)
             return 0
-        address = ui_address(f"http://{LOOPBACK}:{arguments.port}", store.experiment_id)
+        shown = places(store, f"http://{LOOPBACK}:{port}")
     except StoreError as error:
         say(str(error))
         return 1
-    print(f"Open {address}\nCtrl-C ends it.", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
-    command += ["--host", LOOPBACK, "--port", str(arguments.port), "--workers", "1"]
-    settings = {**MLFLOW_SETTINGS, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return serve(store.uri, port, shown, arguments.open)
+
+
+def places(store: Any, base: str | None = None) -> list[tuple[str, str]]:
+    """What there is to open: the last sweep, if there is one, and all runs."""
+    from nnexp.tracking import views
+    from nnexp.tracking.store import KIND, SWEEP
+
+    views.keep_default(store)
+    found = [("all runs", views.address(store, base=base))]
+    for parent in store.search(f"tags.`{KIND}` = 'sweep'", newest_first=True, limit=1):
+        address = views.address(store, parent.tags[SWEEP], parent.run_id, base=base)
+        found.insert(0, (f"the last sweep ({parent.name.removeprefix('sweep of ')})", address))
+    return found
+
+
+def show(shown: list[tuple[str, str]], opened: bool) -> None:
+    """Print the addresses; open the first where that is wished."""
+    for what, address in shown:
+        print(f"Open {address}  {what}", flush=True)
+    if opened:
+        import webbrowser
+
+        webbrowser.open(shown[0][1])
+
+
+def serve(uri: str, port: int, shown: list[tuple[str, str]], opened: bool) -> int:
+    """Run MLflow's server on a store in the foreground."""
+    from nnexp.tracking.store import MLFLOW_SETTINGS
+
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    quiet = {"PYTHONWARNINGS": "ignore", "MLFLOW_LOGGING_LEVEL": "WARNING"}
+    settings = {**MLFLOW_SETTINGS, **quiet, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl-C does: the server must not be left behind
+    server = subprocess.Popen(command, env={**settings, **os.environ})
     try:
-        return subprocess.run(command, env={**settings, **os.environ}).returncode
+        if not answers(server, f"http://{LOOPBACK}:{port}/health"):
+            say("The MLflow server did not start.")
+            return 1
+        show(shown, opened)
+        print("Ctrl-C ends it.", flush=True)
+        return server.wait()
     except KeyboardInterrupt:
         return 0
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def answers(server: subprocess.Popen, address: str) -> bool:
+    """Wait until a server that has just been started answers; say whether it does."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    return False
+
+
+def free_port(wished: int | None) -> int:
+    """The wished port, or another one where nothing is wished and the usual one is taken.
+
+    Raises
+    ------
+    ConfigError
+        Where the wished port is taken.
+    """
+    from nnexp.config import ConfigError
+
+    for port in [PORT, 0] if wished is None else [wished]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except (OSError, OverflowError):
+                continue
+            return probe.getsockname()[1]
+    raise ConfigError(f"`--port` must be a free port, got {wished}")
