@@ -83,7 +83,8 @@ def blas_threads(threads: int) -> Iterator[None]:
     """Give NumPy's BLAS pool `threads` threads and SciPy's own pool one.
 
     NumPy's and SciPy's wheels each bring an OpenBLAS; with both at their defaults they spin against each other, and
-    L-BFGS-B, which calls LAPACK on tiny matrices, becomes several times slower.
+    L-BFGS-B, which calls LAPACK on tiny matrices, becomes several times slower. A fit leaves both at one: its objective
+    divides the samples among threads of its own.
     """
     controller = ThreadpoolController()
     scipys = [lib.filepath for lib in controller.lib_controllers if is_scipys(lib.filepath)]
@@ -174,7 +175,7 @@ def fit(
     dtype
         ``float64`` or ``float32``, the arithmetic of the objective; theta itself is always float64.
     threads
-        BLAS threads. With a fixed number the result repeats bit for bit.
+        Among which the objective divides the samples. BLAS has one, and the result does not depend on their number.
     images_every
         Keep `theta` every so many iterations (0: never).
     on_row
@@ -202,8 +203,10 @@ def fit(
     ]
     history, snapshots = History(on_row), {}
 
-    with blas_threads(threads):
-        objective = Objective(train.X, train.Y, layer_sizes, activation=activation, l2=l2, dtype=np.dtype(dtype))
+    with blas_threads(1):
+        objective = Objective(
+            train.X, train.Y, layer_sizes, activation=activation, l2=l2, dtype=np.dtype(dtype), threads=threads
+        )
         checked = directional_check(objective, theta0, np.random.default_rng([seed, DIRECTION_STREAM]))
         start = time.perf_counter()
 

@@ -130,7 +130,7 @@ def environment(threads: int | None = None) -> dict[str, Any]:
     if threads is None:
         libraries = blas()
     else:
-        with blas_threads(threads):
+        with blas_threads(1):  # the threads of a fit are its objective's own
             libraries = blas()
     return {
         "nnexp": nnexp.__version__,
