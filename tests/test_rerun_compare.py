@@ -49,6 +49,12 @@ def test_a_zero_of_the_other_sign_is_not_identical():
     assert compare(old, new).verdict == "equal within rounding"
 
 
+def test_a_weight_of_zero_of_the_other_sign_is_not_identical():
+    old, new = numbers(), numbers()
+    old.thetas["theta"][4], new.thetas["theta"][4] = 0.0, -0.0
+    assert compare(old, new).verdict == "equal within rounding"
+
+
 @pytest.mark.parametrize(("dtype", "grown"), [("float64", 5e-7), ("float32", 5e-4)])
 def test_rounding_that_grows_but_stays_small_is_equal_within_rounding(dtype, grown):
     new = numbers(factors=[1 + 2 * EPS[dtype], 1, 1 + grown / 10, 1 + grown], theta_factor=1 + grown, dtype=dtype)

@@ -74,6 +74,7 @@ def test_a_preset_brings_what_it_changes_of_the_defaults():
     config = rebuild(recorded("model.l2=3", "seed=7"), ["experiment=smoke"]).config
     assert (config.data.name, config.model.hidden_size, config.optimizer.maxiter) == ("digits", 8, 20)
     assert (config.model.l2, config.seed) == (3.0, 7)
+    assert set(rebuild(recorded("data=mat"), ["experiment=smoke"]).config.data.source) == {"cache"}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +24,8 @@ from nnexp.tracking.store import StoreError
 from nnexp.training import columns_of
 
 REPORT = "reports/check.json"
-NOTE, CHECK = "mlflow.note.content", "nnexp.check"
+CHECK, CHANGED = "nnexp.check", "nnexp.changed"
+LONGEST = 5000  # characters of a tag
 
 
 class DataChangedError(RerunError):
@@ -193,7 +193,7 @@ def again(planned: Plan) -> Rerun:
         composed=planned.rebuilt.composed,
         overrides=[*decisive(original.overrides), *planned.overrides],
         path=Path(config.tracking.directory) / "runs" / run_name(),
-        tags={RERUN_OF: original.run_id, NOTE: note(planned)},
+        tags={RERUN_OF: original.run_id, **tag_of_changes(planned.changed)},
     )
     outcome = train.execute(task)
     if not planned.check or outcome.status == "KILLED":
@@ -217,32 +217,21 @@ def _checked(planned: Plan, outcome: train.Outcome) -> Rerun:
 
 
 def _keep(planned: Plan, done: Rerun, directory: RunDirectory) -> None:
-    """Write the verdict into the run directory and, where the run is published, into the store."""
+    """Write the verdict into the run directory, and have it published with the run, now or later."""
     directory.write_json(REPORT, done.as_dict())
-    assert done.outcome is not None
-    if not done.outcome.published or planned.config.tracking.backend != "mlflow":
-        return  # `nnexp sync` publishes the file with the rest
-    tags = {CHECK: str(done.verdict), NOTE: note(planned, done)}
+    tags = {CHECK: str(done.verdict), **tag_of_changes(done.changed)}
+    patience = planned.config.tracking.patience
     try:
         train.keeper_of(planned.config).answer(
-            "amend", timeout=planned.config.tracking.patience, path=str(directory.path), tags=tags, files=[REPORT]
+            "amend", timeout=patience, path=str(directory.path), tags=tags, files=[REPORT]
         )
     except StoreError:
-        pass  # the run itself is published; its directory has the verdict
+        pass  # it is in the directory and in the ledger; `nnexp sync` publishes it
 
 
-def note(planned: Plan, done: Rerun | None = None) -> str:
-    """What the UI shows on the new run, in Markdown."""
-    original = planned.original
-    words = ["nnexp", "rerun", original.run_id, *(["--check"] if planned.check else []), *planned.overrides]
-    lines = [f"Rerun of `{original.run_id}` ({original.name}): `{shlex.join(words)}`"]
-    if done is not None:
-        lines += ["", f"**{done.comparison or done.verdict}**"]
-    changed = done.changed if done is not None else planned.changed
-    lines += (
-        ["", "Changed:", "", *(f"- {item}" for item in changed)] if changed else ["", "Nothing recorded has changed."]
-    )
-    return "\n".join(lines)[:7500]
+def tag_of_changes(changed: Sequence[str]) -> dict[str, str]:
+    """What is not as it was, as a tag."""
+    return {CHANGED: "; ".join(changed)[:LONGEST]} if changed else {}
 
 
 def exit_status(reruns: Sequence[Rerun], check: bool) -> int:

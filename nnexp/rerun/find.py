@@ -98,7 +98,9 @@ class Finder:
         return [_Here(RunDirectory(path.parent)) for path in sorted(runs.glob(f"*/{RECORD}"))]
 
     def _here(self, word: str) -> dict[str, _Here]:
-        return {known.ids[0]: known for known in self._directories if any(i.startswith(word) for i in known.ids)}
+        """Runs by their id; of a directory and its copies the one that the run was made in."""
+        found = {known.ids[0]: known for known in self._directories if any(i.startswith(word) for i in known.ids)}
+        return found | {i: known for known in self._directories if (i := known.ids[0]) in found and known.is_at_home}
 
     # The store.
 
@@ -190,6 +192,10 @@ class _Here:
     def ids(self) -> list[str]:
         """The id that a store gave the run, if any, and its own."""
         return [i for i in (published_id(self.directory), self.directory.uid) if i]
+
+    @property
+    def is_at_home(self) -> bool:
+        return self.directory.record.get("tags", {}).get("nnexp.directory") == str(self.directory.path)
 
     def recorded(self) -> Recorded:
         return RecordedHere(self.directory)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnexp.config import ConfigError, TrackingConfig
-from nnexp.rerun.again import CHECK, NOTE, Rerun, again, plan
+from nnexp.rerun.again import CHECK, Rerun, again, plan
 from nnexp.rerun.compare import IDENTICAL, ORDER
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.find import SweepFound
 from nnexp.rerun.recorded import RERUN_OF, Recorded
+from nnexp.tracking.notes import LONGEST, NOTE
 from nnexp.tracking.rundir import run_name
 from nnexp.tracking.store import KIND, PARENT, UID, one_line, open_store
 
@@ -99,7 +100,7 @@ def _parent(
         RERUN_OF: found.run_id,
         "mlflow.source.name": "nnexp",
         "mlflow.source.type": "LOCAL",
-        NOTE: f"Rerun of sweep `{found.sweep}`\n\n{table}"[:7500],
+        NOTE: f"Rerun of sweep `{found.sweep}`\n\n{table}"[:LONGEST],
         **({CHECK: result.verdict or NOT_CHECKED} if check else {}),
     }
     try:

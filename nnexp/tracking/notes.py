@@ -22,7 +22,7 @@ def run_note(record: Mapping[str, Any], result: Mapping[str, Any] | None, run_id
     record, result
         What `run.json` and `result.json` say; the result is None while the run trains.
     """
-    lines = [f"**{_what(record)}**: {_outcome(result)}", ""]
+    lines = [f"**{_what(record)}**: {_outcome(result)}", "", *_rerun(record, result)]
     again = f"Run it again: `nnexp rerun {run_id}`. " if run_id and result else ""
     lines.append(f"{again}Directory: {_code(record['tags']['nnexp.directory'])} on {_host(record)}")
     if result and "cost" in result:
@@ -50,6 +50,16 @@ def _outcome(result: Mapping[str, Any] | None) -> str:
     accuracies = [f"{part} {result[f'accuracy/{part}']:.2%}" for part in PARTS[::-1] if f"accuracy/{part}" in result]
     ended = "" if result["status"] == "FINISHED" else f"{result['status'].lower()}, "
     return f"{ended}accuracy {', '.join(accuracies)}; cost {result['cost']:.5g}"
+
+
+def _rerun(record: Mapping[str, Any], result: Mapping[str, Any] | None) -> list[str]:
+    """Of which run it is the rerun, what a check said and what has changed."""
+    tags = record["tags"] | (result or {}).get("tags", {})
+    if "nnexp.rerun_of" not in tags:
+        return []
+    verdict = f": **{tags['nnexp.check']}**" if "nnexp.check" in tags else ""
+    changed = tags.get("nnexp.changed", "nothing that is recorded")
+    return [f"Rerun of {_code(tags['nnexp.rerun_of'])}{verdict}; changed: {_one_line(changed)}", ""]
 
 
 def _parts(result: Mapping[str, Any]) -> list[str]:
