@@ -91,6 +91,10 @@ class Drawer:
         while (request := self.requests.get()) is not None:
             serve(request, self.answers, self)
 
+    def accepts(self, request: Request) -> bool:
+        """Whether a request is to be put into the queue: always."""
+        return True
+
     def do_draw(self, path: str) -> dict[str, Any]:
         """Write reports and figures of an ended run into its directory; return its result."""
         from nnexp.results import describe
@@ -258,8 +262,6 @@ class Publisher:
 
     # What the trainer asks for.
 
-    operations = ("open", "claim", "finish", "amend", "fail")
-
     def do_open(self, path: str) -> None:
         """Follow a run directory; its first publication is made at once."""
         self.root = Path(RunDirectory(path).record["ledger"]).parent
@@ -324,27 +326,28 @@ def main() -> None:
     line = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
 
+    writing = threading.Lock()
+
     def reply(answer: dict[str, Any]) -> None:
         try:
-            line.write(json.dumps(answer, default=str) + "\n")
+            with writing:
+                line.write(json.dumps(answer, default=str) + "\n")
         except (BrokenPipeError, ValueError):
             pass
 
-    answers = Answers(reply)
     store = Store(settings["uri"], settings["experiment"]) if settings["uri"] else None
-    publisher = Publisher(store, settings["heartbeat"], answers)
-    drawer = Drawer(answers, publisher.is_ready)
+    publisher = Publisher(store, settings["heartbeat"], Answers(reply))
+    drawer = Drawer(Answers(reply), publisher.is_ready)
     workers = [threading.Thread(target=_work, args=(worker,), daemon=True) for worker in (publisher, drawer)]
     threading.Thread(target=publisher.watch, daemon=True).start()
     for worker in workers:
         worker.start()
     for text in sys.stdin:
         request = json.loads(text)
-        answers.expect(request["number"])
-        if request["operation"] in drawer.operations:
-            drawer.requests.put(request)
-        elif publisher.accepts(request):
-            publisher.requests.put(request)
+        worker = drawer if request["operation"] in drawer.operations else publisher
+        worker.answers.expect(request["number"])
+        if worker.accepts(request):
+            worker.requests.put(request)
     _end([publisher, drawer], workers)
 
 

@@ -31,6 +31,7 @@ MLFLOW_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # a server may ask for an hour
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 QUIET_LOGGERS = ("mlflow", "alembic", "mlflow.store.db.utils")
@@ -153,6 +154,7 @@ class Store:
         """What is wrong with the server, if anything, and whether asking again would only take as long again."""
         import_mlflow()
         import requests
+        import urllib3
         from mlflow.exceptions import MlflowException
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
@@ -169,7 +171,10 @@ class Store:
             )
         except MlflowException as error:
             cause = error.__cause__ or error.__context__
-            if isinstance(cause, requests.exceptions.Timeout):
+            reason = getattr(cause.args[0], "reason", None) if cause and cause.args else None
+            is_refused = isinstance(reason, urllib3.exceptions.NewConnectionError)  # a timeout too, says urllib3
+            is_late = isinstance(reason, urllib3.exceptions.TimeoutError) and not is_refused
+            if is_late or isinstance(cause, requests.exceptions.Timeout):
                 return f"did not answer within {self.patience:g} s", True
             if isinstance(cause, requests.exceptions.ConnectionError):
                 return "cannot be reached", False
