@@ -111,8 +111,8 @@ def _write_reports(directory: RunDirectory, reports: dict[str, evaluation.Report
 
 
 def _write_table(directory: RunDirectory, report: evaluation.Report) -> None:
-    """The per-class table in the form in which MLflow keeps tables."""
-    rows = report.rows()
+    """The per-class table in the form in which MLflow keeps tables, in figures as short as the UI's columns."""
+    rows = [{key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()} for row in report.rows()]
     columns = list(rows[0])
     directory.write_text(TABLE, to_json({"columns": columns, "data": [[row[c] for c in columns] for row in rows]}))
 
