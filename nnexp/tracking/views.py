@@ -98,7 +98,7 @@ def _charts() -> list[dict[str, Any]]:
     for section, keys in CURVES.items():
         cards += [_card("LINE", key, section, metricKey=key, displayName=key, **LINE) for key in keys]
     for section, keys in IMAGES.items():
-        cards += [_card("IMAGE", key, section, imageKeys=[key], step=0, showRunParams=True) for key in keys]
+        cards += [_card("IMAGE", key, section, imageKeys=[key], step=0, showRunParams=False) for key in keys]
     return cards
 
 
