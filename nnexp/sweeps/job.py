@@ -53,7 +53,7 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
 
 @cache
 def end_with_the_sweep() -> None:
-    """See that a worker process ends when the sweep that started it is killed, after the job in hand at the latest.
+    """See that a worker process ends when the sweep that started it is killed, closing the run in hand.
 
     A worker of joblib otherwise waits for minutes for jobs that nobody will send.
     """

@@ -30,7 +30,11 @@ TRIAL = "trial"
 def run_search(sweeper: Any, overrides: Sequence[Override], config: Config, store: Store | None) -> int:
     """Run or go on with a search; return the exit status."""
     settings = read_settings(sweeper.search, config)
-    space = {o.get_key_element(): distribution(o) for o in overrides if o.is_sweep_override()}
+    space = {
+        o.get_key_element(): distribution(o, whole=isinstance(OmegaConf.select(sweeper.config, o.key_or_group), int))
+        for o in overrides
+        if o.is_sweep_override()
+    }
     if not space:
         raise ConfigError("a search needs something to search, such as model.l2=tag(log,interval(0.01,100))")
     fixed = [o.input_line or "" for o in overrides if not o.is_sweep_override()]
@@ -85,8 +89,8 @@ def read_settings(search: Any, config: Config) -> dict[str, Any]:
     return settings
 
 
-def distribution(override: Override) -> Any:
-    """An override's sweep as what Optuna draws from."""
+def distribution(override: Override, *, whole: bool = False) -> Any:
+    """An override's sweep as what Optuna draws from; an interval of a key that holds an integer gives integers."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     value = override.value()
@@ -103,8 +107,8 @@ def distribution(override: Override) -> Any:
         low, high = value.start, value.end
         if low is None or high is None:
             raise ConfigError(f"`{override.input_line}`: an interval needs two ends")
-        if isinstance(low, int) and isinstance(high, int):
-            return IntDistribution(low, high, log=log)
+        if whole or (isinstance(low, int) and isinstance(high, int)):
+            return IntDistribution(int(low), int(high), log=log)
         return FloatDistribution(float(low), float(high), log=log)
     raise ConfigError(f"`{override.input_line}`: expected a choice, a range or an interval")
 

@@ -214,7 +214,8 @@ def test_killed_anywhere_and_finished_by_the_same_command(nnexp):
 
 @pytest.mark.parametrize("launcher", [[], JOBLIB], ids=["serial", "joblib"])
 def test_ctrl_c_stops_the_sweep_within_seconds_and_every_run_has_a_true_status(nnexp, launcher):
-    sweep = nnexp.start("-m", *LONGER, "seed=range(6)", *launcher, start_new_session=True)
+    endless = ["data=digits", "optimizer=gd", "optimizer.maxfun=10000000", "optimizer.maxiter=10000000"]
+    sweep = nnexp.start("-m", *endless, "seed=range(6)", *launcher, start_new_session=True)
     wait_for(lambda: list(nnexp.folder.glob("outputs/runs/*/reports/history.csv")))
     time.sleep(1)
     began = time.monotonic()
