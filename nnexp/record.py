@@ -19,6 +19,7 @@ from nnexp.nn import Forward, unpack
 from nnexp.tracking import ledger, liveness, provenance
 from nnexp.tracking.identity import Identity, array_digest, identify
 from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.store import absolute_uri
 from nnexp.training import FitResult, blas_threads
 
 NOT_IN_DIGEST = ("time", "seconds")
@@ -80,7 +81,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
             "code_digest": identity.code_digest,
         },
         "tracking": {
-            "uri": config.tracking.uri if config.tracking.backend == "mlflow" else None,
+            "uri": absolute_uri(config.tracking.uri) if config.tracking.backend == "mlflow" else None,
             "experiment": config.tracking.experiment,
             "sweep": config.tracking.sweep,
         },
@@ -192,6 +193,6 @@ def predictions_digest(config: Config, result: FitResult, split: Split) -> str:
     """Digest of the trained network's outputs on the test part, or on the training part where nothing is held out."""
     part = split.test if split.test is not None else split.train
     dtype = np.dtype(config.training.dtype)
-    with blas_threads(config.training.threads):
+    with blas_threads(1):  # as in the fit, so that they do not depend on training.threads
         forward = Forward(part.X, result.layer_sizes, activation=result.activation, dtype=dtype)
         return array_digest(forward(result.theta))

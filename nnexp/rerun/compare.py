@@ -1,6 +1,6 @@
 """How far apart the numbers of two runs are.
 
-Optimizers amplify rounding. Measured with another BLAS kernel or another number of threads, in float64: what begins as
+Optimizers amplify rounding. Measured with three kernels of OpenBLAS and with its threads, in float64: what begins as
 one unit in the last place of the first cost is 1e-16 after 200 iterations of gradient descent, 1e-11 after 100 of CG,
 1e-3 after 190 of L-BFGS-B, and 1e-2 after twenty of TNC, which takes differences of gradients. No bound on the end of a
 run can therefore tell rounding from a change. What can be said:

@@ -118,20 +118,18 @@ def blas() -> list[dict[str, Any]]:
     return sorted(libraries, key=lambda library: library["owner"])
 
 
-def environment(threads: int | None = None) -> dict[str, Any]:
+def environment(threads: int = 1) -> dict[str, Any]:
     """Everything outside the config and the data that the numbers of a run could depend on.
 
     Parameters
     ----------
     threads
-        `training.threads` of a run: the BLAS pools are then shown as they are while it trains.
+        `training.threads` of the run, among which the objective divides the samples. The BLAS pools are shown as they
+        are while it trains.
     """
     git = git_state()
-    if threads is None:
+    with blas_threads(1):
         libraries = blas()
-    else:
-        with blas_threads(1):  # the threads of a fit are its objective's own
-            libraries = blas()
     return {
         "nnexp": nnexp.__version__,
         "code_digest": code_digest(),
@@ -141,6 +139,7 @@ def environment(threads: int | None = None) -> dict[str, Any]:
         "implementation": sys.implementation.name,
         "packages": packages(),
         "blas": libraries,
+        "threads": threads,
         "cpu": cpu_model(),
         "simd": simd(),
         "cores": os.cpu_count(),

@@ -11,8 +11,9 @@ import scipy
 import scipy.linalg  # so that SciPy's BLAS is there
 from threadpoolctl import threadpool_info
 
+from nnexp import datasets
 from nnexp.tracking import provenance
-from nnexp.training import blas_threads, is_scipys
+from nnexp.training import blas_threads, fit, is_scipys
 
 
 def fresh(*cached):
@@ -33,9 +34,17 @@ def test_quick_reading_of_packages_agrees_with_the_parsed_metadata():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_threads_are_those_of_the_fit(threads):
-    libraries = provenance.environment(threads)["blas"]
-    assert {library["owner"]: library["threads"] for library in libraries} == {"numpy": threads, "scipy": 1}
+def test_threads_are_those_of_a_fit(threads, cache):
+    seen = []
+
+    def look(row):
+        seen.append({library["owner"]: library["threads"] for library in provenance.blas()})
+
+    split = datasets.load("digits", cache=str(cache)).split(0.2, 0, 0)
+    fit(split, hidden_sizes=[3], maxiter=2, maxfun=4, threads=threads, on_row=look)
+    recorded = provenance.environment(threads)
+    assert {library["owner"]: library["threads"] for library in recorded["blas"]} == seen[0]
+    assert recorded["threads"] == threads
 
 
 def test_threads_are_given_back_afterwards():
