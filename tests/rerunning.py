@@ -60,13 +60,13 @@ for path, uri in json.load(sys.stdin):
 """
 
 
-def in_new_process(script, given, folder, package=ROOT):
-    """What a script says on the JSON that it is given, line by line."""
+def in_new_process(script, given, folder, package=ROOT, **settings):
+    """What a script says on the JSON that it is given, line by line; `settings` are environment variables."""
     done = subprocess.run(
         [sys.executable, "-c", script],
         input=json.dumps(given),
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(package)},
+        env=os.environ | {"PYTHONPATH": str(package)} | settings,
         capture_output=True,
         text=True,
         timeout=240,
@@ -86,10 +86,10 @@ def publish(directory, uri):
     return run_id
 
 
-def rerun(folder, words, package=ROOT, *, tracking="none"):
+def rerun(folder, words, package=ROOT, *, tracking="none", **settings):
     """Exit status, JSON object and standard error of `nnexp rerun WORDS`, each list of words in turn."""
     script = RERUN if tracking == "none" else RERUN.replace('"tracking=none"', '"tracking=mlflow"')
-    lines = in_new_process(script, [[str(word) for word in line] for line in words], folder, package)
+    lines = in_new_process(script, [[str(word) for word in line] for line in words], folder, package, **settings)
     return [json.loads(line) for line in lines]
 
 

@@ -1,6 +1,7 @@
 """Reruns of real runs: what comes out identical, what does not, and that the cause is named."""
 
 import json
+import platform
 
 import pytest
 from rerunning import copy_of, edit_json, edited_package, make, rerun, write_mat
@@ -107,6 +108,16 @@ def test_verdict_on_two_threads_of_a_large_objective_is_that_of_the_bits(folder)
     assert (told["verdict"] == "identical") == (digests[0] == digests[1])
     assert status == (0 if told["verdict"] == "identical" else 3)
     assert told["changed"] == ["config: training.threads 1 -> 2"]
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="needs OpenBLAS's kernels of x86")
+def test_another_kernel_of_the_blas_is_equal_within_rounding_and_named(folder):
+    [directory] = make(folder, [["data=digits", "optimizer=cg", "optimizer.maxfun=20", "model.hidden_size=25"]])
+    [(status, told, _)] = rerun(folder, [[directory, "--check"]], OPENBLAS_CORETYPE="Prescott")
+    assert (status, told["verdict"]) == (3, "equal within rounding")
+    assert [item.partition(":")[0] for item in told["changed"]] == ["BLAS of numpy", "BLAS of scipy"]
+    assert "-> openblas" in told["changed"][0]
+    assert "largest difference" in told["difference"]
 
 
 def test_other_versions_of_packages_and_machine_are_named(folder, one):
