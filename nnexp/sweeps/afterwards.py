@@ -59,7 +59,7 @@ class LateParent:
         children = store.search(f"tags.`{SWEEP}` = '{self.sweep}'")
         ends = [child.end for child in children if child.end and child.run_id != run.run_id]
         status, message = self._outcome(session, run)
-        store.terminate(run.run_id, status, max(ends, default=plan["made"]), message)
+        store.terminate(run.run_id, status, max([*ends, run.start]), message)
 
     def _is_run_elsewhere(self, run: StoredRun) -> bool:
         return run.status == "RUNNING" and not is_lost(run) and run.tags.get(OWNER) != liveness.owner()

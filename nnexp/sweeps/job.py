@@ -21,7 +21,7 @@ from nnexp.terminal import say
 from nnexp.tracking import ledger, liveness
 from nnexp.tracking.keeper import keeper_for
 from nnexp.tracking.rundir import RESULT, RunDirectory
-from nnexp.tracking.store import one_line
+from nnexp.tracking.store import absolute_uri, one_line
 from nnexp.train import Outcome, execute, finish
 
 
@@ -83,7 +83,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
             "owner": liveness.owner(),
             "heartbeat": float(tracking.heartbeat),
             "identity": {"run_key": key},
-            "tracking": {"uri": tracking.uri, "experiment": tracking.experiment, "sweep": tracking.sweep},
+            "tracking": {"uri": absolute_uri(tracking.uri), "experiment": tracking.experiment, "sweep": tracking.sweep},
             "ledger": str(ledger.folder(tracking.directory)),
             "params": {},
             "overrides": overrides,

@@ -23,6 +23,7 @@ from nnexp.tracking.store import (
     SWEEP,
     UID,
     Store,
+    absolute_uri,
 )
 
 COUNTS = ("planned", "running", "finished", "failed", "lost")
@@ -78,7 +79,7 @@ class Parent:
             "nnexp.swept": ",".join(self.plan["swept_keys"]),
             **self._signs(),
         }
-        return self.store.create(self.plan["name"], time.time(), tags)
+        return self.store.create(self.plan["name"], self.plan["made"], tags)
 
     def _signs(self) -> dict[str, str]:
         return {OWNER: liveness.owner(), HEARTBEAT: f"{time.time():.1f}", HEARTBEAT_EVERY: str(self.heartbeat)}
@@ -142,9 +143,10 @@ def plan_record(
         "swept_keys": list(swept_keys),
         "varied": views.varied_params(swept_keys, [job.config.deciding() for job in jobs if job.config]),
         "command": command,
-        "uri": tracking.uri if tracking.backend == "mlflow" else None,
+        "uri": absolute_uri(tracking.uri) if tracking.backend == "mlflow" else None,
         "experiment": tracking.experiment,
         "made": time.time(),
+        "owner": liveness.owner(),
         "made_as": run_name(),
         "jobs": [{"key": job.key, "overrides": list(job.overrides), "name": job.name} for job in jobs],
     }

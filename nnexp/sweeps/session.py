@@ -14,10 +14,11 @@ from nnexp.sweeps.book import Book, Standing
 from nnexp.sweeps.parent import Best, Parent, count, plan_record, write_plan
 from nnexp.sweeps.plan import Job, Plan
 from nnexp.terminal import clock, say
+from nnexp.tracking import ledger
 from nnexp.tracking.repair import repair
 from nnexp.tracking.store import Store, StoreError, one_line
 
-DONE, DIFFERENT, INTERRUPTED = 0, 3, 130
+DONE, DIFFERENT, NOT_PUBLISHED, INTERRUPTED = 0, 3, 4, 130
 ATTEMPTS = 2  # times a job may take its process down before it is left
 POLL = 1.0
 SHOWN = 5
@@ -76,7 +77,7 @@ class Session:
         if self.store is None:
             return
         try:
-            mended = repair(self.store, self.controls.tracking.directory)
+            mended = repair(self.store, self.controls.tracking.directory, say)
         except Exception as error:
             self._without_store(error)
         else:
@@ -232,7 +233,16 @@ class Session:
             for job, standing in failures:
                 print(f"  {job.name}: {standing.reason}" + (f" (run {standing.run_id})" if standing.run_id else ""))
         sys.stdout.flush()
-        return DIFFERENT if failures else DONE
+        if kept := self._kept_back():
+            say(f"{kept} runs are not published; they are whole in their directories, and `nnexp sync` publishes them.")
+        return DIFFERENT if failures else NOT_PUBLISHED if kept else DONE
+
+    def _kept_back(self) -> int:
+        """How many ended runs of this sweep the store does not have whole."""
+        if self.controls.tracking.backend != "mlflow":
+            return 0
+        entries = ledger.entries(self.controls.tracking.directory)
+        return sum(d.result is not None and d.record["tracking"].get("sweep") == self.sweep for d in entries)
 
     def interrupted(self) -> int:
         """After Ctrl-C: wait for the runs to be closed, close those that nobody closes."""
