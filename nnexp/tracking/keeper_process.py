@@ -242,7 +242,7 @@ class Publisher:
                 self._finish_backlog()
                 from nnexp.tracking.repair import repair
 
-                repair(self.store, self.root)
+                repair(self.store, self.root, lambda line: print(line, file=sys.stderr))
         except Exception as error:
             print(one_line(error), file=sys.stderr)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,11 +86,13 @@ def save_model(path: Path, directory: RunDirectory, **ids: str) -> None:
         inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, features))]),
         outputs=Schema([ColSpec(Array(DataType.string), "label"), ColSpec(Array(Array(DataType.double)), "output")]),
     )
-    mlflow.pyfunc.save_model(
-        path,
-        python_model=str(SERVED_CODE),
-        artifacts={"weights": str(directory.path / "weights.npz")},
-        pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={np.__version__}"],
-        signature=signature,
-        mlflow_model=Model(run_id=ids["run_id"], model_uuid=ids["model_id"], model_id=ids["model_id"]),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has no example and no type hints; the signature says it all
+        mlflow.pyfunc.save_model(
+            path,
+            python_model=str(SERVED_CODE),
+            artifacts={"weights": str(directory.path / "weights.npz")},
+            pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={np.__version__}"],
+            signature=signature,
+            mlflow_model=Model(run_id=ids["run_id"], model_uuid=ids["model_id"], model_id=ids["model_id"]),
+        )

@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from nnexp.results import describe
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.publish import Publication
-from nnexp.tracking.store import Store
+from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.store import Store, StoreError, absolute_uri, one_line
+from nnexp.tracking.sync import prepare
 
 
-def repair(store: Store, root: str | Path) -> list[str]:
+def repair(store: Store, root: str | Path, tell: Callable[[str], None] = lambda line: None) -> list[str]:
     """Close the lost runs of the store's experiment, and publish what the ledger of `root` kept back for this store.
+
+    What is wrong with one run is told and holds up no other.
 
     Returns
     -------
     list of str
         The names of the runs that were put right.
+
+    Raises
+    ------
+    StoreError
+        Where the store does not answer.
     """
     mended = []
     for run in store.search("attributes.status = 'RUNNING'"):
-        if claims.close_if_lost(store, run).status != "RUNNING":
+        closed = _attempt(lambda run=run: claims.close_if_lost(store, run), store, run.name, tell)
+        if closed is not None and closed.status != "RUNNING":
             mended.append(run.name)
     for directory in ledger.entries(root):
-        record = directory.record
-        meant_for_this = record["tracking"]["uri"] is not None and record["tracking"]["experiment"] == store.experiment
-        if not meant_for_this or liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:
-            continue
-        claims.close_directory(directory, "the training process was killed")
-        try:
-            describe(directory)
-        except ValueError:
-            pass  # the data set is gone or has changed: publish what there is
-        Publication(directory, store).advance()
-        mended.append(record["name"])
+        if _attempt(
+            lambda directory=directory: _publish(directory, store, root, tell), store, str(directory.path), tell
+        ):
+            mended.append(directory.record["name"])
     return mended
+
+
+def _attempt(work: Callable[[], Any], store: Store, name: str, tell: Callable[[str], None]) -> Any:
+    try:
+        return work()
+    except Exception as error:
+        store.ping()
+        if not isinstance(error, StoreError):
+            tell(f"{name}: {one_line(error)}")
+        return None
+
+
+def _publish(directory: RunDirectory, store: Store, root: str | Path, tell: Callable[[str], None]) -> bool:
+    """Publish a run that was kept back, if it was made for this store and nobody is at it."""
+    record = directory.record
+    uri, experiment = record["tracking"]["uri"], record["tracking"]["experiment"]
+    is_meant_for_this = uri is not None and (absolute_uri(uri), experiment) == (store.uri, store.experiment)
+    last_beat = ledger.last_beat(root, directory)
+    if not is_meant_for_this or liveness.lost_reason(record["owner"], last_beat, record["heartbeat"]) is None:
+        return False
+    prepare(root, directory, tell)
+    return Publication(directory, store).advance()

@@ -185,22 +185,30 @@ def publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Tel
     StoreError
         Where the store does not answer.
     """
-    record = directory.record
+    prepare(root, directory, tell)
+    tracking = directory.record["tracking"]
+    uri, experiment = tracking["uri"], tracking["experiment"]
+    return Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri)).advance()
+
+
+def prepare(root: str | Path, directory: RunDirectory, tell: Tell) -> None:
+    """Close a run whose process is gone and make what is missing of its reports and figures.
+
+    Where those cannot be made, that is told and noted, and what there is can be published.
+
+    Raises
+    ------
+    StillTrainingError
+        Where the run has not ended and its process is there.
+    """
+    from nnexp.results import describe
+
     if directory.result is None:
+        record = directory.record
         reason = liveness.lost_reason(record["owner"], ledger.last_beat(root, directory), record["heartbeat"])
         if reason is None:
             raise StillTrainingError("still training, and published by its own process")
         claims.close_directory(directory, reason)
-    _describe(directory, tell)
-    uri, experiment = record["tracking"]["uri"], record["tracking"]["experiment"]
-    publication = Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri))
-    return publication.advance()
-
-
-def _describe(directory: RunDirectory, tell: Tell) -> None:
-    """Make the reports and figures that are missing; where they cannot be made, publish what there is."""
-    from nnexp.results import describe
-
     try:
         describe(directory)
     except Exception as error:
