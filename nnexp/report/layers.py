@@ -1,0 +1,108 @@
+"""Hidden layers of several settings side by side, like units beneath each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from nnexp.datasets import upright
+from nnexp.figures.style import new_figure
+from nnexp.report.drawing import drawn
+from nnexp.report.matching import ODD, match_units
+from nnexp.report.settings import Group
+
+MOST_SETTINGS, MOST_UNITS = 5, 25
+WIDTH, LARGEST_CELL, GAP, CAPTION = 10.4, 0.5, 0.05, 0.13  # inches
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """The hidden layer of one run: `images` upright, shape (n_units, height, width); `weights` as rows."""
+
+    label: str
+    weights: np.ndarray
+    images: np.ndarray
+    activation: str
+
+
+def gather(group: Group, files: Any, runs: Mapping[str, Any]) -> tuple[list[Layer], int | None]:
+    """The hidden layers of the best settings, best first, of the seed that most of them have, and that seed.
+
+    Only of pictures, and only of layers that see the same pixels.
+    """
+    settings = group.ranked[:MOST_SETTINGS]
+    seeds = [int(seed) for setting in settings for seed in setting.runs["seed"]]
+    if not seeds:
+        return [], None
+    seed = min(seeds, key=lambda s: (-seeds.count(s), s))
+    layers = []
+    for setting in settings:
+        of_seed = setting.runs[setting.runs["seed"] == seed]
+        stored = files.hidden_layer(runs[of_seed["run_id"].iloc[0]]) if len(of_seed) else None
+        if stored is None or len(stored["image_shape"]) != 2:
+            continue
+        images = upright(stored["weights"], stored["image_shape"], stored["image_order"])
+        layers.append(Layer(setting.label, stored["weights"], images, stored["activation"]))
+    return [layer for layer in layers if layer.images.shape[1:] == layers[0].images.shape[1:]], seed
+
+
+@drawn
+def draw(layers: Sequence[Layer]) -> Figure:
+    """Draw the units of the first layer in a row, and beneath each the unit of every other layer that is most like it.
+
+    Under each picture stands the correlation of its weights with those on top. A unit that is like with all signs
+    turned is drawn so that it looks like it, its correlation with a minus.
+    """
+    reference = layers[0]
+    matches = [
+        match_units(
+            reference.weights, layer.weights, either_sign=layer.activation in ODD and reference.activation in ODD
+        )
+        for layer in layers[1:]
+    ]
+    likeness = np.mean([np.abs(match.correlation) for match in matches], axis=0)
+    units = np.argsort(-likeness, kind="stable")[:MOST_UNITS]
+    left = 0.15 + 0.075 * min(34, max(len(layer.label) for layer in layers))
+    pitch, rows = min(LARGEST_CELL + GAP, (WIDTH - left) / len(units)), len(layers)
+    cell = pitch - GAP
+    width, height = left + len(units) * pitch + 0.1, rows * (pitch + CAPTION) + 0.1
+    figure = new_figure(width, height)
+    for row, layer in enumerate(layers):
+        bottom = height - (row + 1) * (pitch + CAPTION) + CAPTION
+        place = (left / width, bottom / height, len(units) * pitch / width, cell / height)
+        axes = figure.add_axes(place)
+        axes.set_axis_off()
+        match = None if row == 0 else matches[row - 1]
+        strip, captions = _strip(layer, units, match, GAP / cell)
+        axes.imshow(
+            strip, cmap=matplotlib.colormaps["RdBu_r"].with_extremes(bad=(0, 0, 0, 0)), vmin=-1, vmax=1, aspect="auto"
+        )
+        step = strip.shape[1] / len(units)
+        for column, caption in enumerate(captions):
+            axes.text((column + 0.46) * step - 0.5, 1.02 * len(strip), caption, ha="center", va="top", fontsize=6.5)
+        label = layer.label if len(layer.label) <= 36 else layer.label[:34] + "…"
+        figure.text((left - 0.1) / width, (bottom + cell / 2) / height, label, ha="right", va="center", fontsize=8)
+    return figure
+
+
+def _strip(layer: Layer, units: np.ndarray, match: Any, gap_share: float) -> tuple[np.ndarray, list[str]]:
+    """A row of pictures, each scaled by its largest weight, and what stands under each."""
+    _, high, wide = layer.images.shape
+    gap = max(1, round(wide * gap_share))
+    strip, captions = np.full((high, len(units) * (wide + gap)), np.nan), []
+    for column, unit in enumerate(units):
+        index = int(unit) if match is None else int(match.partner[unit])
+        if index < 0:
+            captions.append("")
+            continue
+        correlation = 1.0 if match is None else float(match.correlation[unit])
+        picture = layer.images[index] * (1 if correlation >= 0 else -1)
+        start = column * (wide + gap)
+        strip[:, start : start + wide] = picture / (np.abs(picture).max() or 1.0)
+        captions.append(str(index + 1) if match is None else f"{correlation:.2f}".replace("-", "−"))
+    return strip, captions

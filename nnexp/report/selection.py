@@ -1,0 +1,128 @@
+"""Which runs a report compares: those of a sweep, of an experiment, or of a filter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nnexp.report.files import RunFiles
+from nnexp.tracking.store import KIND, RUN_KEY, SWEEP, Store, StoredRun, import_mlflow, one_line
+
+KEY_BY_KEY = 50  # so many keys are asked for one by one
+
+
+class NothingToReportError(ValueError):
+    """There are no such runs; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to compare.
+
+    `value` is the id of a sweep, the beginning of one, or its parent run's id (empty: the newest sweep), or an MLflow
+    filter; an experiment is the store's own.
+    """
+
+    kind: Literal["sweep", "experiment", "filter"]
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The runs of a selection, oldest first, and what is known of them as a whole.
+
+    `name` serves as a folder's name. `plan` is the plan of a sweep, empty for the rest.
+    """
+
+    runs: list[StoredRun]
+    title: str
+    name: str
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find(store: Store, selection: Selection) -> Found:
+    """Read the runs of a selection from the store.
+
+    Raises
+    ------
+    NothingToReportError
+        Where there is no such experiment or sweep, or no run in it, or the filter cannot be read.
+    """
+    if import_mlflow().MlflowClient(store.uri).get_experiment_by_name(store.experiment) is None:
+        raise NothingToReportError(f"There is no experiment {store.experiment!r} in {store.shown_uri}.")
+    finders = {"sweep": _sweep, "experiment": _experiment, "filter": _filter}
+    return finders[selection.kind](store, selection.value)
+
+
+def _experiment(store: Store, value: str) -> Found:
+    runs = _children(store.search())
+    if not runs:
+        raise NothingToReportError(f"The experiment {store.experiment!r} has no runs yet.")
+    return Found(runs, f"all runs of the experiment {store.experiment}", _safe(store.experiment))
+
+
+def _filter(store: Store, value: str) -> Found:
+    mlflow: Any = import_mlflow()
+    try:
+        runs = _children(store.search(value))
+    except mlflow.exceptions.MlflowException as error:
+        raise NothingToReportError(f"The filter {value!r} cannot be read: {one_line(error)}") from error
+    if not runs:
+        raise NothingToReportError(f"No run of the experiment {store.experiment!r} matches the filter {value!r}.")
+    name = f"{_safe(store.experiment)}-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+    return Found(runs, f"runs with {value}", name)
+
+
+def _sweep(store: Store, value: str) -> Found:
+    parents = store.search(f"tags.`{KIND}` = 'sweep'", newest_first=True)
+    if not parents:
+        raise NothingToReportError(
+            f"The experiment {store.experiment!r} has no sweep; "
+            f"`nnexp report --experiment {store.experiment}` compares all its runs."
+        )
+    matching = [run for run in parents if run.tags[SWEEP].startswith(value) or run.run_id == value]
+    sweeps = list(dict.fromkeys(run.tags[SWEEP] for run in matching))
+    if not sweeps:
+        raise NothingToReportError(
+            f"There is no sweep {value!r} in the experiment {store.experiment!r}; see `nnexp sweeps`."
+        )
+    if value and len(sweeps) > 1:
+        raise NothingToReportError(f"{value!r} begins the ids of {len(sweeps)} sweeps: {', '.join(sweeps)}.")
+    parent, sweep = matching[0], sweeps[0]
+    plan = _plan(store, parent)
+    runs = _children(store.search(f"tags.`{SWEEP}` = '{sweep}'"))
+    runs += _from_elsewhere(store, plan, runs)
+    if not runs:
+        raise NothingToReportError(f"The sweep {sweep} has no runs yet.")
+    return Found(runs, parent.name or f"sweep {sweep}", sweep, plan)
+
+
+def _plan(store: Store, parent: StoredRun) -> dict[str, Any]:
+    content = RunFiles(store).read(parent, "plan.json")
+    return json.loads(content) if content else {"sweep": parent.tags[SWEEP]}
+
+
+def _from_elsewhere(store: Store, plan: Mapping[str, Any], runs: list[StoredRun]) -> list[StoredRun]:
+    """Finished runs of other sweeps, or of none, that stand for jobs of this one because their keys are equal."""
+    done = {run.tags.get(RUN_KEY) for run in runs if run.status == "FINISHED"}
+    missing = {job["key"] for job in plan.get("jobs", ())} - done
+    if len(missing) <= KEY_BY_KEY:
+        found = [
+            r for key in sorted(missing) for r in store.search(f"tags.`{RUN_KEY}` = '{key}'") if r.status == "FINISHED"
+        ]
+    else:
+        found = store.search("attributes.status = 'FINISHED'")
+    newest = {run.tags.get(RUN_KEY): run for run in _children(found) if run.tags.get(RUN_KEY) in missing}
+    return list(newest.values())
+
+
+def _children(runs: list[StoredRun]) -> list[StoredRun]:
+    return [run for run in runs if KIND not in run.tags]
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "experiment"

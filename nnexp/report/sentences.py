@@ -1,0 +1,231 @@
+"""What a report says in plain sentences, each no stronger than the numbers behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from nnexp.report.curves import Winner
+from nnexp.report.methods import Benchmark
+from nnexp.report.settings import Group, Metric, name_of
+from nnexp.report.statistics import LEVEL, Comparison, Summary, seeds_needed
+from nnexp.report.table import COUNTED, Frame
+
+MOST_MESSAGES, MOST_PAIRS = 5, 4
+STATUS_WORDS = {"FAILED": "failed", "KILLED": "was killed", "RUNNING": "is still running", "SCHEDULED": "is waiting"}
+PLURALS = {"was killed": "were killed", "is still running": "are still running", "is waiting": "are waiting"}
+
+
+def count(n: int, noun: str) -> str:
+    """A number with its noun: 1 run, 3 runs."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items as a sentence lists them: a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def show_p(p: float) -> str:
+    """A p-value with two digits."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def with_interval(summary: Summary, metric: Metric) -> str:
+    """A mean with its interval in words."""
+    mean = metric.show(summary.mean)
+    if math.isnan(summary.low):
+        return mean if summary.n == 1 else f"{mean} on average over {summary.n} seeds"
+    low, high = metric.show(summary.low, unit=False), metric.show(summary.high)
+    return f"{mean} on average over {summary.n} seeds (95 % interval {low} to {high})"
+
+
+def about_runs(frame: Frame, plan: Mapping[str, Any]) -> list[str]:
+    """How many runs there are, and why some of them count for nothing."""
+    finished = frame["status"] == "FINISHED"
+    done = "all finished" if finished.all() else f"{finished.sum():,} of them finished"
+    said = [f"{count(len(frame), 'run')}, {done}."] if len(frame) > 1 else ["One run."]
+    if not frame[COUNTED].any():
+        said = [f"No run has finished, so there is nothing to compare; the table lists the {count(len(frame), 'run')}."]
+    for status, n in frame["status"][~finished].value_counts().items():
+        word = STATUS_WORDS.get(str(status), f"has the status {status}")
+        said.append(f"{count(n, 'run')} {word if n == 1 else PLURALS.get(word, word)}{_reasons(frame, str(status))}.")
+    missing = len({job["key"] for job in plan.get("jobs", ())} - set(frame["run_key"]))
+    if missing:
+        said.append(f"{count(missing, 'job')} of the plan {'has' if missing == 1 else 'have'} no run yet.")
+    repeats = int((finished & ~frame[COUNTED]).sum())
+    if repeats:
+        verb = "repeats" if repeats == 1 else "repeat"
+        said.append(f"{count(repeats, 'run')} {verb} another to the last bit (equal keys), and each is counted once.")
+    codes = frame.loc[frame[COUNTED], "code_digest"].nunique()
+    if codes > 1:
+        said.append(f"Beware: the runs were made by {codes} versions of the code that decides the result.")
+    return said
+
+
+def _reasons(frame: Frame, status: str) -> str:
+    messages = frame.loc[frame["status"] == status, "message"].replace("", pd.NA).dropna().value_counts()
+    if status not in ("FAILED", "KILLED") or messages.empty:
+        return ""
+    texts = [f"{text} ({n} times)" if n > 1 else str(text) for text, n in messages.head(MOST_MESSAGES).items()]
+    more = f"; and {len(messages) - MOST_MESSAGES} other reasons" if len(messages) > MOST_MESSAGES else ""
+    return ": " + "; ".join(text.rstrip(".") for text in texts) + more
+
+
+def about_data(groups: Sequence[Group], shown: int) -> list[str]:
+    """That different data sets do not compare."""
+    if len(groups) < 2:
+        return []
+    names = listed([f"{group.name} ({count(group.n_runs, 'run')})" for group in groups[:shown]])
+    rest = f", and {len(groups) - shown} more, which are in the table only" if len(groups) > shown else ""
+    return [
+        f"The runs are of {len(groups)} data sets: {names}{rest}. "
+        "Their figures do not compare, so each data set has its own part below."
+    ]
+
+
+def about_choice(group: Group) -> list[str]:
+    """Which setting is best, by what, and how much that can be believed."""
+    metric, best = group.final, group.best
+    final = with_interval(best.summary(metric.key), metric)
+    if len(group.settings) == 1:
+        held_out = _nothing_held_out(group)
+        if best.n == 1:
+            return [f"One run, with a {metric.name} of {final}; there is nothing to compare it with.", *held_out]
+        return [f"One setting with {count(best.n, 'seed')}: {metric.name} {final}.", *held_out]
+    keys = listed([name_of(key) for key in group.keys])
+    even = all(setting.n == group.most_seeds for setting in group.settings)
+    seeds = f"{'' if even else 'up to '}{count(group.most_seeds, 'seed')} each"
+    said = [f"{len(group.settings):,} settings of {keys}, {seeds}."]
+    if group.is_flattered:
+        said.append(f"The best by {group.by.name} is {best.label}: {final}.")
+        said += _flattered(group)
+    else:
+        chosen = group.by.show(best.column(group.by.key).mean())
+        said.append(
+            f"Chosen by {group.by.name} ({chosen}): {best.label}. "
+            f"On the test part, not looked at for the choice: {final}."
+        )
+    if group.n_superseded:
+        said.append(f"{count(group.n_superseded, 'run')} left out: a newer one has the same params and seed.")
+    return said + _nothing_held_out(group)
+
+
+def _flattered(group: Group) -> list[str]:
+    if group.part != "test":
+        return []
+    return [
+        f"There is no validation part, so the best of {len(group.settings):,} was chosen on the test part itself, "
+        "which flatters it. With data.validation_size=0.2 the choice is made on a part of its own."
+    ]
+
+
+def _nothing_held_out(group: Group) -> list[str]:
+    if group.part == "test":
+        return []
+    return [f"No part was held out for testing: these are figures of the {group.final.name.split()[0]} part."]
+
+
+def about_comparisons(group: Group, comparisons: Sequence[Comparison]) -> list[str]:
+    """What can be said of differences between settings at this number of seeds."""
+    if len(group.settings) < 2:
+        return []
+    if group.most_seeds < 2:
+        return ["Each setting was run with one seed, which cannot tell skill from luck; seed=0,1,2,3,4 adds a spread."]
+    tested = [c for c in comparisons if c.n >= 2]
+    of_best = [c for c in comparisons if group.best.label in (c.first, c.second)]
+    said = _about_best(group.best.label, of_best, group.final)
+    if len(comparisons) > len(of_best):
+        said.append("How the others compare among themselves is in the table.")
+    if tested:
+        said += _about_power(tested)
+    if group.is_flattered and len(tested) < len(group.settings) * (len(group.settings) - 1) // 2:
+        said.append(
+            "The best was picked by these same figures, so the p-values against it are smaller than they should be."
+        )
+    return said
+
+
+def _about_power(tested: Sequence[Comparison]) -> list[str]:
+    least, most = min(c.least for c in tested), max(c.n for c in tested)
+    holm = f"p is given after Holm's correction for {len(tested)} comparisons" if len(tested) > 1 else ""
+    if least <= LEVEL:
+        return [f"Here {holm}."] if holm else []
+    enough = seeds_needed(len(tested))
+    limit = f"with {count(most, 'seed')} none below {least:.2g} is possible, {enough} seeds can reach {LEVEL:g}"
+    return [f"Here {holm}; {limit}." if holm else f"Of p-values, {limit}."]
+
+
+def _about_best(best: str, comparisons: Sequence[Comparison], metric: Metric) -> list[str]:
+    """How the best setting stands to each other one, those of which the same is to be said in one sentence."""
+    kinds: dict[str, list[str]] = {}
+    for c in comparisons:
+        kind = _kind(c, best)
+        kinds.setdefault(kind, []).append(_other(c, best, kind, metric))
+    said = []
+    for kind, text in KINDS.items():
+        if others := kinds.get(kind):
+            more = [f"{len(others) - MOST_PAIRS} more (see the table)"] if len(others) > MOST_PAIRS else []
+            said.append(text.format(best=best, others=listed([*others[:MOST_PAIRS], *more])))
+    return said
+
+
+KINDS = {
+    "beats": "{best} beats {others}.",
+    "ahead": "{best} is ahead of {others}: at this number of seeds a hint, not proof.",
+    "equal": "{best} does not differ at this number of seeds from {others}.",
+    "behind": "{best} was chosen, and yet it is beaten by {others}.",
+    "unknown": "{best} shares too few seeds for a comparison with {others}.",
+}
+
+
+def _kind(c: Comparison, best: str) -> str:
+    if c.n < 2:
+        return "unknown"
+    if c.differs:
+        return "beats" if c.first == best else "behind"
+    return "ahead" if c.wins == c.n and c.first == best else "equal"
+
+
+def _other(c: Comparison, best: str, kind: str, metric: Metric) -> str:
+    other, wins = (c.second, c.wins) if c.first == best else (c.first, c.n - c.wins - c.ties)
+    if kind == "unknown":
+        return f"{other} ({count(c.n, 'seed')})"
+    if kind == "equal":
+        return f"{other} (ahead on {wins} of {c.n}, {show_p(c.p_holm)})"
+    by = metric.show_difference(c.difference.mean)
+    return f"{other} on {max(wins, c.wins)} of {c.n} seeds (by {by} on average, {show_p(c.p_holm)})"
+
+
+def about_curves(winners: Sequence[Winner], metric: Metric) -> list[str]:
+    """Who wins on which axis."""
+    if not winners:
+        return []
+    units = {"step": "iterations", "n_fev": "evaluations", "seconds": "seconds"}
+    budgets = [f"{w.budget:.3g} {units[w.axis]}" for w in winners]
+    if len({winner.setting for winner in winners}) == 1:
+        same = listed(budgets).replace(" and ", " or ")
+        return [f"{winners[0].setting} has the lowest {metric.name} whether all get {same}."]
+    parts = [
+        f"after {budget} {winner.setting} ({metric.show(winner.value)})"
+        for budget, winner in zip(budgets, winners, strict=True)
+    ]
+    return [f"Who has the lowest {metric.name} depends on what is held equal: {listed(parts)}."]
+
+
+def about_methods(found: Benchmark, tau: float) -> list[str]:
+    """Which method solves how many problems."""
+    costs, total = found.costs[tau], found.n_problems
+    best = costs.min(axis=1, keepdims=True)
+    first = ((costs == best) & (best < math.inf)).sum(axis=0)
+    solved = (costs < math.inf).sum(axis=0)
+    order = sorted(range(len(found.methods)), key=lambda i: (-first[i], -solved[i]))
+    fastest = [f"{found.methods[i]} on {first[i]}" for i in order if first[i]]
+    rest = [f"{found.methods[i]} {solved[i]}" for i in order]
+    return [
+        f"Over {count(total, 'problem')}, to within {100 * tau:g} % of the possible decrease of the cost: fastest in "
+        f"evaluations is {listed(fastest)}; solved within their budgets: {listed(rest)}."
+    ]

@@ -1,0 +1,87 @@
+"""The tidy table: one row a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from nnexp.tracking.store import RUN_KEY, STATUS_MESSAGE, SWEEP, StoredRun
+
+ABOUT = ("run_id", "name", "status", "message", "sweep", "run_key", "data_digest", "code_digest", "started", "seconds")
+DATA_DIGEST, CODE_DIGEST = "nnexp.data_digest", "nnexp.code_digest"
+MISSING = "—"
+COUNTED = "counted"
+
+# What pyright reads off pandas without its stubs is mostly wrong.
+Frame: TypeAlias = Any
+Column: TypeAlias = Any
+
+
+def tidy(runs: Sequence[StoredRun]) -> Frame:
+    """Runs as a table.
+
+    Parameters
+    ----------
+    runs : sequence of StoredRun
+
+    Returns
+    -------
+    DataFrame
+        Indexed 0, 1, ...; the columns `ABOUT` (`started` in UTC, `seconds` from start to end), `counted`, then every
+        param and every final metric under its own key. `counted` is true for the finished runs, of those with an equal
+        `run_key` for the newest alone: equal keys mean equal numbers, and a number counted twice is not two seeds.
+    """
+    about = pd.DataFrame([_about(run) for run in runs], columns=list(ABOUT))
+    counted = (about["status"] == "FINISHED") & ~_repeats(about)
+    params = pd.DataFrame([run.params for run in runs], index=about.index).apply(as_numbers)
+    metrics = pd.DataFrame([run.metrics for run in runs], index=about.index, dtype=float)
+    return pd.concat([about, counted.rename(COUNTED), params, metrics], axis=1)
+
+
+def param_keys(frame: Frame, runs: Sequence[StoredRun]) -> list[str]:
+    """The columns of a tidy table that are params."""
+    known = {key for run in runs for key in run.params}
+    return [key for key in frame.columns if key in known]
+
+
+def write(frame: Frame, folder: Path) -> list[Path]:
+    """Write the table as `runs.csv` and `runs.parquet`."""
+    paths = [folder / "runs.csv", folder / "runs.parquet"]
+    frame.to_csv(paths[0], index=False)
+    frame.to_parquet(paths[1], index=False)
+    return paths
+
+
+def as_numbers(column: Column) -> Column:
+    """A column of texts as numbers where all of them are; whole numbers stay whole."""
+    numbers: Column = pd.to_numeric(column, errors="coerce")
+    if numbers.isna().ne(column.isna()).any() or numbers.isna().all():
+        return column
+    if (numbers.dropna() % 1 == 0).all():
+        return numbers.astype("Int64")
+    return numbers
+
+
+def _about(run: StoredRun) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "name": run.name,
+        "status": run.status,
+        "message": run.tags.get(STATUS_MESSAGE, ""),
+        "sweep": run.tags.get(SWEEP),
+        "run_key": run.tags.get(RUN_KEY),
+        "data_digest": run.tags.get(DATA_DIGEST),
+        "code_digest": run.tags.get(CODE_DIGEST),
+        "started": pd.Timestamp(run.start, unit="s", tz="UTC").floor("ms"),
+        "seconds": run.end - run.start if run.end else float("nan"),
+    }
+
+
+def _repeats(about: Frame) -> Column:
+    """Finished runs that a newer finished one of the same key stands for."""
+    keys = about["run_key"].where(about["status"] == "FINISHED")
+    newest_last = about.sort_values("started", kind="stable").index
+    return (keys.notna() & keys.loc[newest_last].duplicated(keep="last").loc[about.index]).astype(bool)

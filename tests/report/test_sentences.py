@@ -1,0 +1,147 @@
+import pytest
+
+from nnexp.report import sentences
+from nnexp.report.curves import Winner
+from nnexp.report.make import compare_settings
+from nnexp.report.settings import Metric, groups
+from nnexp.report.table import param_keys, tidy
+from tests.report.runs import stored_run
+
+
+def said(runs, plan=None):
+    """All that is said of runs on one data set, but for their curves."""
+    frame = tidy(runs)
+    (group,) = groups(frame, param_keys(frame, runs))
+    choice, comparisons = sentences.about_choice(group), compare_settings(group)
+    return [*sentences.about_runs(frame, plan or {}), *choice, *sentences.about_comparisons(group, comparisons)]
+
+
+def sweep(folder, accuracy, *, values=(0.0, 1.0, 10.0), seeds=3, validation=None):
+    """Runs over lambda and seeds; `accuracy` and `validation` take both."""
+    runs = []
+    for l2 in values:
+        for seed in range(seeds):
+            metrics = {"accuracy/test": accuracy(l2, seed), "loss/test": 0.3}
+            if validation:
+                metrics |= {"accuracy/validation": validation(l2, seed), "loss/validation": 0.3}
+            runs.append(stored_run(folder, len(runs), metrics=metrics, model__l2=l2, seed=seed))
+    return runs
+
+
+def falling(l2, seed):
+    return 0.9 - 0.01 * l2 + 0.01 * seed
+
+
+def test_a_lead_that_three_seeds_cannot_prove_is_called_a_hint(tmp_path):
+    assert said(sweep(tmp_path, falling)) == [
+        "9 runs, all finished.",
+        "3 settings of lambda, 3 seeds each.",
+        "The best by test accuracy is lambda 0: 91.00 % on average over 3 seeds (95 % interval 90.00 to 92.00 %).",
+        "There is no validation part, so the best of 3 was chosen on the test part itself, which flatters it. "
+        "With data.validation_size=0.2 the choice is made on a part of its own.",
+        "lambda 0 is ahead of lambda 1 on 3 of 3 seeds (by 1.00 points on average, p = 0.75) and lambda 10 on 3 of 3 "
+        "seeds (by 10.00 points on average, p = 0.75): at this number of seeds a hint, not proof.",
+        "How the others compare among themselves is in the table.",
+        "Here p is given after Holm's correction for 3 comparisons; with 3 seeds none below 0.75 is possible, "
+        "7 seeds can reach 0.05.",
+    ]
+
+
+def test_six_seeds_can_say_that_one_beats_the_other(tmp_path):
+    text = said(sweep(tmp_path, falling, values=(1.0, 10.0), seeds=6))
+    assert text[-1] == "lambda 1 beats lambda 10 on 6 of 6 seeds (by 9.00 points on average, p = 0.031)."
+
+
+def test_five_seeds_cannot_and_say_so(tmp_path):
+    text = said(sweep(tmp_path, falling, values=(1.0, 10.0), seeds=5))
+    assert "ahead of lambda 10 on 5 of 5 seeds (by 9.00 points on average, p = 0.062)" in text[-2]
+    assert "with 5 seeds none below 0.062 is possible, 6 seeds can reach 0.05" in text[-1]
+
+
+def test_settings_that_take_turns_do_not_differ(tmp_path):
+    text = said(sweep(tmp_path, lambda l2, seed: 0.9 + 0.01 * ((seed % 2 == 0) == (l2 == 1.0)), values=(1.0, 10.0)))
+    assert "lambda 1 does not differ at this number of seeds from lambda 10 (ahead on 2 of 3, p = 1)." in text
+
+
+def test_the_choice_on_validation_is_told_apart_from_the_final_figure(tmp_path):
+    text = said(sweep(tmp_path, falling, validation=lambda l2, seed: 0.7 + 0.01 * l2, seeds=6))
+    assert text[2].startswith(
+        "Chosen by validation accuracy (80.00 %): lambda 10. On the test part, not looked at for the choice: "
+        "82.50 % on average over 6 seeds (95 % interval 81."
+    )
+    assert not any("flatters" in sentence for sentence in text)
+
+
+def test_a_choice_that_the_test_part_refutes_is_told(tmp_path):
+    text = said(sweep(tmp_path, falling, values=(0.0, 10.0), validation=lambda l2, seed: 0.7 + 0.01 * l2, seeds=6))
+    assert (
+        "lambda 10 was chosen, and yet it is beaten by lambda 0 on 6 of 6 seeds "
+        "(by 10.00 points on average, p = 0.031)." in text
+    )
+
+
+def test_of_many_settings_the_best_is_compared_and_the_bias_is_told(tmp_path):
+    text = said(sweep(tmp_path, falling, values=range(6), seeds=2))
+    assert any("and 1 more (see the table)" in sentence for sentence in text)
+    assert (
+        text[-1]
+        == "The best was picked by these same figures, so the p-values against it are smaller than they should be."
+    )
+
+
+def test_one_seed_each_says_that_luck_is_unknown(tmp_path):
+    assert said(sweep(tmp_path, falling, seeds=1))[-1].startswith("Each setting was run with one seed")
+
+
+def test_several_seeds_of_one_setting_have_a_spread(tmp_path):
+    text = said(sweep(tmp_path, falling, values=(1.0,)))
+    assert (
+        text[1]
+        == "One setting with 3 seeds: test accuracy 90.00 % on average over 3 seeds (95 % interval 89.00 to 91.00 %)."
+    )
+
+
+def test_training_figures_are_called_so(tmp_path):
+    runs = [
+        stored_run(tmp_path, i, metrics={"cost/train": 0.3, "loss/train": 0.3}, model__l2=float(i)) for i in range(2)
+    ]
+    assert "No part was held out for testing: these are figures of the training part." in said(runs)
+
+
+def test_what_is_missing_or_doubtful_is_told(tmp_path):
+    runs = sweep(tmp_path, falling, values=(1.0, 2.0))
+    runs[1].tags["nnexp.code_digest"] = "c2"
+    runs += [
+        stored_run(tmp_path, 90, status="KILLED", message="interrupted."),
+        stored_run(tmp_path, 91, status="RUNNING"),
+    ]
+    again = stored_run(tmp_path, 92, key="run0000", metrics=runs[0].metrics, model__l2=1.0)
+    text = said([*runs, again], {"jobs": [{"key": "run0000"}, {"key": "gone"}]})
+    assert text[:6] == [
+        "9 runs, 7 of them finished.",
+        "1 run was killed: interrupted.",
+        "1 run is still running.",
+        "1 job of the plan has no run yet.",
+        "1 run repeats another to the last bit (equal keys), and each is counted once.",
+        "Beware: the runs were made by 2 versions of the code that decides the result.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            ("TNC", "CG", "CG"),
+            "Who has the lowest training cost depends on what is held equal: after 10 iterations TNC (0.400), after 20 "
+            "evaluations CG (0.400) and after 0.5 seconds CG (0.400).",
+        ),
+        (
+            ("CG", "CG", "CG"),
+            "CG has the lowest training cost whether all get 10 iterations, 20 evaluations or 0.5 seconds.",
+        ),
+    ],
+)
+def test_the_three_axes_may_have_different_winners(settings, expected):
+    axes = zip(("step", "n_fev", "seconds"), (10, 20, 0.5), settings, strict=True)
+    winners = [Winner(axis, budget, setting, 0.4) for axis, budget, setting in axes]
+    assert sentences.about_curves(winners, Metric("cost/train")) == [expected]
