@@ -14,7 +14,7 @@ import numpy as np
 from nnexp import datasets, evaluation, figures
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, predict
-from nnexp.tracking.rundir import RESULT, RunDirectory, to_json, write_atomically
+from nnexp.tracking.rundir import RunDirectory, to_json, write_atomically
 from nnexp.training import columns_of
 
 TABLE = "per_class.json"  # shown by the UI across runs
@@ -63,10 +63,7 @@ def describe(directory: RunDirectory) -> dict[str, Any]:
         _log_image(directory, step, picture, part, int(result["ended"] * 1000))
 
     final = {f"f1/{name}": report.f1_macro for name, report in reports.items() if name != "train" or shown == "train"}
-    result |= {"final_metrics": result.get("final_metrics", {}) | final, "described": True}
-    result["tags"] = result.get("tags", {}) | MLFLOW_TAGS
-    directory.write_json(RESULT, result)
-    return result
+    return directory.add_to_result(final_metrics=final, described=True, tags=MLFLOW_TAGS)
 
 
 def load_split(record: dict[str, Any]) -> Split:

@@ -20,7 +20,7 @@ from typing import Any
 
 from nnexp.tracking import ledger
 from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import RESULT, RunDirectory
+from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import Store, StoreError, one_line
 
 LOOK = 2.0  # seconds between two looks at what is new
@@ -291,8 +291,7 @@ class Publisher:
     def do_amend(self, path: str, tags: dict[str, str], files: list[str]) -> None:
         """Publish tags that a run got after its end was published, with the files that its directory got since."""
         directory = RunDirectory(path)
-        result = directory.result or {}
-        directory.write_json(RESULT, result | {"tags": result.get("tags", {}) | tags})
+        directory.add_to_result(tags=tags)
         publication = self._end(path)
         if publication is not None:
             publication.reopen()

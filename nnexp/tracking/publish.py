@@ -22,7 +22,7 @@ from filelock import Timeout as LockTimeout
 from nnexp.tracking import ledger, views
 from nnexp.tracking.model import Value, publish_model
 from nnexp.tracking.notes import NOTE, run_note
-from nnexp.tracking.rundir import HISTORY, PUBLISHED, RESULT, RunDirectory
+from nnexp.tracking.rundir import HISTORY, PUBLISHED, RunDirectory
 from nnexp.tracking.store import (
     BID,
     CLAIM,
@@ -220,7 +220,7 @@ class Publication:
         finals = [(key, float(value), ended, step) for key, value in result.get("final_metrics", {}).items()]
         self._log_metrics(run_id, finals)
         if not self.is_copy and result.get("run_id") != run_id:
-            self.directory.write_json(RESULT, result | {"run_id": run_id})
+            self.directory.add_to_result(run_id=run_id)
         assert self._tags is not None
         parent = {} if PARENT in self._tags else self._parent(record)
         note = {NOTE: run_note(record, result, run_id)}

@@ -17,6 +17,7 @@ import csv
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy as np
 
 RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
 HISTORY = "reports/history.csv"
+_RESULTS = threading.Lock()
 NOT_ARTIFACTS = (RECORD, PUBLISHED)
 
 
@@ -96,6 +98,18 @@ class RunDirectory:
     def result(self) -> dict[str, Any] | None:
         """How the run ended, or None while it has not."""
         return self.read_json(RESULT) if (self.path / RESULT).exists() else None
+
+    def add_to_result(self, **values: Any) -> dict[str, Any]:
+        """Set keys of `result.json`, mappings in it key by key, and return all of it.
+
+        Threads of one process draw, publish and amend a run at the same time; none undoes what another has written.
+        """
+        with _RESULTS:
+            result = self.result or {}
+            for key, value in values.items():
+                result[key] = result.get(key, {}) | value if isinstance(value, Mapping) else value
+            self.write_json(RESULT, result)
+            return result
 
     def file(self, name: str) -> Path:
         """The path of a file of the run, its folder made."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import RECORD, RESULT, RunDirectory
+from nnexp.tracking.rundir import RECORD, RunDirectory
 from nnexp.tracking.store import Store, StoreError, absolute_uri, one_line
 
 PATIENCE = 30.0  # seconds in which a tracking server has to answer here, where nobody trains
@@ -215,4 +215,4 @@ def prepare(root: str | Path, directory: RunDirectory, tell: Tell) -> None:
         result = directory.result
         if result is not None and "not_described" not in result:
             tell(f"{directory.path.name}: published without reports and figures: {one_line(error)}")
-            directory.write_json(RESULT, result | {"not_described": one_line(error)})
+            directory.add_to_result(not_described=one_line(error))

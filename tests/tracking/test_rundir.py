@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,14 @@ def test_the_ledger_lists_what_is_not_published_and_forgets_what_is_gone(tmp_pat
     (directories[2].path / "run.json").unlink()
     assert [d.uid for d in ledger.entries(tmp_path)] == ["a"]
     assert [path.read_text() for path in book.iterdir()] == [str(directories[0].path)]
+
+
+def test_threads_that_add_to_a_result_at_once_undo_nothing_of_each_other(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.write_json("result.json", {"status": "FINISHED", "tags": {}})
+    names = [f"key{i}" for i in range(30)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: directory.add_to_result(**{name: 1, "tags": {name: "x"}}), names))
+    result = directory.result
+    assert set(result) == {"status", "tags", *names}
+    assert set(result["tags"]) == set(names)
