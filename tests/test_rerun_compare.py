@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnexp.rerun.changes import Made, changes
+from nnexp.rerun.changes import Made, changes, other_code
 from nnexp.rerun.compare import Numbers, compare
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23}
@@ -153,6 +153,14 @@ def made(params=None, digest="d1", **environment):
 )
 def test_each_change_is_named(new, expected):
     assert changes(MADE, new) == expected
+
+
+def test_another_commit_is_the_last_suspect():
+    clean, dirty = ({"git": {"commit": "c" * 40, "branch": "main", "dirty": is_dirty}} for is_dirty in (False, True))
+    assert changes(made(**clean), made(**dirty)) == []
+    assert other_code(clean, clean) == other_code({}, clean) == []
+    [line] = other_code(clean, dirty)
+    assert line.endswith("commit cccccccccccc -> cccccccccccc with changes")
 
 
 def test_values_from_the_store_are_texts_and_equal_their_numbers():

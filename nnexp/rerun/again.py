@@ -11,7 +11,7 @@ from typing import Any
 from nnexp import train
 from nnexp.config import Config, ConfigError
 from nnexp.record import Task, history_digest
-from nnexp.rerun.changes import Made, changes, same_value, text
+from nnexp.rerun.changes import Made, changes, other_code, same_value, text
 from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Comparison, Numbers, compare
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.rebuild import Rebuilt, rebuild
@@ -208,6 +208,8 @@ def _checked(planned: Plan, outcome: train.Outcome) -> Rerun:
     changed = changes(*made)
     if outcome.status == "FINISHED":
         comparison = compare(numbers_of(original), numbers_of(new))
+        if comparison.verdict != IDENTICAL and not changed:
+            changed = other_code(original.environment, new.environment)
         done = Rerun(original.name, original.run_id, changed, outcome, comparison, comparison.verdict)
     else:
         changed = [*changed, f"the new run failed: {outcome.result.get('message')}"]

@@ -54,6 +54,17 @@ def environment_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
     return found + _one("OS", old, new, "system")
 
 
+def other_code(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The commits, where they are not the same: the last suspect, for most commits change no number."""
+    before, after = (side.get("git", {}) for side in (old, new))
+    if not before or before == after:
+        return []
+    words = [
+        side.get("commit", "none")[:12] + (" with changes" if side.get("dirty") else "") for side in (before, after)
+    ]
+    return [f"code that decides nothing by itself: commit {words[0]} -> {words[1]}"]
+
+
 def _config(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for key in dict.fromkeys([*old, *new]):
         before, after = old.get(key, ABSENT), new.get(key, ABSENT)
