@@ -1,0 +1,114 @@
+"""The real command in a folder of its own, and what its run directories say of the time that it took."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import problem
+from benchmarks.measure import median
+
+ROOT = Path(__file__).resolve().parent.parent
+BUDGET_OF_A_CHECK = ("data=digits", "optimizer.maxiter=5", "optimizer.maxfun=5")
+
+
+def environment() -> dict[str, str]:
+    """The environment without what names another store than that of the folder."""
+    kept = dict(os.environ)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "HYDRA_FULL_ERROR"):
+        kept.pop(name, None)
+    return kept | {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder for as long as the context lasts."""
+    folder = Path(tempfile.mkdtemp(prefix="nnexp-bench-"))
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    for _ in range(20):  # a keeper may still be closing its last run
+        try:
+            shutil.rmtree(folder)
+        except OSError:
+            time.sleep(0.25)
+        else:
+            return
+
+
+def run(words: Sequence[str], folder: Path, **settings: str) -> float:
+    """Wall seconds of a Python command from start to exit, with `settings` in its environment.
+
+    Raises
+    ------
+    RuntimeError
+        Where it fails, with the end of what it said.
+    """
+    begin = time.perf_counter()
+    with tempfile.TemporaryFile() as said:
+        done = subprocess.run(
+            [sys.executable, *words], cwd=folder, env=environment() | settings, stdout=said, stderr=said
+        )
+        took = time.perf_counter() - begin
+        if done.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}: {said.read().decode()[-1500:]}")
+    return took
+
+
+def nnexp(folder: Path, *overrides: str) -> float:
+    """Wall seconds of `nnexp OVERRIDES` from start to exit, the data set read from the checkout's cache."""
+    return run(["-m", "nnexp", *overrides, f"data.cache={problem.DATA}"], folder)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its directory tells it; times in seconds since the epoch."""
+
+    started: float
+    ended: float
+    fit_seconds: float
+    worker: Any
+    cost: float
+
+
+def runs(folder: Path) -> list[Run]:
+    """The finished runs below a folder, in the order of their starts."""
+    found = []
+    for path in folder.glob("outputs/runs/*/result.json"):
+        result, record = json.loads(path.read_text()), json.loads((path.parent / "run.json").read_text())
+        if result["status"] == "FINISHED":
+            facts = record["started"], result["ended"], result["fit_seconds"], record["owner"], result["cost"]
+            found.append(Run(*facts))
+    return sorted(found, key=lambda run: run.started)
+
+
+def beside_the_fit(found: Sequence[Run], warm_up: int = 1) -> list[float]:
+    """Seconds from one run's start to the next of the same worker, without its fit; the first of each are left out."""
+    by_worker: dict[Any, list[Run]] = {}
+    for each in found:
+        by_worker.setdefault(json.dumps(each.worker), []).append(each)
+    return [
+        after.started - before.started - before.fit_seconds
+        for mine in by_worker.values()
+        for before, after in zip(mine[warm_up:], mine[warm_up + 1 :], strict=False)
+    ]
+
+
+def steady_overhead(found: Sequence[Run]) -> float:
+    """Median of `beside_the_fit`."""
+    return median(beside_the_fit(found))

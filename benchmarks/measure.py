@@ -1,0 +1,83 @@
+"""How the rows measure: contenders take turns, medians count, and a row is made of lines with their targets."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+TURN_SECONDS = 0.02  # a contender's turn is repeated calls of about this long
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measured number and what it is held against.
+
+    Attributes
+    ----------
+    what : str
+    value : float
+        A ratio (ours over theirs, or theirs over ours: `what` says it) or seconds, as `unit` says.
+    unit : str
+        ``x`` for a ratio, else ``s``, ``ms``, ``MB``, ``%``, or empty.
+    at_most, at_least : float, optional
+        The target.
+    note : str
+        The times behind a ratio, or what was left out.
+    """
+
+    what: str
+    value: float
+    unit: str = "x"
+    at_most: float | None = None
+    at_least: float | None = None
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None without one."""
+        if self.at_most is None and self.at_least is None:
+            return None
+        return (self.at_most is None or self.value <= self.at_most) and (
+            self.at_least is None or self.value >= self.at_least
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def left_out(what: str, reason: str) -> Line:
+    """A line that says what is missing and why."""
+    return Line(what, float("nan"), note=f"left out: {reason}")
+
+
+def alternate(contenders: Mapping[str, Callable[[], object]], seconds: float, *, least: int = 3) -> dict[str, float]:
+    """Median seconds a call of each contender, in turns, until each has had its `seconds` and `least` turns.
+
+    What disturbs the machine for a moment so disturbs all of them. Slow contenders get fewer turns.
+    """
+    calls, spent, times = {}, dict.fromkeys(contenders, 0.0), {name: [] for name in contenders}
+    for name, call in contenders.items():
+        call()  # warm-up: compilation, caches, work arrays
+        begin = time.perf_counter()
+        call()
+        calls[name] = max(1, int(TURN_SECONDS / max(time.perf_counter() - begin, 1e-9)))
+    waiting = dict(contenders)
+    while waiting:
+        for name, call in list(waiting.items()):
+            begin = time.perf_counter()
+            for _ in range(calls[name]):
+                call()
+            took = time.perf_counter() - begin
+            times[name].append(took / calls[name])
+            spent[name] += took
+            if spent[name] >= seconds and len(times[name]) >= least:
+                del waiting[name]
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def median(values: list[float]) -> float:
+    """Median, NaN of nothing."""
+    return statistics.median(values) if values else float("nan")

@@ -1,0 +1,42 @@
+"""The work that is measured: the exercise's data and network."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from nnexp import datasets
+from nnexp.datasets import Dataset, Split
+from nnexp.nn import initialize
+
+LAYERS = (400, 25, 10)
+L2 = 1.0
+
+
+DATA = Path(__file__).resolve().parent.parent / "data"  # rebuilt images are kept here, as by a run in the checkout
+
+
+@cache
+def data() -> Dataset:
+    """The 5,000 images of the exercise."""
+    return datasets.load("ex4", cache=str(DATA))
+
+
+def split() -> Split:
+    """The default run's parts."""
+    return data().split(0.2, 0.0, 0)
+
+
+def theta0(layers: tuple[int, ...] = LAYERS) -> np.ndarray:
+    """The default run's start."""
+    return initialize(layers, 0.12, np.random.default_rng(0))
+
+
+def flop(n_samples: int, layers: tuple[int, ...] = LAYERS) -> float:
+    """Floating-point operations of the matrix products of one evaluation of cost and gradient."""
+    pairs = list(zip(layers[:-1], layers[1:], strict=True))
+    forward_and_gradient = sum(a * b for a, b in pairs) * 2
+    back = sum(a * b for a, b in pairs[1:])
+    return 2.0 * n_samples * (forward_and_gradient + back)

@@ -1,0 +1,14 @@
+"""The rows of the table. Each module has a TITLE and ``run(quick) -> list[Line]``."""
+
+ROWS = (
+    "evaluation",
+    "threads",
+    "training",
+    "overhead",
+    "process",
+    "first_use",
+    "sweep",
+    "growth",
+    "memory",
+    "scaling",
+)

@@ -1,0 +1,74 @@
+"""Time a FLOP against PyTorch on larger work, one thread, and the figure of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks import machine, peers, problem
+from benchmarks.measure import Line, alternate, left_out
+
+TITLE = "Larger work: time a FLOP against PyTorch, one thread"
+HIDDEN = (25, 50, 100, 200, 400, 1000)
+SAMPLES = (5_000, 60_000)
+
+
+def measure(quick: bool) -> list[dict]:
+    """Times of both for each size."""
+    dataset, points = problem.data(), []
+    for n in SAMPLES[:1] if quick else SAMPLES:
+        rows = np.arange(n) % len(dataset.y)
+        for dtype in ("float64", "float32"):
+            X, Y = dataset.X[rows].astype(dtype), dataset.Y[rows]
+            peak = machine.gemm_rate(dtype, 1)
+            for hidden in HIDDEN[:1] if quick else HIDDEN:
+                layers = (400, hidden, 10)
+                arguments = problem.theta0(layers), layers, X, Y, problem.L2
+                times = alternate(
+                    {"nnexp": peers.ours(*arguments), "torch": peers.torch_autograd(*arguments)},
+                    0.1 if quick else 0.5,
+                    least=2,
+                )
+                share = problem.flop(n, layers) / times["nnexp"] / peak
+                points.append({"n": n, "dtype": dtype, "hidden": hidden, "peak_share": share, **times})
+    return points
+
+
+def draw(points: list[dict], path: str) -> None:
+    """The figure of the documentation: the ratio over the width, a line for each size and arithmetic."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for n, style in zip(SAMPLES, ("-", "--"), strict=True):
+        for dtype, color in (("float64", "tab:blue"), ("float32", "tab:orange")):
+            mine = [point for point in points if (point["n"], point["dtype"]) == (n, dtype)]
+            ratio = [point["nnexp"] / point["torch"] for point in mine]
+            axes.plot(
+                [p["hidden"] for p in mine], ratio, style, color=color, marker="o", label=f"{n:,} samples, {dtype}"
+            )
+    axes.axhline(1, color="gray", linewidth=0.8)
+    axes.set(xscale="log", xlabel="hidden units", ylabel="time a FLOP, nnexp / PyTorch's autograd", ylim=(0, None))
+    axes.set_xticks(HIDDEN, [str(hidden) for hidden in HIDDEN], minor=False)
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def run(quick: bool, figure: str | None = None) -> list[Line]:
+    with threadpool_limits(1):
+        try:
+            points = measure(quick)
+        except ImportError:
+            return [left_out(TITLE, "PyTorch is not installed (pip install 'nnexp[bench]')")]
+    if figure:
+        draw(points, figure)
+    return [
+        Line(
+            f"{p['n']:,} samples, H = {p['hidden']}, {p['dtype']}",
+            p["nnexp"] / p["torch"],
+            at_most=1.0,
+            note=f"{p['nnexp'] * 1e3:.1f} ms against {p['torch'] * 1e3:.1f} ms; {100 * p['peak_share']:.0f} % of peak",
+        )
+        for p in points
+    ]

@@ -1,0 +1,112 @@
+"""A smoke test of the benchmark suite: its parts run and measure what they say."""
+
+import importlib
+import math
+import sqlite3
+
+import numpy as np
+import pytest
+
+from benchmarks import commands, machine, notebook, peers, problem
+from benchmarks.__main__ import parse, shown
+from benchmarks.measure import Line, alternate, left_out
+from benchmarks.rows import ROWS, growth, training
+from nnexp.nn import Objective, initialize
+
+LAYERS = (6, 4, 3)
+
+
+@pytest.fixture
+def small():
+    rng = np.random.default_rng(0)
+    X, Y = rng.random((30, 6)), np.eye(3)[rng.integers(0, 3, 30)]
+    return initialize(LAYERS, 0.5, rng), LAYERS, X, Y, 1.5
+
+
+@pytest.mark.parametrize("code", [notebook.loop, notebook.vectorised])
+def test_the_notebook_computes_our_cost_and_gradient(small, code):
+    theta, layers, X, Y, l2 = small
+    cost, gradient = Objective(X, Y, layers, l2=l2)(theta)
+    theirs = code(theta, layers, X, Y, l2)
+    assert theirs[0] == pytest.approx(cost, rel=1e-12)
+    np.testing.assert_allclose(theirs[1], gradient, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("make", "package"),
+    [
+        (peers.ours, "numpy"),
+        (peers.sklearn_mlp, "sklearn"),
+        (peers.torch_autograd, "torch"),
+        (peers.jax_jit, "jax"),
+    ],
+)
+def test_peers_do_the_same_work(small, make, package):
+    pytest.importorskip(package)
+    theta, layers, X, Y, l2 = small
+    assert make(*small)() == pytest.approx(Objective(X, Y, layers, l2=l2)(theta)[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_row_has_a_title_and_a_run(row):
+    module = importlib.import_module(f"benchmarks.rows.{row}")
+    assert module.TITLE
+    assert callable(module.run)
+
+
+def test_an_unknown_row_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        parse(["evaluations"])
+    assert "there is no row 'evaluations'" in capsys.readouterr().err
+
+
+def test_contenders_take_turns():
+    order = []
+    alternate({name: lambda name=name: order.append(name) for name in "ab"}, 0.0, least=2)
+    compressed = [name for name, before in zip(order, [None, *order], strict=False) if name != before]
+    assert compressed == list("abab") + list("ab")  # each warms up, then two turns each
+
+
+def test_a_target_is_met_within_its_bounds_only():
+    assert Line("", 0.8, at_most=0.9).met
+    assert not Line("", 1.0, at_most=0.9).met
+    assert not Line("", 2, at_least=3).met
+    assert Line("", 2).met is None
+    assert "left out: no torch" in shown(left_out("against PyTorch", "no torch"))
+    assert math.isnan(left_out("", "").value)
+
+
+def test_what_is_beside_the_fit_is_counted_for_each_worker_alone():
+    runs = [commands.Run(start, 0.0, 1.0, worker, 0.0) for worker, starts in {1: (0, 2, 4.5), 2: (1, 2.5, 4.75)}.items()
+            for start in starts]  # fmt: skip
+    assert commands.beside_the_fit(runs, warm_up=0) == [1.0, 1.5, 0.5, 1.25]
+    assert commands.beside_the_fit(runs) == [1.5, 1.25]
+
+
+def test_the_operations_of_an_evaluation():
+    assert problem.flop(5000) == 2 * 5000 * (2 * (400 * 25 + 25 * 10) + 25 * 10)
+    assert machine.gemm_rate("float32", 1, repeats=1) > 0
+
+
+def test_copies_of_a_run_fill_a_store(tmp_path):
+    with sqlite3.connect(tmp_path / "mlflow.db") as store:
+        store.execute("CREATE TABLE runs (run_uuid TEXT PRIMARY KEY, status TEXT)")
+        for table in growth.TABLES[1:]:
+            store.execute(f"CREATE TABLE {table} (key TEXT, value TEXT, run_uuid TEXT)")
+        store.execute("INSERT INTO runs VALUES ('abc', 'FINISHED')")
+        store.executemany(
+            "INSERT INTO tags VALUES (?, ?, 'abc')", [("nnexp.theta_digest", "t"), ("nnexp.run_key", "k")]
+        )
+    growth.fill(tmp_path / "mlflow.db", 2, 6)
+    assert store.execute("SELECT count(*) FROM runs").fetchone() == (5,)
+    keys = store.execute("SELECT value FROM tags WHERE key = 'nnexp.run_key'").fetchall()
+    assert len(set(keys)) == 5
+
+
+def test_a_script_stops_at_its_budget():
+    rng = np.random.default_rng(1)
+    fun = training.Counted(rng.random((20, 400)), np.eye(10)[rng.integers(0, 10, 20)], budget=2)
+    costs = [fun(problem.theta0())[0], fun(0.5 * problem.theta0())[0]]
+    assert fun.best == min(costs)
+    with pytest.raises(training._EnoughError):
+        fun(problem.theta0())
