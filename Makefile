@@ -3,31 +3,36 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALLED := $(VENV)/.installed
+RUNS := $(VENV)/.runs
+TESTS := $(VENV)/.tests
 OVERRIDES ?=
 
 .PHONY: run test lint bench ui clean
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(RUNS): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(TESTS): $(RUNS)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test,lint]'
 	touch $@
 
-run: $(INSTALLED)
+run: $(RUNS)
 	$(BIN)/nnexp $(OVERRIDES)
 
-test: $(INSTALLED)
-	$(BIN)/python -m pytest
+test: $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-lint: $(INSTALLED)
+lint: $(TESTS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-bench: $(INSTALLED)
+bench: $(RUNS)
 	$(BIN)/python -m benchmarks
 
-ui: $(INSTALLED)
+ui: $(RUNS)
 	$(BIN)/nnexp ui
 
 clean:

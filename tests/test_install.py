@@ -48,7 +48,9 @@ def test_the_installed_wheel_runs_from_an_empty_directory(wheel, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    program = "import sys, nnexp; from nnexp.cli import main; print(nnexp.__file__, file=sys.stderr); sys.exit(main(sys.argv[1:]))"
+    program = (
+        "import sys, nnexp, nnexp.cli as c; print(nnexp.__file__, file=sys.stderr); sys.exit(c.main(sys.argv[1:]))"
+    )
     python = str(environment / "bin" / "python")
 
     def run(*arguments):
