@@ -30,7 +30,7 @@ from nnexp.training import Row, fit
 
 DONE, FAILED, BAD_CONFIG, DIFFERENT, NOT_PUBLISHED = 0, 1, 2, 3, 4
 DRAWING_SECONDS = 120
-CLAIM_SECONDS = 60
+CLAIM_SECONDS = 10
 LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy
 
 
@@ -151,7 +151,11 @@ def _ask_store(config: Config, directory: RunDirectory, keeper: Keeper, run_key:
         return None
     try:
         claim = keeper.answer(
-            "claim", timeout=CLAIM_SECONDS, path=str(directory.path), run_key=run_key, resume=config.resume
+            "claim",
+            timeout=CLAIM_SECONDS if keeper.is_remote else LOCAL_SECONDS,
+            path=str(directory.path),
+            run_key=run_key,
+            resume=config.resume,
         )
     except StoreError:
         return None  # the store does not answer: train all the same, and publish later

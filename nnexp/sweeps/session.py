@@ -238,11 +238,16 @@ class Session:
         return DIFFERENT if failures else NOT_PUBLISHED if kept else DONE
 
     def _kept_back(self) -> int:
-        """How many ended runs of this sweep the store does not have whole."""
+        """How many ended runs of this sweep the store does not have whole, once the keepers had time for the rest."""
         if self.controls.tracking.backend != "mlflow":
             return 0
-        entries = ledger.entries(self.controls.tracking.directory)
-        return sum(d.result is not None and d.record["tracking"].get("sweep") == self.sweep for d in entries)
+        deadline = time.monotonic() + (self.controls.tracking.patience if self.store is not None else 0)
+        while True:
+            entries = ledger.entries(self.controls.tracking.directory)
+            kept = sum(d.result is not None and d.record["tracking"].get("sweep") == self.sweep for d in entries)
+            if not kept or time.monotonic() > deadline:
+                return kept
+            time.sleep(0.2)
 
     def interrupted(self) -> int:
         """After Ctrl-C: wait for the runs to be closed, close those that nobody closes."""

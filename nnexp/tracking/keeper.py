@@ -25,7 +25,7 @@ from typing import IO, Any
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import StoreError, one_line, sqlite_path
 
-BRIEFLY = 1.0  # seconds to wait for a store that was silent the last time
+BRIEFLY = 1.0  # seconds to wait for a store, once all the patience with it is used up
 NOT_OF_THE_STORE = ("draw",)  # what the keeper does without the store, however silent that is
 RESTARTS = 5  # times a keeper that dies of itself is started again for the runs that are open
 RESTART_PAUSE = 1.0  # seconds before the first restart, doubled at each
@@ -116,7 +116,7 @@ class Keeper:
         self._line: Line | None = None
         self._lock = threading.RLock()
         self._open: dict[str, None] = {}
-        self._silent = False
+        self._waited = 0.0  # seconds for answers that took longer than BRIEFLY
         self._restarts = 0
 
     @property
@@ -167,7 +167,10 @@ class Keeper:
         return failed
 
     def answer(self, operation: str, timeout: float | None = None, **arguments: Any) -> Any:
-        """Send a request and wait for the answer, only briefly while the store owes an earlier one.
+        """Send a request and wait for the answer.
+
+        The waits for a slow store do not add up over the runs of this process: together they take `timeout` seconds,
+        and then each of them :data:`BRIEFLY`.
 
         Raises
         ------
@@ -175,26 +178,23 @@ class Keeper:
             Where the store cannot do it or does not answer in time.
         """
         asks_store = operation not in NOT_OF_THE_STORE
-        if asks_store and self._silent and timeout is not None:
-            timeout = min(timeout, BRIEFLY)
+        if asks_store and timeout is not None:
+            timeout = min(timeout, max(timeout - self._waited, BRIEFLY))
         try:
             return self._wait(operation, timeout, asks_store, arguments)
         except KeeperDiedError:
             return self._wait(operation, timeout, asks_store, arguments)
 
     def _wait(self, operation: str, timeout: float | None, asks_store: bool, arguments: dict[str, Any]) -> Any:
-        future = self.ask(operation, **arguments)
+        future, began = self.ask(operation, **arguments), time.monotonic()
         try:
             return future.result(timeout)
         except FutureTimeout:
-            if asks_store:
-                self._silent = True
-                future.add_done_callback(self._answered_late)
             who = "the tracking store" if asks_store else "the publishing process"
-            raise StoreError(f"{who} did not answer within {timeout:g} s") from None
-
-    def _answered_late(self, _: Future) -> None:
-        self._silent = False
+            raise StoreError(f"{who} did not answer within {timeout:.0f} s") from None
+        finally:
+            if asks_store and self.is_remote:
+                self._waited += max(time.monotonic() - began - BRIEFLY, 0.0)
 
     def open(self, directory: RunDirectory) -> None:
         """Follow a run directory from now on."""

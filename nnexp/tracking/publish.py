@@ -12,6 +12,7 @@ import csv
 import json
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from nnexp.tracking.store import (
 COPIED_FROM = "nnexp.copied_from"
 NOT_METRICS = ("step", "time", "seconds")
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
+UPLOADS = 4  # at a time
 LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
 WEIGHTS = "weights.npz"
 
@@ -97,8 +99,13 @@ class Publication:
         except LockTimeout:
             raise StoreError("another process is publishing it") from None
 
-    def advance(self) -> bool:
+    def advance(self, *, to_the_end: bool = True) -> bool:
         """Publish all that is new; say whether the run is ended and complete in the store.
+
+        Parameters
+        ----------
+        to_the_end
+            Publish the end of a run that has ended; otherwise only its history.
 
         Raises
         ------
@@ -113,7 +120,7 @@ class Publication:
             self._hold(run_id)
             self._describe(run_id, record)
             self._publish_history(run_id)
-            if result is not None:
+            if result is not None and to_the_end:
                 self._publish_end(run_id, record, result)
             return self.complete
 
@@ -245,15 +252,20 @@ class Publication:
             ledger.enter(Path(record["ledger"]), self.directory)
 
     def _upload(self, run_id: str) -> None:
-        """Every artifact, but none twice in this process."""
+        """Every artifact, but none twice in this process; to a server a few at a time."""
         client = self.store.client
-        for path in self.directory.artifacts():
+
+        def upload(path: Path) -> None:
             stat = path.stat()
             seen = (str(path), stat.st_size, stat.st_mtime_ns)
             if seen not in self._uploaded:
                 folder = path.parent.relative_to(self.directory.path).as_posix()
                 client.log_artifact(run_id, str(path), artifact_path=None if folder == "." else folder)
                 self._uploaded.add(seen)
+
+        with ThreadPoolExecutor(UPLOADS if self.store.is_server else 1) as pool:
+            for _ in pool.map(upload, self.directory.artifacts()):
+                pass
 
     def _drop_doubles(self, run_id: str, uid: str) -> None:
         """Delete what a request that was sent twice made: runs of the same id that nobody ever filled."""
