@@ -56,7 +56,10 @@ def about_runs(frame: Frame, plan: Mapping[str, Any]) -> list[str]:
     missing = len({job["key"] for job in plan.get("jobs", ())} - set(frame["run_key"]))
     if missing:
         said.append(f"{count(missing, 'job')} of the plan {'has' if missing == 1 else 'have'} no run yet.")
-    repeats = int((finished & ~frame[COUNTED]).sum())
+    foreign = int((finished & frame["run_key"].isna()).sum())
+    if foreign:
+        said.append(f"{count(foreign, 'run')} not made by nnexp {'is' if foreign == 1 else 'are'} in the table only.")
+    repeats = int((finished & ~frame[COUNTED]).sum()) - foreign
     if repeats:
         verb = "repeats" if repeats == 1 else "repeat"
         said.append(f"{count(repeats, 'run')} {verb} another to the last bit (equal keys), and each is counted once.")
@@ -108,6 +111,11 @@ def about_choice(group: Group) -> list[str]:
         said.append(
             f"Chosen by {group.by.name} ({chosen}): {best.label}. "
             f"On the test part, not looked at for the choice: {final}."
+        )
+    untested = sum(setting.column(metric.key).isna().all() for setting in group.settings)
+    if untested:
+        said.append(
+            f"{count(untested, 'setting')} without a {group.part} part {'comes' if untested == 1 else 'come'} last."
         )
     if group.n_superseded:
         said.append(f"{count(group.n_superseded, 'run')} left out: a newer one has the same params and seed.")

@@ -253,10 +253,13 @@ def _label(key: str, value: Any) -> str:
 
 
 def _metrics(runs: Frame, keys: Sequence[str]) -> tuple[Metric, Metric]:
-    """What to choose by and what to report: of the validation and the test part where every run has them."""
-    there = [part for part in ("validation", "test") if _has(runs, f"accuracy/{part}")]
-    if there:
-        return Metric(f"accuracy/{there[0]}"), Metric(f"accuracy/{there[-1]}")
+    """What to choose by and what to report: the test part, and validation where all runs with a test part have it."""
+    test, validation = Metric("accuracy/test"), Metric("accuracy/validation")
+    tested = runs[runs[test.key].notna()] if test.key in runs else runs.iloc[:0]
+    if len(tested):
+        return (validation if _has(tested, validation.key) else test), test
+    if _has(runs, validation.key):
+        return validation, validation
     training = Metric("loss/train" if L2 in keys or not _has(runs, "cost/train") else "cost/train")
     return training, training
 

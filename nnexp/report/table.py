@@ -31,11 +31,11 @@ def tidy(runs: Sequence[StoredRun]) -> Frame:
     -------
     DataFrame
         Indexed 0, 1, ...; the columns `ABOUT` (`started` in UTC, `seconds` from start to end), `counted`, then every
-        param and every final metric under its own key. `counted` is true for the finished runs, of those with an equal
-        `run_key` for the newest alone: equal keys mean equal numbers, and a number counted twice is not two seeds.
+        param and every final metric under its own key. `counted` is true for the finished runs of nnexp, of those with
+        an equal `run_key` for the newest alone: equal keys mean equal numbers, and one number is not two seeds.
     """
     about = pd.DataFrame([_about(run) for run in runs], columns=list(ABOUT))
-    counted = (about["status"] == "FINISHED") & ~_repeats(about)
+    counted = (about["status"] == "FINISHED") & about["run_key"].notna() & ~_repeats(about)
     params = pd.DataFrame([run.params for run in runs], index=about.index).apply(as_numbers)
     metrics = pd.DataFrame([run.metrics for run in runs], index=about.index, dtype=float)
     return pd.concat([about, counted.rename(COUNTED), params, metrics], axis=1)

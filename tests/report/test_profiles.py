@@ -10,7 +10,7 @@ FAST = (np.array([1.0, 3, 6]), np.array([10.0, 1.0, 0.0]))
 SLOW = (np.array([1.0, 8, 12]), np.array([10.0, 5.0, 0.9]))
 STUCK = (np.array([1.0, 2, 20]), np.array([10.0, 6.0, 6.0]))
 SECOND = (
-    (np.array([1.0, 4, 10]), np.array([4.0, 3.0, 2.1])),
+    (np.array([1.0, 4, 10]), np.array([4.0, 2.3, 2.1])),
     (np.array([1.0, 5]), np.array([4.0, 2.0])),
     None,
 )

@@ -149,7 +149,8 @@ def test_one_run_shows_its_curves_and_nothing_to_compare(tmp_path):
 
 def test_failed_runs_alone_give_a_sentence_and_a_table(tmp_path):
     runs = [stored_run(tmp_path, i, status="FAILED", message="NonFiniteCostError: <at 3>") for i in range(2)]
-    result = report([*runs, stored_run(tmp_path, 2, status="RUNNING")], tmp_path / "out")
+    runs.append(stored_run(tmp_path, 2, status="RUNNING", model__activation="<b>"))
+    result = report(runs, tmp_path / "out")
     assert result.sentences == (
         "No run has finished, so there is nothing to compare; the table lists the 3 runs.",
         "2 runs failed: NonFiniteCostError: <at 3> (2 times).",
@@ -157,6 +158,7 @@ def test_failed_runs_alone_give_a_sentence_and_a_table(tmp_path):
     )
     assert not names(result)
     assert "NonFiniteCostError: &lt;at 3&gt;" in result.path.read_text()
+    assert "<b>" not in result.path.read_text()
     assert_stands_alone(result.path.read_text())
     assert pd.read_csv(tmp_path / "out" / "runs.csv")["status"].tolist() == ["FAILED", "FAILED", "RUNNING"]
 

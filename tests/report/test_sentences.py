@@ -127,6 +127,19 @@ def test_what_is_missing_or_doubtful_is_told(tmp_path):
     ]
 
 
+def test_runs_of_others_and_runs_without_a_test_part_do_not_spoil_the_comparison(tmp_path):
+    runs = sweep(tmp_path, falling, values=(1.0, 2.0))
+    runs.append(stored_run(tmp_path, 90, metrics={"cost/train": 0.1, "loss/train": 0.1}, model__l2=3.0))
+    foreign = stored_run(tmp_path, 91)
+    foreign.tags.clear()
+    foreign.params.clear()
+    text = said([*runs, foreign])
+    assert "1 run not made by nnexp is in the table only." in text
+    assert "1 setting without a test part comes last." in text
+    assert any(sentence.startswith("The best by test accuracy is lambda 1") for sentence in text)
+    assert "lambda 1 shares too few seeds for a comparison with lambda 3 (0 seeds)." in text
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
