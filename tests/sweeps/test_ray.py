@@ -1,0 +1,20 @@
+"""The same sweep on a local Ray."""
+
+from sweeps.test_sweeps import SMALL, children, digests, parents
+
+from nnexp.tracking.store import Store
+
+
+def test_a_sweep_on_ray_is_the_sweep_done_serially(nnexp):
+    grid = ["-m", *SMALL, "seed=0,1", "model.l2=1,-1"]
+    ray = nnexp(*grid, "hydra/launcher=ray", "+hydra.launcher.ray.init.include_dashboard=false")
+    assert ray.status == 3, ray.err
+    assert "2 of 4 jobs finished, 2 failed" in ray.out
+    store = nnexp.store()
+    [parent] = parents(store)
+    assert {run.tags["mlflow.parentRunId"] for run in children(store)} == {parent.run_id}
+    serial = nnexp(*grid, "tracking.directory=serial")
+    assert serial.status == 3
+    assert digests(Store(f"sqlite:///{nnexp.folder}/serial/mlflow.db", "nnexp")) == digests(store)
+    again = nnexp(*grid, "hydra/launcher=ray", "dry_run=true")
+    assert "2 of 4 jobs would run." in again.out
