@@ -30,13 +30,38 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     end_with_the_sweep()
     name = cfg.tracking.run_name
     shown = " ".join(decisive(overrides))
+
+    def finish_behind(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
+        def end() -> None:
+            outcome = finish(directory, keeper, patience)
+            if not outcome.published:
+                directory.write_text(behind.KEPT_BACK, f"{outcome.problem}\n")
+            _tell(outcome, name, shown)
+
+        result = directory.result or {}
+        if result["status"] != "FINISHED" or not _stays():
+            outcome = finish(directory, keeper, patience)
+            _tell(outcome, name, shown)
+            return outcome
+        behind.put_off(end)
+        return Outcome("FINISHED", str(directory.path), None, result, published=False, problem="not published yet")
+
     try:
-        outcome = execute(Task(read_config(cfg), to_yaml(cfg), overrides, path))
+        outcome = execute(Task(read_config(cfg), to_yaml(cfg), overrides, path), finish_behind)
     except KeyboardInterrupt:
         raise
     except Exception as error:
         say(f"failed: {name}: {one_line(error)} ({shown})")
         return _record_failure(cfg, overrides, path, error)
+    if outcome.status == "SKIPPED":
+        say(f"skipped: {name}: {outcome.result['message']}")
+    if outcome.status == "KILLED":
+        raise KeyboardInterrupt
+    return outcome
+
+
+def _tell(outcome: Outcome, name: str, shown: str) -> None:
+    """How a run ended, on one line."""
     if outcome.status == "FAILED":
         say(f"failed: {name}: {outcome.result['message']} ({shown})")
     elif outcome.status == "FINISHED":
@@ -44,11 +69,12 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
         say(f"finished: {name}: cost {result['cost']:.6g}, accuracy {result['accuracy']:.4f} (run {outcome.run_id})")
         if not outcome.published:
             say(f"not published: {name}: {outcome.problem}")
-    elif outcome.status == "SKIPPED":
-        say(f"skipped: {name}: {outcome.result['message']}")
-    if outcome.status == "KILLED":
-        raise KeyboardInterrupt
-    return outcome
+
+
+def _stays() -> bool:
+    """Whether the process will still be there when the job has returned: the sweep's own, or a worker of joblib."""
+    process = multiprocessing.current_process()
+    return process.name.startswith("LokyProcess") or (process.name == "MainProcess" and _is_the_sweep())
 
 
 @cache

@@ -112,6 +112,10 @@ class Parent:
         """What to open in a browser to compare the runs of the sweep."""
         return views.address(self.store, self.plan["sweep"], self.ensure())
 
+    def attach(self, page: Path) -> None:
+        """Keep a report's page where the UI shows it."""
+        self.store.client.log_artifact(self.ensure(), str(page))
+
     def beat(self) -> None:
         """Say that the sweep is alive."""
         self.store.beat(self.ensure())

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nnexp.config import TrackingConfig
 from nnexp.summary import how_to_open
 from nnexp.sweeps.book import Book, Standing
-from nnexp.sweeps.parent import Best, Parent, count, plan_record, write_plan
+from nnexp.sweeps.parent import Best, Parent, count, plan_record, sweep_directory, write_plan
 from nnexp.sweeps.plan import Job, Plan
 from nnexp.terminal import clock, say
 from nnexp.tracking import ledger
@@ -55,6 +57,7 @@ class Session:
         self._began = time.time()
         self._crashes: dict[str, int] = {}
         self._address: str | None = None
+        self._launched = False
 
     @classmethod
     def of(cls, plan: Plan, controls: Controls, store: Store | None, launch: Launch) -> Session:
@@ -169,6 +172,7 @@ class Session:
         overrides = [
             [*job.overrides, f"tracking.sweep={self.sweep}", f"tracking.run_name='{run_name(job)}'"] for job in jobs
         ]
+        self._launched = True
         try:
             self.launch(overrides)
         except Exception as error:
@@ -222,20 +226,39 @@ class Session:
         failures = self.failures()
         counts = count(self.standings, len(self.jobs))
         message = f"{counts['finished']} of {counts['planned']} jobs finished, {counts['failed']} failed"
+        kept = self._kept_back()
+        page = self._compare() if self._launched and counts["finished"] else None
         self._end("FAILED" if failures else "FINISHED", message)
         print(message)
         for text in self.best():
             print(f"  {text}")
         if self._address:
             print(f"compare: {how_to_open(self._address, self.controls.tracking)}")
+        if page is not None:
+            print(f"report: {os.path.relpath(page)}")
         if failures:
             print("failed:")
             for job, standing in failures:
                 print(f"  {job.name}: {standing.reason}" + (f" (run {standing.run_id})" if standing.run_id else ""))
         sys.stdout.flush()
-        if kept := self._kept_back():
+        if kept:
             say(f"{kept} runs are not published; they are whole in their directories, and `nnexp sync` publishes them.")
         return DIFFERENT if failures else NOT_PUBLISHED if kept else DONE
+
+    def _compare(self) -> Path | None:
+        """The report of the sweep, in its folder and at the parent run."""
+        if self.store is None or self.parent is None:
+            return None
+        from nnexp.report import Selection, make_report
+
+        try:
+            folder = sweep_directory(self.controls.tracking.directory, self.sweep) / "report"
+            page = make_report(self.store, Selection("sweep", self.sweep), folder).path
+            self.parent.attach(page)
+            return page
+        except Exception as error:
+            say(f"The report could not be made: {one_line(error)}")
+            return None
 
     def _kept_back(self) -> int:
         """How many ended runs of this sweep the store does not have whole, once the keepers had time for the rest."""
