@@ -1,4 +1,4 @@
-"""What a keeper does beside publishing, each in a thread of its own, so that nothing waits for what it does not need."""
+"""What a keeper does beside publishing, each in a thread of its own, so that none waits for what it does not need."""
 
 from __future__ import annotations
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import Store, import_mlflow
+from nnexp.tracking.values import Value
 
 MODEL_NAME = "model"
 SERVED_CODE = Path(__file__).with_name("served_model.py")
-
-Value = tuple[str, float, int, int]  # key, value, milliseconds since the epoch, step
 
 
 def publish_model(
@@ -87,7 +86,7 @@ def save_model(path: Path, directory: RunDirectory, **ids: str) -> None:
         outputs=Schema([ColSpec(Array(DataType.string), "label"), ColSpec(Array(Array(DataType.double)), "output")]),
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it has no example and no type hints; the signature says it all
+        warnings.simplefilter("ignore")  # that it has no example; the signature says it all
         mlflow.pyfunc.save_model(
             path,
             python_model=str(SERVED_CODE),

@@ -8,8 +8,6 @@ comes out the same. A lock in the directory lets one process at a time publish i
 
 from __future__ import annotations
 
-import csv
-import json
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +19,7 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp.tracking import ledger, views
-from nnexp.tracking.model import Value, publish_model
+from nnexp.tracking.model import publish_model
 from nnexp.tracking.notes import NOTE, run_note
 from nnexp.tracking.rundir import HISTORY, PUBLISHED, RunDirectory
 from nnexp.tracking.store import (
@@ -39,9 +37,9 @@ from nnexp.tracking.store import (
     absolute_uri,
     batches,
 )
+from nnexp.tracking.values import HistoryReader, Value, metrics_of, params_of
 
 COPIED_FROM = "nnexp.copied_from"
-NOT_METRICS = ("step", "time", "seconds")
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
 UPLOADS = 4  # at a time
 LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
@@ -162,7 +160,7 @@ class Publication:
             OWNER: record["owner"],
             HEARTBEAT: f"{time.time():.1f}",
             HEARTBEAT_EVERY: str(record["heartbeat"]),
-            NOTE: run_note(record, None),
+            **_note(record, None),
             **self._parent(record),
         }
         if claim:
@@ -230,7 +228,7 @@ class Publication:
             self.directory.add_to_result(run_id=run_id)
         assert self._tags is not None
         parent = {} if PARENT in self._tags else self._parent(record)
-        note = {NOTE: run_note(record, result, run_id)}
+        note = _note(record, result, run_id)
         self.store.tag(run_id, {**note, **result.get("tags", {}), **parent})
         self._upload(run_id)
         has_weights = (self.directory.path / WEIGHTS).exists()
@@ -275,51 +273,12 @@ class Publication:
                     self.store.client.delete_run(run.run_id)
 
 
-class HistoryReader:
-    """Reads a history that grows, each row once."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._columns: list[str] | None = None
-        self._read = 0
-
-    def new_rows(self, skip: int = 0) -> list[dict[str, float]]:
-        """The complete rows that have come since the last time, without the first `skip` rows of the file."""
-        if not self._path.exists():
-            return []
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            text = file.read()
-        text = text[: text.rfind(b"\n") + 1]
-        self._offset += len(text)
-        lines = list(csv.reader(text.decode().splitlines()))
-        if self._columns is None and lines:
-            self._columns = lines.pop(0)
-        first, self._read = self._read, self._read + len(lines)
-        columns = self._columns or []
-        return [
-            {column: float(value) for column, value in zip(columns, line, strict=True) if value}
-            for line in lines[max(skip - first, 0) :]
-            if len(line) == len(columns)
-        ]
-
-
-def metrics_of(rows: Iterable[dict[str, float]]) -> Iterator[Value]:
-    """The metrics of rows of the history as (key, value, milliseconds since the epoch, step)."""
-    for row in rows:
-        step, timestamp = int(row["step"]), int(row["time"] * 1000)
-        for key, value in row.items():
-            if key not in NOT_METRICS:
-                yield key, value, timestamp, step
-
-
-def params_of(record: dict[str, Any]) -> dict[str, str]:
-    """The params of a run as text."""
-    return {
-        key: json.dumps(value) if isinstance(value, list | dict) else str(value)
-        for key, value in record["params"].items()
-    }
+def _note(record: dict[str, Any], result: dict[str, Any] | None, run_id: str | None = None) -> dict[str, str]:
+    """The note for the UI; a record of another version that it cannot be made of is published without."""
+    try:
+        return {NOTE: run_note(record, result, run_id)}
+    except (KeyError, TypeError, ValueError):
+        return {}
 
 
 def sweep_uid(sweep: str) -> str:

@@ -22,7 +22,7 @@ class ServedNetwork(PythonModel):
             self.classes = stored["classes"].astype(str)
             self.activation = ACTIVATIONS[str(stored["activation"])]
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: np.ndarray, params=None):
         """Predict from inputs of shape (n_samples, n_features).
 
         Returns a dict: `label`, the class of the largest output of each sample, and `output`, all outputs, in the

@@ -1,0 +1,179 @@
+"""A bad connection to a tracking server, for tests: an HTTP proxy that delays, resets, refuses and hangs.
+
+    with FlakyProxy(upstream_port) as proxy:
+        ...                                         # http://127.0.0.1:<proxy.port> is the server
+        proxy.weather = Weather(reset=0.1, error=0.1)   # from now on; drawn from one fixed seed
+        proxy.weather = HANG
+
+A reset and an error come at random before the server gets the request or after it has done what was asked: only the
+answer is lost then. It can be run by hand too: ``python -m tests.tools.flaky_proxy UPSTREAM_PORT [PORT]``.
+"""
+
+import argparse
+import http.client
+import random
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+HOST = "127.0.0.1"
+HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "host")
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What befalls a request: probabilities of a reset and of a 500, seconds of delay at most, or nothing ever."""
+
+    reset: float = 0.0
+    error: float = 0.0
+    delay: float = 0.0
+    least_delay: float = 0.0
+    hang: bool = False
+
+
+FAIR, HANG, REFUSE, SLOW = Weather(), Weather(hang=True), Weather(error=1.0), Weather(delay=10.0, least_delay=10.0)
+
+
+class FlakyProxy:
+    """Forwards every request to a server on the loopback address, as the weather lets it."""
+
+    def __init__(self, upstream: int, *, weather: Weather = FAIR, seed: int = 0, port: int = 0) -> None:
+        self.upstream, self.weather = upstream, weather
+        self.requests = self.lost = 0
+        self.seen: list[tuple[str, str]] = []
+        self._random, self._lock = random.Random(seed), threading.Lock()
+        self.over = threading.Event()
+        self._server = _Server((HOST, port), _Handler)
+        self._server.proxy = self
+        self.port = self._server.server_address[1]
+
+    @property
+    def uri(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def fate(self) -> tuple[str, str, float]:
+        """What becomes of the next request: (fair, reset or error; before or after the server; seconds of delay)."""
+        with self._lock:
+            chance, moment = self._random.random(), self._random.random()
+            delay = self._random.uniform(self.weather.least_delay, self.weather.delay)
+            self.requests += 1
+            what = "fair"
+            if chance < self.weather.reset:
+                what = "reset"
+            elif chance < self.weather.reset + self.weather.error:
+                what = "error"
+            self.lost += what != "fair"
+            return what, "before" if moment < 0.5 else "after", delay
+
+    def __enter__(self) -> "FlakyProxy":
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.over.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    proxy: FlakyProxy
+
+    def handle_error(self, request, client_address) -> None:
+        pass  # clients go away when they please
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def _handle(self) -> None:
+        proxy = self.server.proxy
+        body = self._body()
+        proxy.seen.append((self.command, self.path))
+        if proxy.weather.hang:
+            proxy.over.wait()
+            return
+        what, moment, delay = proxy.fate()
+        if proxy.over.wait(delay):
+            return
+        if what != "fair" and moment == "before":
+            self._lose(what)
+            return
+        try:
+            upstream = http.client.HTTPConnection(HOST, proxy.upstream, timeout=60)
+            headers = {key: value for key, value in self.headers.items() if key.lower() not in HOP_BY_HOP}
+            upstream.request(self.command, self.path, body=body, headers=headers)
+            answer = upstream.getresponse()
+            content = answer.read()
+            upstream.close()
+        except OSError:
+            self._reset()
+            return
+        if what != "fair":
+            self._lose(what)
+            return
+        self._send(answer.status, answer.getheaders(), content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _handle  # noqa: N815 - the base class's names
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            parts = []
+            while size := int(self.rfile.readline().strip(), 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _lose(self, what: str) -> None:
+        if what == "reset":
+            self._reset()
+        else:
+            self._send(500, [("Content-Type", "text/plain")], b"the weather is bad")
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+    def _send(self, status: int, headers, content: bytes) -> None:
+        self.send_response(status)
+        for key, value in headers:
+            if key.lower() not in (*HOP_BY_HOP, "date", "server"):
+                self.send_header(key, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, *arguments) -> None:
+        pass
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("upstream", type=int)
+    parser.add_argument("port", type=int, nargs="?", default=0)
+    for name in ("reset", "error", "delay", "least_delay"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=0.0)
+    parser.add_argument("--hang", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    given = vars(parser.parse_args())
+    upstream, port, seed = given.pop("upstream"), given.pop("port"), given.pop("seed")
+    with FlakyProxy(upstream, weather=Weather(**given), seed=seed, port=port) as proxy:
+        print(proxy.uri, flush=True)
+        try:
+            while True:
+                time.sleep(1)
+        except KeyboardInterrupt:
+            print(f"{proxy.requests} requests, {proxy.lost} of them lost")
+
+
+if __name__ == "__main__":
+    main()

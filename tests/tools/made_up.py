@@ -1,0 +1,82 @@
+"""Run directories as a trainer leaves them, made without training."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from nnexp.tracking import ledger, liveness
+from nnexp.tracking.rundir import HistoryWriter, RunDirectory
+
+STARTED = 1_700_000_000.0
+LAYER_SIZES = (4, 3, 2)
+
+
+def begin(root: Path, name: str, *, started: float = STARTED, store=None, sweep=None) -> RunDirectory:
+    """A run that has begun: record, config, no history."""
+    path = root / "runs" / name
+    directory = RunDirectory.create(path, {
+        "uid": f"{name}-uid", "name": "a run", "started": started, "owner": liveness.owner(), "heartbeat": 10.0,
+        "tracking": {"uri": store.uri if store else None, "experiment": store.experiment if store else "e",
+                     "sweep": sweep},
+        "ledger": str(ledger.folder(root)),
+        "identity": {"run_key": f"key of {name}"},
+        "params": {"model.l2": 1.0, "model.hidden_size": [3], "data.name": "made up", "optimizer.method": "TNC",
+                   "seed": 0},
+        "layer_sizes": list(LAYER_SIZES), "activation": "sigmoid", "dtype": "float64", "figures": ["png"],
+        "dataset": {"name": "made up", "digest": "d" * 32, "source_type": "nnexp", "source": "{}", "schema": "{}",
+                    "profile": json.dumps({"n_samples": 7})},
+        "tags": {"nnexp.run_key": f"key of {name}", "nnexp.directory": str(path), "nnexp.version": "0",
+                 **({"nnexp.sweep": sweep} if sweep else {})},
+    })  # fmt: skip
+    directory.write_text("config/config.yaml", "seed: 0\n")
+    ledger.enter(ledger.folder(root), directory)
+    return directory
+
+
+def row(step: int, started: float = STARTED) -> dict[str, float]:
+    """One row of a history; not every column has a value in every row."""
+    values = {"step": step, "time": started + 0.5 * step, "seconds": 0.5 * step, "cost/train": 1 / (step + 1)}
+    return values | {"optimizer/n_fev": 2 * step + 1, "accuracy/test": step / 10 if step % 2 == 0 else float("nan")}
+
+
+def train(directory: RunDirectory, steps: range) -> HistoryWriter:
+    """Some iterations; the writer takes more."""
+    writer = HistoryWriter(directory, row(0))
+    for step in steps:
+        writer.append(row(step, directory.record["started"]))
+    return writer
+
+
+def end(directory: RunDirectory, n_iter: int, *, status: str = "FINISHED", described: bool = True) -> None:
+    """Weights, reports and the result."""
+    rng = np.random.default_rng(0)
+    layers = {"weights_0": rng.normal(size=(3, 4)), "biases_0": rng.normal(size=3)}
+    layers |= {"weights_1": rng.normal(size=(2, 3)), "biases_1": rng.normal(size=2)}
+    directory.write_weights(**layers, n_layers=2, activation="sigmoid", classes=np.array(["no", "yes"]))
+    directory.write_text("classification_report.txt", "good")
+    directory.write_text("figures/sample.png", "not really")
+    directory.write_json("result.json", {
+        "run_id": directory.uid, "status": status, "message": "done", "n_iter": n_iter, "n_fev": 2 * n_iter + 1,
+        "cost": 1 / (n_iter + 1), "ended": directory.record["started"] + 60,
+        "final_metrics": {"fit_seconds": 1.5, "n_iter": n_iter, "f1/test": 0.5},
+        "tags": {"nnexp.status_message": "done", "nnexp.theta_digest": "t" * 32}, "described": described,
+    })  # fmt: skip
+
+
+def whole(root: Path, name: str, *, n_iter: int = 4, **settings) -> RunDirectory:
+    """A run that has ended."""
+    directory = begin(root, name, **settings)
+    train(directory, range(n_iter + 1)).close()
+    end(directory, n_iter)
+    return directory
+
+
+def wait_for(condition, seconds: float = 60.0):
+    """What the condition gives, once it gives something true."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+    return value

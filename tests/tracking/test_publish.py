@@ -1,0 +1,183 @@
+"""Publishing may be cut off anywhere and repeated: the store comes out as if it had been done in one go."""
+
+import itertools
+
+import numpy as np
+import pytest
+from tools import made_up
+from tools.stored import assert_store_has_all_of, expected_history, history, models, runs_of, snapshot
+
+from nnexp.tracking import ledger
+from nnexp.tracking.publish import Publication
+from nnexp.tracking.rundir import HISTORY
+from nnexp.tracking.store import CLAIM, Store
+from nnexp.tracking.values import HistoryReader
+
+
+class KilledError(BaseException):
+    """The process is killed: nothing catches that."""
+
+
+class CutOff:
+    """A client whose process is killed at the n-th call, before the store has done it or when it has."""
+
+    def __init__(self, client, at, *, before):
+        self._client, self._at, self._before = client, at, before
+        self.calls = 0
+
+    def __getattr__(self, name):
+        method = getattr(self._client, name)
+
+        def call(*arguments, **named):
+            self.calls += 1
+            if self.calls == self._at and self._before:
+                raise KilledError(name)
+            done = method(*arguments, **named)
+            if self.calls == self._at:
+                raise KilledError(name)
+            return done
+
+        return call
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("publish")
+
+
+@pytest.fixture(scope="module")
+def store(home):
+    return Store(f"sqlite:///{home}/mlflow.db", "e")
+
+
+def cut_off(store, directory, at, *, before):
+    """Publish until the process is killed; say whether it was."""
+    broken = Store(store.uri, store.experiment)
+    broken._opened = (CutOff(store.client, at, before=before), store.experiment_id)
+    try:
+        Publication(directory, broken).advance()
+    except KilledError:
+        return True
+    return False
+
+
+def test_cut_off_at_any_call_and_repeated_the_store_is_as_if_published_in_one_go(home, store):
+    reference = made_up.whole(home, "reference")
+    assert Publication(reference, store).advance()
+    expected = snapshot(store, reference.uid, home / "reference files")
+    assert_store_has_all_of(reference, store, home / "compared")
+    for at in itertools.count(1):
+        directory = made_up.whole(home, f"cut-{at}")
+        is_cut_off = cut_off(store, directory, at, before=False)
+        cut_off(store, directory, at, before=True)  # another process begins again and is cut off too
+        assert Publication(directory, store).advance()
+        assert snapshot(store, directory.uid, home / "files" / str(at)) == expected, f"cut off at call {at}"
+        if not is_cut_off:
+            break
+    assert at > 15
+    assert not ledger.entries(home)
+
+
+def test_publishing_twice_is_publishing_once(home, store):
+    directory = made_up.whole(home, "twice")
+    assert Publication(directory, store).advance()
+    once = snapshot(store, directory.uid, home / "once")
+    for forget in (False, True):
+        if forget:
+            (directory.path / "published.json").write_text('{"sqlite')  # it only saves work
+        assert Publication(directory, store).advance()
+        assert snapshot(store, directory.uid, home / f"twice {forget}") == once
+
+
+def test_a_run_published_while_it_trains_has_each_value_once(home, store):
+    directory = made_up.begin(home, "live")
+    publication = Publication(directory, store)
+    assert not publication.advance()
+    writer = made_up.train(directory, range(3))
+    assert not publication.advance()
+    assert len(history(store, publication.run_id)["cost/train"]) == 3
+    for step in range(3, 1205):  # more than MLflow takes in one call
+        writer.append(made_up.row(step))
+        if step == 700:
+            publication.advance()
+    writer.close()
+    made_up.end(directory, 1204)
+    assert not publication.advance(to_the_end=False)
+    assert store.get(publication.run_id).status == "RUNNING"
+    assert publication.advance()
+    assert_store_has_all_of(directory, store, home / "compared")
+
+
+def test_the_model_adds_no_second_values_to_the_history_of_its_run(home, store):
+    directory = made_up.whole(home, "model")
+    publication = Publication(directory, store)
+    publication.advance()
+    assert history(store, publication.run_id) == expected_history(directory)
+    (model,) = models(store, publication.run_id)
+    assert {key: value for key, _, _, value in model["metrics"]} == store.get(publication.run_id).metrics
+
+
+def test_a_run_that_is_gone_from_the_store_is_published_anew(home, store):
+    directory = made_up.begin(home, "gone")
+    publication = Publication(directory, store)
+    publication.advance()
+    store.client.delete_run(publication.run_id)  # as a claim does that was withdrawn after its trainer gave it up
+    made_up.train(directory, range(3)).close()
+    made_up.end(directory, 2)
+    assert Publication(directory, store).advance()
+    assert_store_has_all_of(directory, store, home / "compared")
+    elsewhere = Store(f"sqlite:///{home}/other.db", "e")
+    state = (directory.path / "published.json").read_text().replace("mlflow.db", "other.db")
+    (directory.path / "published.json").write_text(state)  # says that it is there, whole; but that store is new
+    assert Publication(directory, elsewhere).advance()
+    assert_store_has_all_of(directory, elsewhere, home / "compared elsewhere")
+
+
+def test_a_whole_run_that_somebody_deleted_stays_deleted(home, store):
+    directory = made_up.whole(home, "deleted")
+    publication = Publication(directory, store)
+    publication.advance()
+    store.client.delete_run(publication.run_id)
+    assert Publication(directory, store).advance()
+    assert runs_of(store, directory.uid) == []
+
+
+def test_a_run_that_is_trained_is_no_bid_any_more(home, store):
+    directory = made_up.begin(home, "bid")
+    run_id = Publication(directory, store).ensure_run(directory.record, claim="bid")
+    Publication(directory, store).advance()
+    assert store.get(run_id).tags[CLAIM] == "held"
+
+
+def test_a_run_without_figures_waits_for_them_in_the_ledger(home, store):
+    directory = made_up.begin(home, "undrawn")
+    made_up.train(directory, range(3)).close()
+    made_up.end(directory, 2, described=False)
+    publication = Publication(directory, store)
+    assert not publication.advance()
+    assert store.get(publication.run_id).status == "FINISHED"
+    assert directory.uid in [d.uid for d in ledger.entries(home)]
+    directory.add_to_result(described=True)
+    assert publication.advance()
+    assert directory.uid not in [d.uid for d in ledger.entries(home)]
+
+
+def test_two_runs_of_one_directory_name_are_both_in_the_ledger(tmp_path):
+    for parent in ("here", "there"):
+        made_up.begin(tmp_path / parent, "same")
+    book = ledger.folder(tmp_path)
+    for parent in ("here", "there"):
+        ledger.enter(book, made_up.RunDirectory(tmp_path / parent / "runs" / "same"))
+    assert len(ledger.entries(tmp_path)) == 2
+
+
+def test_the_history_is_read_as_it_grows(tmp_path):
+    directory = made_up.begin(tmp_path, "grows")
+    made_up.train(directory, range(20)).close()
+    content = (directory.path / HISTORY).read_bytes()
+    rng, reader, read = np.random.default_rng(0), HistoryReader(tmp_path / "growing.csv"), []
+    for cut in sorted([*rng.integers(0, len(content), 30), len(content)]):
+        (tmp_path / "growing.csv").write_bytes(content[:cut])
+        read += reader.new_rows()
+    assert read == directory.history()
+    assert HistoryReader(directory.path / HISTORY).new_rows(skip=15) == directory.history()[15:]
