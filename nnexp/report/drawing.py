@@ -35,7 +35,7 @@ REPORT_STYLE: Any = {
     "grid.color": GRID,
     "legend.handlelength": 2.4,
 }
-DARK = 110  # of 255; a darker colour is lost on a dark page
+DARK = 70  # of 255; a darker colour is lost on a dark page
 LOG_FROM, LOG_KEYS_FROM = 20, 10  # an axis or a swept key that spans this factor is drawn on a logarithmic scale
 
 P = ParamSpec("P")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 POINT = 4 / 3  # CSS pixels
+LONG = 30  # letters; a longer text may be broken in a table
 READABLE = 560  # pixels; narrower screens scroll a figure rather than shrink it beyond reading
 
 STYLE = """
@@ -29,7 +30,7 @@ caption, figcaption { text-align: left; color: var(--soft); font-size: .88rem; p
 th, td { padding: .28rem .65rem .28rem 0; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top;
   white-space: nowrap; }
 th { white-space: normal; overflow-wrap: normal; }
-td.text { white-space: normal; min-width: min(12rem, 40vw); overflow-wrap: normal; }
+td.long { white-space: normal; min-width: min(14rem, 40vw); overflow-wrap: normal; }
 th { font-weight: 600; color: var(--soft); vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; }
 td.text, th.text { text-align: left; }
@@ -126,13 +127,13 @@ def _section(section: Section) -> str:
 
 
 def _table(table: Table, *, bare: bool = False) -> str:
+    def cell(column: int, text: str, tag: str) -> str:
+        kind = ("text long" if len(text) > LONG else "text") if column in table.texts else ""
+        mark = f' class="{kind}"' if kind else ""
+        return f"<{tag}{mark}>{escape(text)}</{tag}>"
+
     def row(cells: Sequence[str], tag: str, mark: str = "") -> str:
-        texts = [' class="text"' if i in table.texts else "" for i in range(len(cells))]
-        return (
-            f"<tr{mark}>"
-            + "".join(f"<{tag}{t}>{escape(c)}</{tag}>" for c, t in zip(cells, texts, strict=True))
-            + "</tr>"
-        )
+        return f"<tr{mark}>" + "".join(cell(i, text, tag) for i, text in enumerate(cells)) + "</tr>"
 
     body = [row(cells, "td", ' class="best"' if i == table.best else "") for i, cells in enumerate(table.rows)]
     caption = "" if bare else f"<caption>{escape(table.caption)}</caption>"

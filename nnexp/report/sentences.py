@@ -159,12 +159,13 @@ def about_comparisons(group: Group, comparisons: Sequence[Comparison]) -> list[s
 
 def _about_power(tested: Sequence[Comparison]) -> list[str]:
     least, most = min(c.least for c in tested), max(c.n for c in tested)
-    holm = f"p is given after Holm's correction for {len(tested)} comparisons" if len(tested) > 1 else ""
-    if least <= LEVEL:
-        return [f"Here {holm}."] if holm else []
-    enough = seeds_needed(len(tested))
-    limit = f"with {count(most, 'seed')} none below {least:.2g} is possible, {enough} seeds can reach {LEVEL:g}"
-    return [f"Here {holm}; {limit}." if holm else f"Of p-values, {limit}."]
+    said = [f"Here p is given after Holm's correction for {len(tested)} comparisons."] if len(tested) > 1 else []
+    if least > LEVEL:
+        enough = seeds_needed(len(tested))
+        said.append(
+            f"With {count(most, 'seed')} no p below {least:.2g} is possible; {enough} seeds can reach {LEVEL:g}."
+        )
+    return said
 
 
 def _about_best(best: str, comparisons: Sequence[Comparison], metric: Metric) -> list[str]:

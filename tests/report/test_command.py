@@ -102,6 +102,15 @@ def test_a_history_without_its_file_comes_from_the_metrics(store):
     assert history["seconds"].tolist() == [0, 0.25, 0.5]
 
 
+def test_files_come_from_the_store_where_this_machine_does_not_have_them(store, monkeypatch):
+    monkeypatch.setattr(RunFiles, "_folder", lambda self, run: None)
+    (parent,) = store.search("tags.`nnexp.sweep` = 'aaa1' and tags.`nnexp.kind` = 'sweep'")
+    files = RunFiles(store)
+    assert json.loads(files.read(parent, "plan.json") or "")["sweep"] == "aaa1"
+    assert files.read(parent, "weights.npz") is None
+    assert files.histories([parent]) == {}
+
+
 def test_make_report_writes_into_the_folder_and_only_reads_the_store(store, tmp_path):
     before = [run.tags for run in store.search()]
     result = make_report(store, Selection("sweep", "aab2"), tmp_path / "out", formats=("pdf",))

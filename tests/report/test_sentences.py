@@ -42,8 +42,8 @@ def test_a_lead_that_three_seeds_cannot_prove_is_called_a_hint(tmp_path):
         "lambda 0 is ahead of lambda 1 on 3 of 3 seeds (by 1.00 points on average, p = 0.75) and lambda 10 on 3 of 3 "
         "seeds (by 10.00 points on average, p = 0.75): at this number of seeds a hint, not proof.",
         "How the others compare among themselves is in the table.",
-        "Here p is given after Holm's correction for 3 comparisons; with 3 seeds none below 0.75 is possible, "
-        "7 seeds can reach 0.05.",
+        "Here p is given after Holm's correction for 3 comparisons.",
+        "With 3 seeds no p below 0.75 is possible; 7 seeds can reach 0.05.",
     ]
 
 
@@ -55,7 +55,7 @@ def test_six_seeds_can_say_that_one_beats_the_other(tmp_path):
 def test_five_seeds_cannot_and_say_so(tmp_path):
     text = said(sweep(tmp_path, falling, values=(1.0, 10.0), seeds=5))
     assert "ahead of lambda 10 on 5 of 5 seeds (by 9.00 points on average, p = 0.062)" in text[-2]
-    assert "with 5 seeds none below 0.062 is possible, 6 seeds can reach 0.05" in text[-1]
+    assert text[-1] == "With 5 seeds no p below 0.062 is possible; 6 seeds can reach 0.05."
 
 
 def test_settings_that_take_turns_do_not_differ(tmp_path):
