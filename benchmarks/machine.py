@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Callable
 from importlib import metadata
 
 import numpy as np
@@ -47,6 +48,13 @@ def gemm_rate(dtype: str, threads: int, repeats: int = 7) -> float:
             np.matmul(a, a, out=out)
             best = min(best, time.perf_counter() - begin)
     return 2 * SIZE**3 / best
+
+
+def gemm_call(dtype: str, size: int = 1000) -> Callable[[], object]:
+    """A square product that takes turns with the contenders, and so has the same share of a busy machine."""
+    a = np.random.default_rng(0).random((size, size)).astype(dtype)
+    out = np.empty_like(a)
+    return lambda: np.matmul(a, a, out=out)
 
 
 def describe() -> dict[str, object]:

@@ -63,7 +63,11 @@ def alternate(contenders: Mapping[str, Callable[[], object]], seconds: float, *,
         call()  # warm-up: compilation, caches, work arrays
         begin = time.perf_counter()
         call()
-        calls[name] = max(1, int(TURN_SECONDS / max(time.perf_counter() - begin, 1e-9)))
+        took = time.perf_counter() - begin
+        calls[name] = max(1, int(TURN_SECONDS / max(took, 1e-9)))
+        if took > TURN_SECONDS:  # that was a turn already
+            times[name].append(took)
+            spent[name] += took
     waiting = dict(contenders)
     while waiting:
         for name, call in list(waiting.items()):

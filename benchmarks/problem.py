@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def theta0(layers: tuple[int, ...] = LAYERS) -> np.ndarray:
 
 def flop(n_samples: int, layers: tuple[int, ...] = LAYERS) -> float:
     """Floating-point operations of the matrix products of one evaluation of cost and gradient."""
-    pairs = list(zip(layers[:-1], layers[1:], strict=True))
+    pairs = list(pairwise(layers))
     forward_and_gradient = sum(a * b for a, b in pairs) * 2
     back = sum(a * b for a, b in pairs[1:])
     return 2.0 * n_samples * (forward_and_gradient + back)

@@ -37,10 +37,17 @@ def run(quick: bool) -> list[Line]:
         for dtype, target in TARGETS.items():
             X = dataset.X.astype(dtype)
             calls, missing = contenders(dtype, X, dataset.Y, with_loop=dtype == "float64")
-            times = alternate(calls, 0.2 if quick else 4.0)
+            times = alternate(calls | {"gemm": machine.gemm_call(dtype)}, 0.2 if quick else 2.0)
             own = times.pop("nnexp")
-            share = problem.flop(len(X)) / own / machine.gemm_rate(dtype, 1)
-            lines.append(Line(f"{dtype}: share of gemm's peak", 100 * share, "%", note=f"{own * 1e3:.2f} ms"))
+            share = problem.flop(len(X)) / own / (2 * 1000**3 / times.pop("gemm"))
+            lines.append(
+                Line(
+                    f"{dtype}: share of gemm's rate",
+                    100 * share,
+                    "%",
+                    note=f"{own * 1e3:.2f} ms; a product of 1,000 x 1,000",
+                )
+            )
             for name, theirs in times.items():
                 note = f"{own * 1e3:.2f} ms against {theirs * 1e3:.2f} ms"
                 if name == "notebook's loop":

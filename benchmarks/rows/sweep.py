@@ -13,7 +13,7 @@ PREPARE = "import sys, mlflow; [mlflow.set_experiment(name) for name in sys.argv
 
 
 def run(quick: bool) -> list[Line]:
-    n, n_plain, budget = (2, 2, 5) if quick else (32, 8, 400)
+    n, n_plain, budget = (2, 2, 5) if quick else (32, 6, 400)
     problem.data()
     images = problem.DATA / "ex4.npz"
     workers = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")

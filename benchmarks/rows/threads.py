@@ -24,7 +24,7 @@ def run(quick: bool) -> list[Line]:
                     calls[name] = make(*arguments)
                 except ImportError:
                     lines.append(left_out(f"{dtype}: against {name}", "not installed (pip install 'nnexp[bench]')"))
-            times = alternate(calls, 0.2 if quick else 4.0)
+            times = alternate(calls, 0.2 if quick else 2.0)
         own = times.pop("nnexp")
         for name, theirs in times.items():
             note = f"{own * 1e3:.2f} ms against {theirs * 1e3:.2f} ms"

@@ -15,7 +15,7 @@ from nnexp.training import fit
 
 TITLE = "Training to 400 evaluations, default settings on all cores"
 METHODS_OF_SCRIPTS = ("TNC", "L-BFGS-B", "CG", "Newton-CG", "trust-ncg", "trust-krylov", "GD", "SGD", "Adam")
-ROUNDS, LONG = 3, 6.0  # a contender that takes longer than LONG seconds is not repeated
+ROUNDS, LONG = 2, 4.0  # a contender that takes longer than LONG seconds is not repeated
 SAME_COST = 1.01  # rounding sends equal methods along different paths; their costs end within a percent
 
 Trained = tuple[float, float]  # seconds, cost
