@@ -41,6 +41,7 @@ class Line:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.waiting: dict[int, Future] = {}
         self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._last_words = "no message"
         self._lock = threading.Lock()
         self._number = 0
         self.process = subprocess.Popen(
@@ -70,7 +71,7 @@ class Line:
                 self.process.stdin.flush()
             except (OSError, ValueError):
                 self.waiting.pop(self._number, None)
-                raise BrokenPipeError(self.last_words()) from None
+                raise BrokenPipeError(self.obituary) from None
         return future
 
     def listen(self) -> None:
@@ -89,15 +90,20 @@ class Line:
             else:
                 future.set_result(answer["result"])
         self.process.wait()
+        self._errors.seek(0)
+        if lines := self._errors.read().decode(errors="replace").strip().splitlines():
+            self._last_words = lines[-1]
         while self.waiting:
             _, future = self.waiting.popitem()
-            future.set_exception(KeeperDiedError(f"the publishing process ended: {self.last_words()}"))
+            future.set_exception(KeeperDiedError(self.obituary))
+        self.cut()
+        self.process.stdout.close()
+        self._errors.close()
 
-    def last_words(self) -> str:
-        """The last line of what the process wrote as an error."""
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "no message"
+    @property
+    def obituary(self) -> str:
+        """That the process ended, and the last line of what it wrote as an error, once it has been heard out."""
+        return f"the publishing process ended: {self._last_words}"
 
     def cut(self) -> None:
         """Let the process finish what it has and end, without waiting for it."""
@@ -163,7 +169,7 @@ class Keeper:
                 if self._line is not None:
                     self._line.process.wait()
         failed: Future = Future()
-        failed.set_exception(StoreError(f"the publishing process ended: {one_line(problem or OSError())}"))
+        failed.set_exception(StoreError(one_line(problem or OSError())))
         return failed
 
     def answer(self, operation: str, timeout: float | None = None, **arguments: Any) -> Any:

@@ -1,0 +1,163 @@
+"""Whoever of trainer and keeper is killed, and however: the run gets a true status and keeps what it had."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from concurrent.futures import Future
+
+import pytest
+from conftest import Nnexp
+from tools import made_up
+from tools.flaky_proxy import HANG, FlakyProxy
+from tools.made_up import wait_for
+from tools.stored import assert_store_has_all_of, history, runs_of
+
+from nnexp.tracking import ledger
+from nnexp.tracking.keeper import Keeper
+from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.store import STATUS_MESSAGE, Store, StoreError
+
+# A run of many iterations of some 30 ms.
+LONG = ("experiment=smoke", "optimizer=gd", "model.hidden_size=[400,400]", "optimizer.maxiter=100000")
+LONG += ("optimizer.maxfun=100000", "tracking.heartbeat=1")
+ENDINGS = ("kill the trainer", "kill both", "SIGINT", "SIGTERM")
+
+
+def children(pid):
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return [int(word) for word in found.split()]
+
+
+def end(process, how):
+    """End a trainer; its keeper too where that is asked for."""
+    if how == "kill both":
+        for keeper in children(process.pid):
+            os.kill(keeper, signal.SIGKILL)
+    os.kill(process.pid, signal.SIGKILL if how.startswith("kill") else getattr(signal, how))
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory, cache):
+    """Runs that were ended in the middle, each in its own way: (exit status, directory, command, store)."""
+    folder = tmp_path_factory.mktemp("ended")
+    cache.mkdir(exist_ok=True)
+    (folder / "data").symlink_to(cache)
+    command = Nnexp(folder, cache)
+    names = {how: how.replace(" ", "-") for how in ENDINGS}
+    directories = {how: RunDirectory(folder / "outputs/runs" / name) for how, name in names.items()}
+    processes = {}
+    for how, name in names.items():
+        _ = command.store(name).experiment_id
+        where = (f"hydra.run.dir=outputs/runs/{name}", f"tracking.experiment={name}")  # so that none repairs another
+        processes[how] = command.start(*LONG, *where)
+    for how, process in processes.items():
+        wait_for(lambda how=how: len(rows_in_store(command, directories[how])) > 3, 120)
+        end(process, how)
+    statuses = {how: (process.communicate(timeout=60), process.returncode)[1] for how, process in processes.items()}
+    return {how: (statuses[how], directories[how], command, command.store(names[how])) for how in ENDINGS}
+
+
+def rows_in_store(command, directory):
+    """The iterations of which the store has the cost, without MLflow: this looks often."""
+    query = """SELECT DISTINCT m.step FROM metrics m JOIN tags t ON t.run_uuid = m.run_uuid
+               WHERE t.key = 'nnexp.directory' AND t.value = ? AND m.key = 'cost/train'"""
+    with sqlite3.connect(f"file:{command.folder}/outputs/mlflow.db?mode=ro", uri=True, timeout=20) as database:
+        return database.execute(query, (str(directory.path),)).fetchall()
+
+
+def closed(store, directory, root):
+    """The run in the store, once nobody works on it any more."""
+    wait_for(lambda: directory.path not in [entry.path for entry in ledger.entries(root)])
+    (run_id,) = runs_of(store, directory.uid)
+    return store.get(run_id)
+
+
+def test_the_keeper_closes_the_run_of_a_killed_trainer_with_what_it_had(ended, tmp_path):
+    _, directory, command, store = ended["kill the trainer"]
+    run = closed(store, directory, command.folder / "outputs")
+    assert run.status == "KILLED"
+    assert run.tags[STATUS_MESSAGE] == "the training process was killed"
+    assert_store_has_all_of(directory, store, tmp_path)
+    assert len(directory.history()) > 3
+
+
+def test_sync_closes_a_run_whose_trainer_and_keeper_were_both_killed(ended, tmp_path):
+    _, directory, command, store = ended["kill both"]
+    assert directory.result is None
+    done = command("sync", str(directory.path), "--json")
+    assert done.json == {"published": 1, "kept_back": 0}
+    assert directory.result["status"] == "KILLED"
+    assert_store_has_all_of(directory, store, tmp_path)
+    assert len(history(store, directory.result["run_id"])["cost/train"]) == len(directory.history())
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_is_killed_with_its_best_point_and_its_figures(ended, how, tmp_path):
+    status, directory, command, store = ended[how]
+    assert status == 130
+    assert closed(store, directory, command.folder / "outputs").status == "KILLED"
+    assert_store_has_all_of(directory, store, tmp_path)
+    result, names = directory.result, {path.name for path in directory.artifacts()}
+    assert result["cost"] == min(row["cost/train"] for row in directory.history())
+    assert {"weights.npz", "hidden_layer.png", "cost_curves.png", "classification_report.txt"} <= names
+
+
+def test_a_killed_keeper_is_started_again_and_goes_on(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/mlflow.db", "e")
+    directory = made_up.begin(tmp_path, "run", store=store)
+    keeper = Keeper(store.uri, "e", heartbeat=1.0)
+    keeper.open(directory)
+    writer = made_up.train(directory, range(3))
+    (run_id,) = wait_for(lambda: runs_of(store, directory.uid))
+    wait_for(lambda: len(history(store, run_id).get("cost/train", ())) == 3)
+    first = keeper.start()._line.process
+    os.kill(first.pid, signal.SIGKILL)
+    for step in range(3, 6):
+        writer.append(made_up.row(step))
+    writer.close()
+    wait_for(lambda: len(history(store, run_id)["cost/train"]) == 6)  # nobody has asked the keeper for anything
+    second = keeper.start()._line.process
+    assert second.pid != first.pid
+    made_up.end(directory, 5)
+    os.kill(second.pid, signal.SIGKILL)
+    assert keeper.answer("finish", timeout=60, path=str(directory.path))["complete"]
+    keeper.close()
+    assert_store_has_all_of(directory, store, tmp_path / "compared")
+
+
+def test_a_server_that_hangs_is_waited_for_once_and_not_for_figures(tmp_path):
+    with FlakyProxy(upstream=0, weather=HANG) as proxy:
+        keeper = Keeper(proxy.uri, "e")
+        directories = [made_up.whole(tmp_path, f"run-{i}") for i in range(20)]
+        keeper.open(directories[0])
+        with pytest.raises(StoreError, match=r"did not answer within 3 s"):
+            keeper.answer("claim", timeout=60, path=str(directories[0].path), run_key="key", resume=True)
+        began = time.monotonic()
+        for directory in directories:
+            assert keeper.answer("draw", timeout=60, path=str(directory.path))["described"]
+            with pytest.raises(StoreError, match=r"did not answer within 3 s"):
+                keeper.answer("claim", timeout=60, path=str(directory.path), run_key="key", resume=True)
+            with pytest.raises(StoreError, match=r"did not answer within 3 s"):
+                keeper.answer("finish", timeout=60, path=str(directory.path))
+        assert time.monotonic() - began < 30  # 40 questions to a server that hangs, none of which was waited for
+        keeper.close()
+
+
+def test_waits_for_a_slow_store_do_not_add_up(tmp_path, monkeypatch):
+    keeper = Keeper("http://127.0.0.1:9", "e")
+    monkeypatch.setattr("nnexp.tracking.keeper.BRIEFLY", 0.01)
+    monkeypatch.setattr(keeper, "ask", lambda operation, **arguments: Future())
+    began = time.monotonic()
+    for _ in range(10):
+        with pytest.raises(StoreError, match="did not answer"):
+            keeper.answer("finish", timeout=0.5, path="")
+    assert time.monotonic() - began < 1.5
+
+
+def test_the_keeper_says_why_it_ended(tmp_path):
+    keeper = Keeper("nonsense://store", "e")
+    with pytest.raises(StoreError, match="nonsense"):
+        keeper.answer("claim", timeout=60, path=str(made_up.begin(tmp_path, "run").path), run_key="k", resume=True)
+    keeper.close()
