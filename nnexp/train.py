@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +82,18 @@ def keeper_of(config: Config) -> Keeper:
     return keeper_for(uri, tracking.experiment, tracking.heartbeat)
 
 
-def execute(task: Task) -> Outcome:
+Finish = Callable[[RunDirectory, Keeper, float], Outcome]
+
+
+def execute(task: Task, finish: Finish | None = None) -> Outcome:
     """Do one run. The run directory holds all of it, whatever becomes of the store.
+
+    Parameters
+    ----------
+    task
+        What to do.
+    finish
+        Sees a trained run through to its end; default: the function of that name, which waits for it.
 
     Raises
     ------
@@ -101,15 +111,15 @@ def execute(task: Task) -> Outcome:
         raise ConfigError(str(error)) from error
     directory = RunDirectory.create(task.path, make_record(task, dataset, split, layer_sizes))
     if config.tracking.sweep is None:
-        return _do(task, split, directory, keeper)
+        return _do(task, split, directory, keeper, finish)
     with _claimed(config, directory, keeper) as standing:
         if standing is not None:
             shutil.rmtree(directory.path)
             return standing
-        return _do(task, split, directory, keeper)
+        return _do(task, split, directory, keeper, finish)
 
 
-def _do(task: Task, split: Split, directory: RunDirectory, keeper: Keeper) -> Outcome:
+def _do(task: Task, split: Split, directory: RunDirectory, keeper: Keeper, end: Finish | None) -> Outcome:
     """Train in a directory that is made, and see the run through to its end."""
     ledger.enter(ledger.folder(task.config.tracking.directory), directory)
     write_description(directory, task)
@@ -122,7 +132,7 @@ def _do(task: Task, split: Split, directory: RunDirectory, keeper: Keeper) -> Ou
         except Exception as error:
             result = _ended("FAILED", f"{type(error).__name__}: {error}")
     directory.write_json(RESULT, {"run_id": directory.uid} | result)
-    return finish(directory, keeper, task.config.tracking.patience)
+    return (end or finish)(directory, keeper, task.config.tracking.patience)
 
 
 @contextmanager

@@ -16,10 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from nnexp.config import ConfigError
 from nnexp.hydra_app import read_config, to_yaml
 from nnexp.record import Task
+from nnexp.sweeps import behind
 from nnexp.sweeps.plan import Keys, decisive, failed_key
 from nnexp.terminal import say
 from nnexp.tracking import ledger, liveness
-from nnexp.tracking.keeper import keeper_for
+from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.rundir import RESULT, RunDirectory
 from nnexp.tracking.store import absolute_uri, one_line
 from nnexp.train import Outcome, execute, finish
@@ -32,18 +33,15 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     shown = " ".join(decisive(overrides))
 
     def finish_behind(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
-        def end() -> None:
-            outcome = finish(directory, keeper, patience)
-            if not outcome.published:
-                directory.write_text(behind.KEPT_BACK, f"{outcome.problem}\n")
-            _tell(outcome, name, shown)
-
-        result = directory.result or {}
-        if result["status"] != "FINISHED" or not _stays():
+        def end() -> Outcome:
             outcome = finish(directory, keeper, patience)
             _tell(outcome, name, shown)
             return outcome
-        behind.put_off(end)
+
+        result = directory.result or {}
+        if result["status"] != "FINISHED" or not behind.is_possible():
+            return end()
+        behind.put_off(directory, end)
         return Outcome("FINISHED", str(directory.path), None, result, published=False, problem="not published yet")
 
     try:
@@ -69,12 +67,6 @@ def _tell(outcome: Outcome, name: str, shown: str) -> None:
         say(f"finished: {name}: cost {result['cost']:.6g}, accuracy {result['accuracy']:.4f} (run {outcome.run_id})")
         if not outcome.published:
             say(f"not published: {name}: {outcome.problem}")
-
-
-def _stays() -> bool:
-    """Whether the process will still be there when the job has returned: the sweep's own, or a worker of joblib."""
-    process = multiprocessing.current_process()
-    return process.name.startswith("LokyProcess") or (process.name == "MainProcess" and _is_the_sweep())
 
 
 @cache

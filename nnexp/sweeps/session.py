@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nnexp.config import TrackingConfig
 from nnexp.summary import how_to_open
+from nnexp.sweeps import behind
 from nnexp.sweeps.book import Book, Standing
 from nnexp.sweeps.parent import Best, Parent, count, plan_record, sweep_directory, write_plan
 from nnexp.sweeps.plan import Job, Plan
@@ -173,10 +174,12 @@ class Session:
             [*job.overrides, f"tracking.sweep={self.sweep}", f"tracking.run_name='{run_name(job)}'"] for job in jobs
         ]
         self._launched = True
+        behind.begin()
         try:
             self.launch(overrides)
         except Exception as error:
             say(f"The launcher stopped: {one_line(error)}. What is missing is started again.")
+        behind.wait_for(self.controls.tracking.directory, self.sweep)
 
     def failures(self) -> list[tuple[Job, Standing]]:
         """The jobs that failed, with what stands for them."""
