@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 
-import mlflow
+import mlflow.sklearn
 import numpy as np
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 from sklearn.neural_network import MLPClassifier

@@ -50,11 +50,11 @@ def gemm_rate(dtype: str, threads: int, repeats: int = 7) -> float:
     return 2 * SIZE**3 / best
 
 
-def gemm_call(dtype: str, size: int = 1000) -> Callable[[], object]:
+def gemm_call(dtype: str, size: int = 1000) -> Callable[[], float]:
     """A square product that takes turns with the contenders, and so has the same share of a busy machine."""
     a = np.random.default_rng(0).random((size, size)).astype(dtype)
     out = np.empty_like(a)
-    return lambda: np.matmul(a, a, out=out)
+    return lambda: np.matmul(a, a, out=out)[0, 0]
 
 
 def describe() -> dict[str, object]:

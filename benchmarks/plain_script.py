@@ -14,8 +14,11 @@ from typing import Any
 import hydra
 import matplotlib
 import mlflow
+import mlflow.pyfunc
 import numpy as np
 from hydra.core.config_store import ConfigStore
+from mlflow.data.numpy_dataset import from_numpy
+from mlflow.pyfunc.model import PythonModel
 from scipy.optimize import minimize
 from sklearn.metrics import classification_report, confusion_matrix, f1_score
 from sklearn.model_selection import train_test_split
@@ -36,7 +39,7 @@ class _EnoughError(Exception):
     pass
 
 
-class Model(mlflow.pyfunc.PythonModel):
+class Model(PythonModel):
     """The trained network for MLflow."""
 
     def __init__(self, theta):
@@ -72,7 +75,7 @@ def main(cfg: Any) -> None:
     mlflow.set_experiment("plain")
     with mlflow.start_run():
         mlflow.log_params({"seed": cfg.seed, "l2": cfg.l2, "maxfun": cfg.maxfun, "method": cfg.method})
-        mlflow.log_input(mlflow.data.from_numpy(X_train, targets=y_train, name="ex4"), context="training")
+        mlflow.log_input(from_numpy(X_train, targets=y_train, name="ex4"), context="training")
         best = [np.inf, theta]
 
         def fun(theta):
@@ -115,8 +118,9 @@ def report(theta, X, y, curve) -> None:
     """Reports and figures."""
     predicted = outputs(theta, X).argmax(axis=1)
     mlflow.log_metric("f1/test", f1_score(y, predicted, average="macro"))
-    mlflow.log_text(classification_report(y, predicted, zero_division=0), "classification_report.txt")
-    per_class = classification_report(y, predicted, output_dict=True, zero_division=0)
+    text: Any = classification_report(y, predicted)
+    mlflow.log_text(text, "classification_report.txt")
+    per_class: Any = classification_report(y, predicted, output_dict=True)
     mlflow.log_dict(per_class, "reports/classification_report.json")
     rows = {k: v for k, v in per_class.items() if isinstance(v, dict)}
     mlflow.log_table({"class": list(rows), "f1-score": [row["f1-score"] for row in rows.values()]}, "per_class.json")
@@ -139,6 +143,7 @@ def report(theta, X, y, curve) -> None:
 
 def tiles(images, side):
     """A square of small pictures, an axis each."""
+    axes: Any
     figure, axes = plt.subplots(side, side)
     for picture, axis in zip(images, axes.flat, strict=False):
         axis.imshow(picture.reshape(20, 20, order="F"), cmap="gray")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks import problem
 from benchmarks.commands import BUDGET_OF_A_CHECK, environment, scratch
@@ -45,7 +46,7 @@ def proportional(pid: int) -> float:
 def highest(words: list[str], folder: Path) -> dict[str, list[float]]:
     """Per kind the highest memory of each process of a command."""
     peaks: dict[tuple[str, int], float] = {}
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(
         [sys.executable, "-m", "nnexp", *words, f"data.cache={problem.DATA}"], cwd=folder, env=environment(), **silent
     )
@@ -66,7 +67,7 @@ def highest(words: list[str], folder: Path) -> dict[str, list[float]]:
 def run(quick: bool) -> list[Line]:
     if not Path("/proc/self/smaps_rollup").exists():
         return [left_out("memory", "this system has no /proc/PID/smaps_rollup")]
-    budget = list(BUDGET_OF_A_CHECK) if quick else []
+    budget: list[str] = list(BUDGET_OF_A_CHECK) if quick else []
     lines = []
     with scratch() as folder:
         for kind, peaks in highest(budget, folder).items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -81,9 +82,9 @@ def _torch_model(train):
         torch.nn.init.uniform_(parameter, -0.12, 0.12)
     x, y = torch.from_numpy(train.X.copy()), torch.from_numpy(train.Y.copy())
 
-    def cost(rows=slice(None)):
+    def cost(rows: Any = slice(None)):
         loss = torch.nn.functional.binary_cross_entropy_with_logits(model(x[rows]), y[rows], reduction="sum")
-        penalty = sum((layer.weight**2).sum() for layer in (model[0], model[2]))
+        penalty = sum((p**2).sum() for name, p in model.named_parameters() if name.endswith("weight"))
         return loss / len(x[rows]) + problem.L2 / (2 * len(x)) * penalty
 
     return model, cost
