@@ -120,7 +120,7 @@ def task(cfg: DictConfig) -> Any:
     """The Hydra task: one run. Alone it ends the process with its exit status; in a sweep it returns its outcome."""
     from nnexp.record import Task
     from nnexp.summary import show
-    from nnexp.train import execute
+    from nnexp.train import FAILED, execute
 
     settings = HydraConfig.get()
     if settings.mode == RunMode.MULTIRUN:
@@ -132,6 +132,9 @@ def task(cfg: DictConfig) -> Any:
         outcome = execute(Task(config, to_yaml(cfg), list(settings.overrides.task), Path(settings.runtime.output_dir)))
     except ConfigError as error:
         refuse(error)
+    except OSError as error:
+        say(f"failed: {error}")
+        raise SystemExit(FAILED) from error
     else:
         show(outcome, config)
         raise SystemExit(outcome.exit_status)

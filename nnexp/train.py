@@ -121,18 +121,28 @@ def execute(task: Task, finish: Finish | None = None) -> Outcome:
 
 def _do(task: Task, split: Split, directory: RunDirectory, keeper: Keeper, end: Finish | None) -> Outcome:
     """Train in a directory that is made, and see the run through to its end."""
-    ledger.enter(ledger.folder(task.config.tracking.directory), directory)
-    write_description(directory, task)
-    keeper.open(directory)
     with interruptible():
         try:
+            ledger.enter(ledger.folder(task.config.tracking.directory), directory)
+            keeper.open(directory)
+            write_description(directory, task)
             result = _train(task, split, directory)
         except KeyboardInterrupt:
             result = _ended("KILLED", "interrupted before the first iteration")
         except Exception as error:
             result = _ended("FAILED", f"{type(error).__name__}: {error}")
-    directory.write_json(RESULT, {"run_id": directory.uid} | result)
+    try:
+        directory.write_json(RESULT, {"run_id": directory.uid} | result)
+    except OSError as error:
+        return _not_kept(directory, keeper, error)
     return (end or finish)(directory, keeper, task.config.tracking.patience)
+
+
+def _not_kept(directory: RunDirectory, keeper: Keeper, error: OSError) -> Outcome:
+    """The outcome of a run that ended where its directory cannot be written, as on a full disk."""
+    message = f"the run directory {directory.path} cannot be written: {error}"
+    keeper.ask("fail", path=str(directory.path), message=message)
+    return Outcome("FAILED", str(directory.path), None, {"status": "FAILED", "message": message})
 
 
 @contextmanager

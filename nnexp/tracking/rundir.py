@@ -135,8 +135,11 @@ class RunDirectory:
     def write_weights(self, **arrays: Any) -> None:
         """Write `weights.npz` whole or not at all."""
         temporary = self.path / ".weights.npz"
-        np.savez(temporary, **arrays)
-        os.replace(temporary, self.path / "weights.npz")
+        try:
+            np.savez(temporary, **arrays)
+            os.replace(temporary, self.path / "weights.npz")
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def artifacts(self) -> list[Path]:
         """Every file that belongs into the store, sorted."""
