@@ -1,0 +1,239 @@
+"""`nnexp sync` publishes what was kept back, whole and once, and copies runs into another store."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from tools import made_up
+from tools.stored import assert_store_has_all_of, runs_of, snapshot
+
+from nnexp import datasets
+from nnexp.sweeps.parent import write_plan
+from nnexp.tracking import ledger
+from nnexp.tracking.publish import COPIED_FROM, Publication, sweep_uid
+from nnexp.tracking.store import PARENT, STATUS_MESSAGE, Store
+from nnexp.tracking.sync import sync
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """A laptop's store and a team's."""
+    folder = tmp_path_factory.mktemp("stores")
+    laptop, team = (Store(f"sqlite:///{folder}/{name}.db", "e") for name in ("laptop", "team"))
+    _ = laptop.experiment_id
+    (folder / "team.db").write_bytes((folder / "laptop.db").read_bytes())  # migrating a second one takes seconds
+    return laptop, team
+
+
+def run_sync(root, *names, store, to=None):
+    told = []
+    counts = sync(root, names, default_uri=store.uri, tell=told.append, to=to.uri if to else None)
+    return counts, told
+
+
+def make_sweep(root, sweep, store, keys, *, owner=None):
+    jobs = [{"key": f"key of {key}", "overrides": [f"seed={i}"], "name": f"seed={i}"} for i, key in enumerate(keys)]
+    write_plan(root, {
+        "sweep": sweep, "name": "sweep of seed", "swept_keys": ["seed"], "varied": ["seed"],
+        "command": "nnexp -m seed=0,1", "uri": store.uri, "experiment": "e", "made": made_up.STARTED - 5,
+        "owner": owner, "made_as": sweep, "jobs": jobs,
+    })  # fmt: skip
+
+
+def test_all_that_is_kept_back_is_published_once(stores, tmp_path):
+    laptop, _ = stores
+    directories = [made_up.whole(tmp_path, f"all-{i}", store=laptop) for i in range(3)]
+    assert run_sync(tmp_path, store=laptop) == ((3, 0), [])
+    assert run_sync(tmp_path, store=laptop) == ((0, 0), [])
+    before = [snapshot(laptop, d.uid, tmp_path / d.uid) for d in directories]
+    assert run_sync(tmp_path, *(str(d.path) for d in directories), store=laptop) == ((3, 0), [])
+    assert [snapshot(laptop, d.uid, tmp_path / f"{d.uid} again") for d in directories] == before
+
+
+def test_a_run_is_named_by_its_directory_its_name_or_its_id(stores, tmp_path):
+    laptop, _ = stores
+    a, b, c, d = (made_up.whole(tmp_path, f"named-{i}", store=laptop) for i in range(4))
+    assert run_sync(tmp_path, str(a.path), b.path.name, c.uid, store=laptop) == ((3, 0), [])
+    assert [entry.uid for entry in ledger.entries(tmp_path)] == [d.uid]
+    assert run_sync(tmp_path, c.result["run_id"], store=laptop) == ((1, 0), [])
+    with pytest.raises(ValueError, match="nobody: neither a run of"):
+        run_sync(tmp_path, "nobody", store=laptop)
+
+
+def test_a_run_without_a_store_of_its_own_goes_into_the_default_one(stores, tmp_path):
+    laptop, _ = stores
+    directory = made_up.whole(tmp_path, "of-nobody")
+    assert run_sync(tmp_path, store=laptop) == ((1, 0), [])
+    assert_store_has_all_of(directory, laptop, tmp_path / "compared")
+
+
+def test_a_run_that_trains_is_left_alone_and_one_whose_process_is_gone_is_closed(stores, tmp_path):
+    laptop, _ = stores
+    training = made_up.begin(tmp_path, "training", store=laptop)
+    lost = made_up.begin(tmp_path, "lost", store=laptop)
+    made_up.train(lost, range(3)).close()
+    gone = json.dumps(json.loads(lost.record["owner"]) | {"start": "1"})
+    lost.write_json("run.json", lost.record | {"owner": gone})
+    counts, told = run_sync(tmp_path, store=laptop)
+    assert counts == (1, 1)
+    assert told == ["training: still training, and published by its own process"]
+    assert training.result is None
+    assert lost.result["status"] == "KILLED"
+    assert_store_has_all_of(lost, laptop, tmp_path / "compared")
+
+
+def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more(stores, tmp_path):
+    laptop, _ = stores
+    far = made_up.begin(tmp_path, "far", store=laptop)
+    owner = json.dumps(json.loads(far.record["owner"]) | {"machine": "elsewhere"})
+    far.write_json("run.json", far.record | {"owner": owner})
+    assert run_sync(tmp_path, store=laptop)[0] == (0, 1)
+    (entry,) = ledger.folder(tmp_path).iterdir()
+    long_ago = time.time() - 100
+    made_up.touch(entry, long_ago)
+    ledger.beat(far)
+    assert run_sync(tmp_path, store=laptop)[0] == (0, 1)
+    made_up.touch(entry, long_ago)
+    assert run_sync(tmp_path, store=laptop)[0] == (1, 0)
+    assert "no sign of life" in far.result["message"]
+
+
+def test_what_cannot_be_drawn_any_more_is_told_and_published_without(stores, tmp_path):
+    laptop, _ = stores
+    directory = made_up.begin(tmp_path, "undrawn", store=laptop)
+    made_up.train(directory, range(3)).close()
+    made_up.end(directory, 2, described=False)  # and its data set is not there
+    counts, told = run_sync(tmp_path, store=laptop)
+    assert counts == (1, 0)
+    assert len(told) == 1
+    assert "undrawn: published without reports and figures" in told[0]
+    assert_store_has_all_of(directory, laptop, tmp_path / "compared")
+    assert run_sync(tmp_path, store=laptop) == ((0, 0), [])
+
+
+def test_a_damaged_run_is_told_and_holds_up_no_other(stores, tmp_path):
+    laptop, _ = stores
+    bad, good = (made_up.whole(tmp_path, name, store=laptop) for name in ("bad", "good"))
+    (bad.path / "run.json").write_text("{")
+    counts, told = run_sync(tmp_path, store=laptop)
+    assert counts == (1, 1)
+    assert "run.json is damaged" in told[0]
+    assert runs_of(laptop, good.uid)
+
+
+def test_runs_of_a_sweep_find_their_parent_which_is_made_from_the_plan(stores, tmp_path):
+    laptop, _ = stores
+    make_sweep(tmp_path, "s1", laptop, ["one", "two"])
+    children = [made_up.whole(tmp_path, name, store=laptop, sweep="s1") for name in ("one", "two")]
+    assert run_sync(tmp_path, "s1", store=laptop) == ((2, 0), [])
+    parent = laptop.find_uid(sweep_uid("s1"))
+    assert (parent.status, parent.start) == ("FINISHED", made_up.STARTED - 5)
+    assert parent.end == children[0].result["ended"]
+    counts = {key: parent.tags[f"nnexp.jobs.{key}"] for key in ("planned", "finished", "failed", "lost", "running")}
+    assert counts == {"planned": "2", "finished": "2", "failed": "0", "lost": "0", "running": "0"}
+    assert parent.tags[STATUS_MESSAGE] == "2 of 2 jobs finished, 0 failed"
+    for child in children:
+        (run_id,) = runs_of(laptop, child.uid)
+        assert laptop.get(run_id).tags[PARENT] == parent.run_id
+    assert run_sync(tmp_path, "s1", store=laptop) == ((2, 0), [])
+    assert laptop.find_uid(sweep_uid("s1")) == parent
+
+
+@pytest.mark.parametrize(("status", "expected"), [("FAILED", "FAILED"), (None, "KILLED")])
+def test_the_parent_tells_how_the_sweep_ended(stores, tmp_path, status, expected):
+    laptop, _ = stores
+    sweep = f"s2{status}"
+    make_sweep(tmp_path, sweep, laptop, [f"good {status}", f"bad {status}"])
+    made_up.whole(tmp_path, f"good {status}", store=laptop, sweep=sweep)
+    if status:
+        bad = made_up.begin(tmp_path, f"bad {status}", store=laptop, sweep=sweep)
+        made_up.train(bad, range(2)).close()
+        made_up.end(bad, 1, status=status)
+    assert run_sync(tmp_path, store=laptop)[0] == (1 + bool(status), 0)
+    assert laptop.find_uid(sweep_uid(sweep)).status == expected
+
+
+def test_a_run_published_before_its_parent_was_there_finds_it_later(stores, tmp_path):
+    laptop, _ = stores
+    child = made_up.begin(tmp_path, "early", store=laptop, sweep="s3")
+    publication = Publication(child, laptop)
+    publication.advance()
+    assert PARENT not in laptop.get(publication.run_id).tags
+    made_up.train(child, range(3)).close()
+    made_up.end(child, 2)
+    make_sweep(tmp_path, "s3", laptop, ["early"])
+    assert run_sync(tmp_path, store=laptop) == ((1, 0), [])
+    assert laptop.get(publication.run_id).tags[PARENT] == laptop.find_uid(sweep_uid("s3")).run_id
+
+
+def test_a_sweep_that_goes_on_is_not_closed(stores, tmp_path):
+    laptop, _ = stores
+    make_sweep(tmp_path, "s4", laptop, ["first", "next"], owner=made_up.liveness.owner())
+    made_up.whole(tmp_path, "first", store=laptop, sweep="s4")
+    assert run_sync(tmp_path, store=laptop) == ((1, 0), [])
+    assert laptop.find_uid(sweep_uid("s4")).status == "RUNNING"
+
+
+def test_copies_keep_times_and_name_their_origin_and_leave_it_alone(stores, tmp_path):
+    laptop, team = stores
+    make_sweep(tmp_path, "s5", laptop, ["away", "at home"])
+    home = made_up.whole(tmp_path, "at home", store=laptop, sweep="s5")
+    away = made_up.whole(tmp_path, "away", store=laptop, sweep="s5")  # kept back: the laptop's store never had it
+    assert run_sync(tmp_path, str(home.path), store=laptop)[0] == (1, 0)
+    before = snapshot(laptop, home.uid, tmp_path / "before"), (home.path / "result.json").read_text()
+    for _ in range(2):
+        assert run_sync(tmp_path, store=laptop, to=team) == ((2, 0), [])
+    assert (snapshot(laptop, home.uid, tmp_path / "after"), (home.path / "result.json").read_text()) == before
+    assert [entry.uid for entry in ledger.entries(tmp_path)] == [away.uid]
+    for directory in (home, away):
+        assert_store_has_all_of(directory, team, tmp_path / "compared", is_copy=True)
+    copy = team.find_uid(home.uid)
+    assert copy.tags[COPIED_FROM] == home.result["run_id"] != copy.run_id
+    assert COPIED_FROM not in team.find_uid(away.uid).tags
+    parent = team.find_uid(sweep_uid("s5"))
+    assert (parent.status, parent.tags["nnexp.jobs.finished"]) == ("FINISHED", "2")
+    assert copy.tags[PARENT] == parent.run_id
+
+
+def test_chosen_runs_are_copied_alone(stores, tmp_path):
+    laptop, team = stores
+    chosen, other = (made_up.whole(tmp_path, name, store=laptop) for name in ("chosen", "other"))
+    assert run_sync(tmp_path, store=laptop)[0] == (2, 0)
+    assert run_sync(tmp_path, chosen.result["run_id"], store=laptop, to=team) == ((1, 0), [])
+    assert runs_of(team, chosen.uid)
+    assert not runs_of(team, other.uid)
+
+
+def test_a_server_that_is_away_is_told_for_each_run_and_asked_once(nnexp):
+    away = Store("http://127.0.0.1:9", "e")
+    for i in range(3):
+        made_up.whole(nnexp.folder / "outputs", f"kept-{i}", store=away)
+    done = nnexp("sync", "--json")
+    assert (done.status, done.json) == (4, {"published": 0, "kept_back": 3})
+    lines = done.err.strip().splitlines()
+    assert lines == [f"kept-{i}: the tracking server http://127.0.0.1:9 cannot be reached" for i in range(3)]
+
+
+DISK = """
+import resource, sys
+from nnexp.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("limit", [20_000, 1000])
+def test_a_run_whose_directory_cannot_be_written_fails_with_one_line(nnexp, limit):
+    """A file that may not grow stands for a full disk: at first only the history meets it, then the first file."""
+    datasets.load("digits", cache=str(nnexp.cache))
+    words = [sys.executable, "-c", DISK, str(limit), "experiment=smoke", "optimizer=gd", "optimizer.maxiter=2000"]
+    done = subprocess.run(
+        [*words, "optimizer.maxfun=2000", "tracking=none"], cwd=nnexp.folder, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "File too large" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for result in nnexp.results().values():
+        assert result["status"] == "FAILED"
