@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ class Publication:
             "rows": self.rows,
             "complete": self.complete,
         }
-        self.directory.write_json(PUBLISHED, self._known() | {self.store.uri: state})
+        with suppress(OSError):  # on a full disk the store is all the more welcome
+            self.directory.write_json(PUBLISHED, self._known() | {self.store.uri: state})
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -199,8 +199,9 @@ class Publisher:
 
     def do_fail(self, path: str, message: str) -> None:
         """Close a run as FAILED whose directory cannot be written to any more."""
-        publication = self.open.pop(path, None)
-        if publication is not None and (run_id := publication.run_id) is not None:
+        publication = self.open.pop(path, None) or self._publication(path)
+        if publication is not None:
+            run_id = self.attempt(lambda: publication.ensure_run(publication.directory.record))
             self.attempt(lambda: publication.store.terminate(run_id, "FAILED", message=message))
 
 
