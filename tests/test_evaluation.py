@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.metrics import classification_report, confusion_matrix, f1_score, precision_recall_fscore_support
 
 from nnexp.evaluation import evaluate
 
@@ -106,3 +106,20 @@ def test_inputs_are_left_as_they_are(answers):
     evaluate(*answers, CLASSES)
     for array, old in zip(answers, before, strict=True):
         np.testing.assert_array_equal(array, old)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_text_and_figures_are_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    n_classes, n_samples = rng.integers(2, 12), rng.integers(20, 60)
+    y_true = rng.integers(0, n_classes, n_samples)
+    y_pred = np.where(rng.random(n_samples) < 0.6, y_true, rng.integers(0, n_classes, n_samples))
+    names = [f"the class of {i}" for i in range(n_classes)]
+    report, labels = evaluate(y_true, y_pred, names), np.unique([y_true, y_pred])
+    shown = [names[label] for label in labels]
+    assert report.text == classification_report(
+        y_true, y_pred, labels=labels, target_names=shown, digits=4, zero_division=0
+    )
+    precision, recall, f1, support = precision_recall_fscore_support(y_true, y_pred, labels=labels, zero_division=0)
+    rows = [(row["precision"], row["recall"], row["f1-score"], row["support"]) for row in report.rows()]
+    assert rows == list(zip(precision, recall, f1, support, strict=True))

@@ -24,9 +24,7 @@ class Drawer:
     def work(self) -> None:
         """Draw until None comes."""
         self._begin.wait()  # MLflow is imported first, and not at the same time
-        import sklearn.metrics  # noqa: F401 - imported while the trainer is still training
-
-        import nnexp.figures  # noqa: F401
+        import nnexp.figures  # noqa: F401 - imported while the trainer is still training
 
         while (request := self.requests.get()) is not None:
             serve(request, self.answers, self)
