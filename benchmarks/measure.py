@@ -54,9 +54,9 @@ def left_out(what: str, reason: str) -> Line:
 
 
 def alternate(contenders: Mapping[str, Callable[[], object]], seconds: float, *, least: int = 3) -> dict[str, float]:
-    """Median seconds a call of each contender, in turns, until each has had its `seconds` and `least` turns.
+    """Median seconds a call of each contender, until each has had its `seconds` and `least` turns.
 
-    What disturbs the machine for a moment so disturbs all of them. Slow contenders get fewer turns.
+    Next is who has had the least time, so that what disturbs the machine for a while disturbs all of them.
     """
     calls, spent, times = {}, dict.fromkeys(contenders, 0.0), {name: [] for name in contenders}
     for name, call in contenders.items():
@@ -68,17 +68,17 @@ def alternate(contenders: Mapping[str, Callable[[], object]], seconds: float, *,
         if took > TURN_SECONDS:  # that was a turn already
             times[name].append(took)
             spent[name] += took
-    waiting = dict(contenders)
+    waiting = set(contenders)
     while waiting:
-        for name, call in list(waiting.items()):
-            begin = time.perf_counter()
-            for _ in range(calls[name]):
-                call()
-            took = time.perf_counter() - begin
-            times[name].append(took / calls[name])
-            spent[name] += took
-            if spent[name] >= seconds and len(times[name]) >= least:
-                del waiting[name]
+        name = min(contenders, key=lambda each: (each not in waiting, spent[each]))
+        begin = time.perf_counter()
+        for _ in range(calls[name]):
+            contenders[name]()
+        took = time.perf_counter() - begin
+        times[name].append(took / calls[name])
+        spent[name] += took
+        if spent[name] >= seconds and len(times[name]) >= least:
+            waiting.discard(name)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -3,6 +3,7 @@
 import importlib
 import math
 import sqlite3
+import time
 
 import numpy as np
 import pytest
@@ -60,11 +61,17 @@ def test_an_unknown_row_is_refused(capsys):
     assert "there is no row 'evaluations'" in capsys.readouterr().err
 
 
-def test_contenders_take_turns():
+def test_slow_and_fast_contenders_share_the_time_from_beginning_to_end():
     order = []
-    alternate({name: lambda name=name: order.append(name) for name in "ab"}, 0.0, least=2)
-    compressed = [name for name, before in zip(order, [None, *order], strict=False) if name != before]
-    assert compressed == list("abab") + list("ab")  # each warms up, then two turns each
+
+    def contender(name, seconds):
+        return lambda: (order.append(name), time.sleep(seconds))
+
+    times = alternate({"slow": contender("slow", 0.05), "fast": contender("fast", 0.002)}, 0.3)
+    assert times["slow"] >= 0.05 > times["fast"] >= 0.002
+    first = order.index("fast") + 4
+    thirds = [order[first + i * (len(order) - first) // 3 :][: (len(order) - first) // 3] for i in range(3)]
+    assert all({"slow", "fast"} == set(third) for third in thirds)
 
 
 def test_a_target_is_met_within_its_bounds_only():
