@@ -15,14 +15,15 @@ $(RUNS): pyproject.toml constraints.txt
 	touch $@
 
 $(TESTS): $(RUNS)
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[test,lint,browser]'
 	touch $@
 
 run: $(RUNS)
 	$(BIN)/nnexp $(OVERRIDES)
 
 test: $(TESTS)
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --ignore tests/browser
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(TESTS)
 	$(BIN)/ruff check .
