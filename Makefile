@@ -15,7 +15,7 @@ $(RUNS): pyproject.toml constraints.txt
 	touch $@
 
 $(TESTS): $(RUNS)
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[test,lint,browser]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[test,lint]'
 	touch $@
 
 run: $(RUNS)
