@@ -1,8 +1,8 @@
 """The same sweep on a local Ray."""
 
-from sweeps.test_sweeps import SMALL, children, digests, parents
-
 from nnexp.tracking.store import Store
+
+from .test_sweeps import SMALL, children, digests, parents
 
 
 def test_a_sweep_on_ray_is_the_sweep_done_serially(nnexp):
