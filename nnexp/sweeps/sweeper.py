@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from nnexp.config import Config, ConfigError
 from nnexp.hydra_app import plain, read_config
 from nnexp.sweeps import plan
+from nnexp.sweeps.loader import SweepLoader
 from nnexp.sweeps.session import Controls, Session
 from nnexp.tracking.store import Store, open_store
 
@@ -36,8 +37,11 @@ class BaseSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hydra hands over what a sweep needs."""
         self.config, self.hydra_context = config, hydra_context
+        loader: Any = SweepLoader(hydra_context.config_loader)
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=HydraContext(config_loader=loader, callbacks=hydra_context.callbacks),
+            task_function=task_function,
+            config=config,
         )
 
     def sweep(self, arguments: list[str]) -> Any:

@@ -1,0 +1,74 @@
+"""Jobs that share a composition get the config that Hydra would have composed for each."""
+
+import copy
+import pickle
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from nnexp.hydra_app import config_directory
+from nnexp.sweeps.loader import SweepLoader
+
+JOBS = [
+    ["seed=3"],
+    ["seed=4", "model.l2=0.5", "tracking.run_name='l2=0.5 seed=4'"],
+    ["model.hidden_size=[10,5]", "seed=0"],
+    ["optimizer=cg", "model.l2=1e-3", "optimizer.maxiter=7"],
+    ["optimizer.maxiter=8", "optimizer=cg"],
+    ["experiment=smoke", "seed=1"],
+    ["+experiment=smoke", "seed=1"],
+    ["optimizer.options={memory: 5}", "seed=2"],
+    ["+optimizer.options.memory=5", "seed=2"],
+    ["data.cache=null", "tracking.uri=${oc.env:HOME}", "seed=9"],
+]
+
+
+@pytest.fixture
+def hydra():
+    with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
+        loader = GlobalHydra.instance().config_loader()
+        yield loader, loader.load_configuration("config", ["hydra.job.num=1"], run_mode=RunMode.MULTIRUN)
+
+
+def outcome(loader, master, overrides):
+    try:
+        cfg = loader.load_sweep_config(master, list(overrides))
+    except Exception as error:
+        return type(error), str(error)
+    flags = [OmegaConf.is_struct(cfg), OmegaConf.is_readonly(cfg), OmegaConf.is_readonly(cfg.hydra)]
+    return OmegaConf.to_container(cfg), flags
+
+
+def test_configs_are_hydras(hydra):
+    loader, master = hydra
+    ours = SweepLoader(loader)
+    assert not any(isinstance(outcome(loader, master, job)[0], type) for job in JOBS[:6])
+    for job in JOBS * 2:  # the second time from what is kept
+        assert outcome(ours, master, job) == outcome(loader, master, job), job
+
+
+def test_errors_are_hydras(hydra):
+    loader, master = hydra
+    for job in (["modle.l2=1"], ["seed=1", "model.l3=2"], ["optimizer=nothing"], ["seed=[1"]):
+        theirs = outcome(loader, master, job)
+        assert isinstance(theirs[0], type), job
+        assert outcome(SweepLoader(loader), master, job) == theirs
+
+
+def test_plain_values_are_not_composed_again(hydra, monkeypatch):
+    loader, master = hydra
+    ours = SweepLoader(loader)
+    ours.load_sweep_config(master, ["seed=0"])
+    monkeypatch.setattr(type(loader), "load_sweep_config", None)
+    assert [ours.load_sweep_config(master, [f"seed={i}"]).seed for i in (1, 2)] == [1, 2]
+
+
+def test_a_worker_gets_a_loader_that_works(hydra):
+    loader, master = hydra
+    ours = SweepLoader(loader)
+    before = outcome(ours, master, JOBS[1])
+    assert outcome(pickle.loads(pickle.dumps(ours)), master, JOBS[1]) == before
+    assert outcome(copy.copy(ours), master, JOBS[1]) == before
