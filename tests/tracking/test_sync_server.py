@@ -1,0 +1,142 @@
+"""A real tracking server that dies, and one that is badly reached: nothing is lost, and all of it is there once."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from conftest import Nnexp
+from tools.flaky_proxy import FlakyProxy, Weather
+from tools.made_up import wait_for
+from tools.mlflow_server import MlflowServer
+from tools.stored import assert_store_has_all_of, models, runs_of
+
+from nnexp.nn import Forward, predict
+from nnexp.results import load_split
+from nnexp.tracking import ledger
+from nnexp.tracking.publish import sweep_uid
+from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.store import PARENT, Store
+
+JOBS = 8
+
+
+@dataclass
+class Swept:
+    """A sweep in the middle of which the server was killed; the server runs again."""
+
+    command: Nnexp
+    server: MlflowServer
+    store: Store
+    status: int
+    errors: str
+    kept_back: list
+    synced: list
+
+    @property
+    def directories(self):
+        return [RunDirectory(path) for path in self.command.directories()]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, cache):
+    folder = tmp_path_factory.mktemp("swept")
+    cache.mkdir(exist_ok=True)
+    (folder / "data").symlink_to(cache)
+    command = Nnexp(folder, cache)
+    with MlflowServer(tmp_path_factory.mktemp("server")) as server:
+        os.environ["MLFLOW_TRACKING_URI"] = server.uri
+        try:
+            seeds = ",".join(map(str, range(JOBS)))
+            process = command.start("-m", "experiment=smoke", "optimizer.maxfun=60", f"seed={seeds}")
+            wait_for(lambda: any('"complete": true' in p.read_text() for p in folder.glob("**/published.json")), 120)
+            server.kill()
+            _, errors = process.communicate(timeout=120)
+            kept_back = ledger.entries(folder / "outputs")
+            server.start()
+            synced = [command("sync", "--json") for _ in range(2)]
+        finally:
+            del os.environ["MLFLOW_TRACKING_URI"]
+        yield Swept(command, server, Store(server.uri, "nnexp"), process.returncode, errors, kept_back, synced)
+
+
+def test_a_sweep_outlives_its_server_and_says_what_was_kept_back(swept):
+    assert swept.status == 4
+    kept = len(swept.kept_back)
+    assert 0 < kept < JOBS
+    assert f"{kept} runs are not published" in swept.errors
+    assert "Traceback" not in swept.errors
+    results = swept.command.results().values()
+    assert [(result["status"], result["described"]) for result in results] == [("FINISHED", True)] * JOBS
+
+
+def test_sync_makes_the_store_whole(swept, tmp_path):
+    first, second = swept.synced
+    assert (first.status, first.json) == (0, {"published": len(swept.kept_back), "kept_back": 0}), first.err
+    assert (second.status, second.json) == (0, {"published": 0, "kept_back": 0}), second.err
+    assert len(swept.directories) == JOBS
+    for directory in swept.directories:
+        assert_store_has_all_of(directory, swept.store, tmp_path)
+
+
+def test_all_runs_are_under_one_parent_that_is_finished(swept):
+    (parent,) = swept.store.search("tags.`nnexp.kind` = 'sweep'")
+    assert parent == swept.store.find_uid(sweep_uid(parent.tags["nnexp.sweep"]))
+    assert parent.status == "FINISHED"
+    assert (parent.tags["nnexp.jobs.finished"], parent.tags["nnexp.jobs.planned"]) == (str(JOBS), str(JOBS))
+    for directory in swept.directories:
+        (run_id,) = runs_of(swept.store, directory.uid)
+        assert swept.store.get(run_id).tags[PARENT] == parent.run_id
+    assert len(swept.store.search()) == JOBS + 1
+
+
+LOAD = """
+import json, sys
+sys.modules["nnexp"] = None  # an import of it fails
+import mlflow, numpy
+model = mlflow.pyfunc.load_model(sys.argv[1])
+print(json.dumps(model.predict(numpy.load(sys.argv[2]))["label"]))
+"""
+
+
+def test_the_model_predicts_what_the_run_did_where_there_is_no_nnexp(swept, tmp_path):
+    directory = swept.directories[0]
+    record = directory.record
+    (model,) = models(swept.store, directory.result["run_id"])
+    part = load_split(record | {"data": record["data"] | {"cache": str(swept.command.cache)}}).test
+    np.save(tmp_path / "X.npy", part.X)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", LOAD, f"models:/{model['id']}", "X.npy"],
+        cwd=tmp_path,
+        env=os.environ | {"MLFLOW_TRACKING_URI": swept.store.uri},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(directory.path / "weights.npz") as stored:
+        logits = Forward(part.X, tuple(record["layer_sizes"]), activation=record["activation"])(stored["theta"])
+    assert json.loads(done.stdout.splitlines()[-1]) == [part.classes[i] for i in predict(logits)]
+
+
+def test_bad_weather_loses_nothing(swept, tmp_path):
+    weather = Weather(reset=0.1, error=0.1, delay=0.1)
+    with FlakyProxy(swept.server.port, weather=weather) as proxy:
+        uri = {"MLFLOW_TRACKING_URI": proxy.uri}
+        options = ("experiment=smoke", "tracking.experiment=weather", "tracking.patience=5", "tracking.directory=wet")
+        done = swept.command("-m", *options, "seed=0,1,2,3", env=uri)
+        assert done.status in (0, 4), done.err
+        for _ in range(10):
+            synced = swept.command("sync", "--directory", "wet", "--json", env=uri)
+            if synced.json["kept_back"] == 0:
+                break
+        assert synced.json["kept_back"] == 0, synced.err
+        assert proxy.lost > 10
+    store = Store(swept.server.uri, "weather")
+    directories = [RunDirectory(path) for path in swept.command.folder.glob("wet/runs/*")]
+    assert len(directories) == 4
+    for directory in directories:
+        assert_store_has_all_of(directory, store, tmp_path)
+    assert sorted(run.status for run in store.search()) == ["FINISHED"] * 5
