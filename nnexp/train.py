@@ -203,6 +203,20 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no Ctrl-C, which impatient people press twice, take from a run what it has found."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _train(task: Task, split: Split, directory: RunDirectory) -> dict[str, Any]:
     config = task.config
     progress = Progress(config.optimizer.maxiter, config.optimizer.maxfun, quiet=config.tracking.sweep is not None)
@@ -237,8 +251,9 @@ def _train(task: Task, split: Split, directory: RunDirectory) -> dict[str, Any]:
         progress.close()
         if writer is not None:
             writer.close()
-    save_weights(directory, result, split.train)
-    return summary(config, result, split)
+    with undisturbed():
+        save_weights(directory, result, split.train)
+        return summary(config, result, split)
 
 
 def _ended(status: str, message: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Publisher:
         self.problem: str | None = None  # why the store is left alone
         self._retry_at = 0.0
         self._pause = LOOK
+        self._refused: dict[str, tuple[int, float]] = {}  # failures in a row, and when to try again
         self._last_beat = time.monotonic()
         self.is_ready = threading.Event()
 
@@ -106,34 +108,44 @@ class Publisher:
     def _wait(self) -> float | None:
         if not self.open and not self.backlog:
             return None
-        return LOOK if self.problem is None else max(self._retry_at - time.monotonic(), 0.0)
+        if self.problem is None:
+            return LOOK
+        return min(max(self._retry_at - time.monotonic(), 0.0), max(self.heartbeat, LOOK))
 
     def _publication(self, path: str) -> Publication | None:
         return Publication(RunDirectory(path), self.store) if self.store else None
 
     def _look(self) -> None:
         """Bring the store up to date, each run by itself: what is wrong with one of them holds up no other."""
+        if time.monotonic() - self._last_beat > self.heartbeat:
+            self._beat()
         if time.monotonic() < self._retry_at and self.problem:
             return
-        is_time = time.monotonic() - self._last_beat > self.heartbeat
         for path, publication in [*self.open.items(), *self.backlog.items()]:
+            failures, until = self._refused.get(path, (0, 0.0))
+            if publication is None or time.monotonic() < until:
+                continue
             try:
-                self.attempt(lambda path=path, publication=publication: self._advance(path, publication, is_time))
+                self.attempt(lambda path=path, publication=publication: self._advance(path, publication))
+                self._refused.pop(path, None)
             except Exception:
                 if self.problem:
                     return
-        if is_time:
-            self._last_beat = time.monotonic()
+                pause = min(LOOK * 2**failures, LONGEST_PAUSE)  # the store is there, but does not take it
+                self._refused[path] = failures + 1, time.monotonic() + pause
 
-    def _advance(self, path: str, publication: Publication | None, is_time: bool) -> None:
-        if is_time:
+    def _beat(self) -> None:
+        """Say of the open runs that they are alive, on the disk and in the store."""
+        self._last_beat = time.monotonic()
+        for path, publication in self.open.items():
             ledger.beat(RunDirectory(path))
-        if publication is None:
-            return
+            if publication is not None and publication.run_id and not self.problem:
+                with suppress(Exception):  # what is wrong with the store shows when something is published
+                    publication.store.beat(publication.run_id)
+
+    def _advance(self, path: str, publication: Publication) -> None:
         publication.advance(to_the_end=path not in self.open)  # the trainer says when it is drawn
         self.backlog.pop(path, None)
-        if is_time and path in self.open and publication.run_id:
-            publication.store.beat(publication.run_id)
 
     def _leave(self) -> None:
         """The trainer is gone: close what it left open, publish what is left, mend what other crashes left."""
@@ -156,7 +168,7 @@ class Publisher:
     def _finish_backlog(self) -> None:
         for path, publication in list(self.backlog.items()):
             try:
-                self._advance(path, publication, False)
+                self._advance(path, publication)
             except Exception as error:
                 print(one_line(error), file=sys.stderr)
 
@@ -184,7 +196,7 @@ class Publisher:
             return {"complete": True, "run_id": None, "address": None}
         if self.problem and time.monotonic() < self._retry_at:
             raise StoreError(self.problem)
-        self.attempt(lambda: self._advance(path, publication, False))
+        self.attempt(lambda: self._advance(path, publication))
         address = publication.store.address(publication.run_id)
         return {"complete": publication.complete, "run_id": publication.run_id, "address": address}
 
