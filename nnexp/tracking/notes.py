@@ -27,8 +27,9 @@ def run_note(record: Mapping[str, Any], result: Mapping[str, Any] | None, run_id
     lines.append(f"{again}Directory: {_code(record['tags']['nnexp.directory'])} on {_host(record)}")
     if result and "cost" in result:
         lines += ["", *_parts(result), "", result["message"]]
-    if record.get("overrides"):
-        lines += ["", "Overrides: " + ", ".join(map(_code, record["overrides"]))]
+    asked = [_code(text) for text in record.get("overrides", []) if not text.startswith("tracking.")]
+    if asked:
+        lines += ["", f"Overrides: {', '.join(asked)}"]
     return "\n".join(lines)[:LONGEST]
 
 

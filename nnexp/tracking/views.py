@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,7 +19,7 @@ TAG = "mlflow.sharedViewState."
 DEFAULT = "nnexp"  # the key of the view of a whole experiment
 SEEDS = "-seeds"  # what a sweep's id gets for its second view, of means over seeds
 KEPT = 30  # views of sweeps in an experiment; the UI lets nobody save a view where there are 40
-MOST_RUNS = 400  # run ids that fit into a filter; the UI takes views of 20,000 characters
+LONGEST = 20_000  # characters of a view that the UI takes
 MOST_PARAMS = 6  # columns
 
 PARAMS = ("data.name", "optimizer.method", "model.l2", "model.hidden_size", "seed")
@@ -145,12 +145,13 @@ def keep_sweep(
     Parameters
     ----------
     run_ids
-        The runs that stand for the jobs, where some are not the parent's own children; else its children are shown.
+        The runs that stand for the jobs, where some are not the parent's own children; its children are shown where
+        none are named, or more than a view can hold (some 400).
     ranked_by
         The metric that orders them.
     """
-    shown = _children(parent_id)
-    if 0 < len(run_ids) <= MOST_RUNS:
+    children = shown = _children(parent_id)
+    if run_ids:
         shown = "attributes.run_id IN ({})".format(", ".join(f"'{run_id}'" for run_id in run_ids))
     varied, others = _varied(plan), over_seeds(plan)
     when = time.strftime("%d %b %H:%M", time.localtime(plan["made"]))
@@ -162,7 +163,7 @@ def keep_sweep(
         views.append(View(key, name, others[:MOST_PARAMS], shown, **ranking, mean_over=others))
     try:
         for view in views:
-            _keep(store, view)
+            _keep(store, view if len(view.as_tag(0)) < LONGEST - 50 else replace(view, filter=children))
         _drop_oldest(store)
     except Exception:
         return  # an extra
