@@ -112,6 +112,7 @@ LINE = {
     "range": {},
     "lineSmoothness": 0,
     "ignoreOutliers": False,
+    "displayPoints": False,
     "useGlobalXaxisKey": True,
     "useGlobalLineSmoothing": True,
 }
