@@ -26,6 +26,7 @@ WIDTH, HEIGHT = 1600, 1700  # what is off the screen is not in the page
 SWEEP = ["-m", "data=digits", "model.l2=0.1,1,10", "optimizer.maxfun=30", "training.images_every=5"]
 
 
+@pytest.fixture(scope="session")
 def chromium():
     """The browser's program; without it the tests are left out, but not in CI, which is to have it."""
     found = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
@@ -38,15 +39,14 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
+def browser(chromium, server, tmp_path_factory):
     """Chromium with an empty profile, which keeps the UI's compiled scripts from one page to the next."""
-    program = chromium()
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             tmp_path_factory.mktemp("profile"),
-            executable_path=program,
+            executable_path=chromium,
             args=FLAGS,
             viewport={"width": WIDTH, "height": HEIGHT},
         )
@@ -64,7 +64,7 @@ def screenshots():
 
 
 @pytest.fixture(scope="session")
-def command(browser, cache, tmp_path_factory):
+def command(chromium, cache, tmp_path_factory):
     """The command in a folder of its own, with an empty store."""
     folder = tmp_path_factory.mktemp("browser")
     cache.mkdir(exist_ok=True)
