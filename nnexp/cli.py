@@ -57,6 +57,8 @@ def choices(group: str) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # Hydra takes its flags before the overrides only; -m is typed anywhere.
+    arguments.sort(key=lambda word: word not in ("-m", "--multirun"))
     if arguments[:1] in (["--help"], ["-h"]):
         print(help_text(), end="")
         return 0

@@ -35,11 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         say(str(error))
         return 2
-    report = result.pop("report")
+    report, part = result.pop("report"), result.pop("part")
     if arguments.json:
         print(json.dumps(result))
     else:
-        print(report)
+        print(f"{part} part\n\n{report}")
         rows = [("cost", f"{result['cost']:.12f}"), ("loss", f"{result['loss']:.12f}")]
         print(table([*rows, ("accuracy", f"{result['accuracy']:.2%}"), ("samples", str(result["n_samples"]))]))
     return 0
@@ -73,6 +73,7 @@ def evaluate(config: Any, name: str) -> dict[str, Any]:
         "accuracy": report.accuracy,
         "n_samples": len(part.y),
         "report": report.text,
+        "part": "test" if split.test is not None else "whole",
     }
 
 

@@ -85,7 +85,7 @@ def test_each_method_has_its_preset():
     presets = [
         yaml.safe_load(path.read_text()) for path in (Path(__file__).parents[2] / "conf/optimizer").glob("*.yaml")
     ]
-    assert sorted(preset["method"] for preset in presets) == sorted(METHODS)
+    assert {preset["method"] for preset in presets} == set(METHODS)
     for preset in presets:
         assert set(preset) == {"method", "maxiter", "maxfun", "options"}
         assert (preset["maxiter"], preset["maxfun"]) == (400, 400)
