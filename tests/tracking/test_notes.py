@@ -11,7 +11,7 @@ RECORD = {
     "layer_sizes": [64, 20, 15, 10],
     "overrides": ["data=digits", "model.l2=1", "tracking.sweep=0123456789abcdef"],
     "owner": json.dumps({"machine": "desk/boot/ns"}),
-    "tags": {"nnexp.directory": "/work/outputs/runs/a"},
+    "tags": {"nnexp.directory": "/home/me/outputs/runs/a"},
 }
 RESULT = {
     "status": "FINISHED",
@@ -29,7 +29,7 @@ COUNTS = {"planned": 3, "finished": 2, "failed": 1, "running": 0, "lost": 0}
 def test_a_runs_note_says_what_it_is_its_result_how_to_repeat_it_and_where_it_is():
     lines = run_note(RECORD, RESULT, "abc").splitlines()
     assert lines[0] == "**digits, TNC, λ = 1, H = 20 × 15, seed 3**: accuracy test 50.00%, train 75.00%; cost 1.25"
-    assert lines[2] == "Run it again: `nnexp rerun abc`. Directory: `/work/outputs/runs/a` on desk"
+    assert lines[2] == "Run it again: `nnexp rerun abc`. Directory: `/home/me/outputs/runs/a` on desk"
     assert "| test | 1.5 | 50.00% |" in lines
     assert lines[-3] == RESULT["message"]
     assert lines[-1] == "Overrides: `data=digits`, `model.l2=1`"
