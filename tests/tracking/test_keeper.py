@@ -15,7 +15,7 @@ from tools.made_up import wait_for
 from tools.stored import assert_store_has_all_of, history, runs_of
 
 from nnexp.tracking import ledger
-from nnexp.tracking.keeper import Keeper
+from nnexp.tracking.keeper import Keeper, KeeperDiedError
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import STATUS_MESSAGE, Store, StoreError
 
@@ -121,7 +121,6 @@ def test_a_killed_keeper_is_started_again_and_goes_on(tmp_path):
     second = keeper.start()._line.process
     assert second.pid != first.pid
     made_up.end(directory, 5)
-    os.kill(second.pid, signal.SIGKILL)
     assert keeper.answer("finish", timeout=60, path=str(directory.path))["complete"]
     keeper.close()
     assert_store_has_all_of(directory, store, tmp_path / "compared")
@@ -156,8 +155,12 @@ def test_waits_for_a_slow_store_do_not_add_up(tmp_path, monkeypatch):
     assert time.monotonic() - began < 1.5
 
 
-def test_the_keeper_says_why_it_ended(tmp_path):
-    keeper = Keeper("nonsense://store", "e")
-    with pytest.raises(StoreError, match="nonsense"):
-        keeper.answer("claim", timeout=60, path=str(made_up.begin(tmp_path, "run").path), run_key="k", resume=True)
-    keeper.close()
+def test_a_question_that_died_with_its_keeper_is_asked_again(monkeypatch):
+    died, answered = Future(), Future()
+    died.set_exception(KeeperDiedError("the publishing process ended: killed"))
+    answered.set_result("yes")
+    keeper, asked = Keeper(None, "e"), [died, answered, died, died]
+    monkeypatch.setattr(keeper, "ask", lambda operation, **arguments: asked.pop(0))
+    assert keeper.answer("draw", path="") == "yes"
+    with pytest.raises(StoreError, match="ended: killed"):
+        keeper.answer("draw", path="")

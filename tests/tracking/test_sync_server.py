@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from conftest import Nnexp
+from conftest import Done, Nnexp
 from tools.flaky_proxy import FlakyProxy, Weather
 from tools.made_up import wait_for
 from tools.mlflow_server import MlflowServer
@@ -20,13 +20,15 @@ from nnexp.tracking import ledger
 from nnexp.tracking.publish import sweep_uid
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import PARENT, Store
+from nnexp.tracking.sync import sync
 
 JOBS = 8
+WET = ("experiment=smoke", "tracking.experiment=weather", "tracking.directory=wet", "tracking.patience=2")
 
 
 @dataclass
 class Swept:
-    """A sweep in the middle of which the server was killed; the server runs again."""
+    """Two sweeps: in the middle of one the server was killed, and runs again; the other had bad weather."""
 
     command: Nnexp
     server: MlflowServer
@@ -34,7 +36,8 @@ class Swept:
     status: int
     errors: str
     kept_back: list
-    synced: list
+    synced: Done
+    wet: Done
 
     @property
     def directories(self):
@@ -48,19 +51,23 @@ def swept(tmp_path_factory, cache):
     (folder / "data").symlink_to(cache)
     command = Nnexp(folder, cache)
     with MlflowServer(tmp_path_factory.mktemp("server")) as server:
-        os.environ["MLFLOW_TRACKING_URI"] = server.uri
-        try:
-            seeds = ",".join(map(str, range(JOBS)))
-            process = command.start("-m", "experiment=smoke", "optimizer.maxfun=60", f"seed={seeds}")
-            wait_for(lambda: any('"complete": true' in p.read_text() for p in folder.glob("**/published.json")), 120)
-            server.kill()
-            _, errors = process.communicate(timeout=120)
-            kept_back = ledger.entries(folder / "outputs")
-            server.start()
-            synced = [command("sync", "--json") for _ in range(2)]
-        finally:
-            del os.environ["MLFLOW_TRACKING_URI"]
-        yield Swept(command, server, Store(server.uri, "nnexp"), process.returncode, errors, kept_back, synced)
+        uri = f"tracking.uri={server.uri}"
+        process = command.start("-m", "experiment=smoke", uri, "seed=" + ",".join(map(str, range(JOBS))))
+        wait_for(lambda: any('"complete": true' in p.read_text() for p in folder.glob("**/published.json")), 120)
+        server.kill()
+        _, errors = process.communicate(timeout=120)
+        kept_back = ledger.entries(folder / "outputs")
+        server.start()
+        with FlakyProxy(server.port, weather=Weather(reset=0.1, error=0.1, delay=0.1)) as proxy:
+            wet = command.start("-m", *WET, f"tracking.uri={proxy.uri}", "seed=0,1,2,3")
+            synced = command("sync", "--json")
+            out, err = wet.communicate(timeout=180)
+            for _ in range(10):
+                if sync(folder / "wet", default_uri=proxy.uri, tell=print)[1] == 0:
+                    break
+            assert proxy.lost > 10
+        store, wet = Store(server.uri, "nnexp"), Done(wet.returncode, out, err)
+        yield Swept(command, server, store, process.returncode, errors, kept_back, synced, wet)
 
 
 def test_a_sweep_outlives_its_server_and_says_what_was_kept_back(swept):
@@ -74,12 +81,15 @@ def test_a_sweep_outlives_its_server_and_says_what_was_kept_back(swept):
 
 
 def test_sync_makes_the_store_whole(swept, tmp_path):
-    first, second = swept.synced
-    assert (first.status, first.json) == (0, {"published": len(swept.kept_back), "kept_back": 0}), first.err
-    assert (second.status, second.json) == (0, {"published": 0, "kept_back": 0}), second.err
+    done = swept.synced
+    assert (done.status, done.json) == (0, {"published": len(swept.kept_back), "kept_back": 0}), done.err
     assert len(swept.directories) == JOBS
     for directory in swept.directories:
         assert_store_has_all_of(directory, swept.store, tmp_path)
+    before = swept.store.search()
+    names = [str(directory.path) for directory in swept.directories]
+    assert sync(swept.command.folder / "outputs", names, default_uri="", tell=print) == (JOBS, 0)
+    assert swept.store.search() == before
 
 
 def test_all_runs_are_under_one_parent_that_is_finished(swept):
@@ -122,18 +132,7 @@ def test_the_model_predicts_what_the_run_did_where_there_is_no_nnexp(swept, tmp_
 
 
 def test_bad_weather_loses_nothing(swept, tmp_path):
-    weather = Weather(reset=0.1, error=0.1, delay=0.1)
-    with FlakyProxy(swept.server.port, weather=weather) as proxy:
-        uri = {"MLFLOW_TRACKING_URI": proxy.uri}
-        options = ("experiment=smoke", "tracking.experiment=weather", "tracking.patience=5", "tracking.directory=wet")
-        done = swept.command("-m", *options, "seed=0,1,2,3", env=uri)
-        assert done.status in (0, 4), done.err
-        for _ in range(10):
-            synced = swept.command("sync", "--directory", "wet", "--json", env=uri)
-            if synced.json["kept_back"] == 0:
-                break
-        assert synced.json["kept_back"] == 0, synced.err
-        assert proxy.lost > 10
+    assert swept.wet.status in (0, 4), swept.wet.err
     store = Store(swept.server.uri, "weather")
     directories = [RunDirectory(path) for path in swept.command.folder.glob("wet/runs/*")]
     assert len(directories) == 4
