@@ -107,7 +107,7 @@ def by_torch_lbfgs(train, budget: int) -> Trained:
 
     begin = time.perf_counter()
     optimizer.step(closure)
-    return time.perf_counter() - begin, float(cost())
+    return time.perf_counter() - begin, float(cost().detach())
 
 
 def by_torch_batches(method: str, train, budget: int) -> Trained:
