@@ -3,6 +3,7 @@
 import itertools
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,10 @@ import pytest
 from tools import made_up
 from tools.stored import assert_store_has_all_of, expected_history, history, models, runs_of, snapshot
 
-from nnexp.tracking import ledger
+from nnexp.tracking import claims, ledger
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import HISTORY
-from nnexp.tracking.store import CLAIM, Store
+from nnexp.tracking.store import CLAIM, UID, Store
 from nnexp.tracking.values import HistoryReader
 
 
@@ -151,6 +152,52 @@ def test_a_run_that_is_trained_is_no_bid_any_more(home, store):
     run_id = Publication(directory, store).ensure_run(directory.record, claim="bid")
     Publication(directory, store).advance()
     assert store.get(run_id).tags[CLAIM] == "held"
+
+
+class Twice:
+    """A client of a server to which a request came twice, because the first answer was lost on its way."""
+
+    def __init__(self, client):
+        self._client = client
+
+    def __getattr__(self, name):
+        method = getattr(self._client, name)
+        if name not in ("create_run", "create_logged_model"):
+            return method
+        return lambda *arguments, **named: (method(*arguments, **named), method(*arguments, **named))[1]
+
+
+@pytest.fixture
+def repeating(store, monkeypatch):
+    monkeypatch.setattr(Store, "is_server", True)
+    monkeypatch.setattr(Store, "ping", lambda self: None)
+    repeating = Store(store.uri, store.experiment)
+    repeating._opened = (Twice(store.client), store.experiment_id)
+    return repeating
+
+
+def test_a_request_that_comes_twice_makes_one_run_and_one_model(home, store, repeating):
+    directory = made_up.whole(home, "sent twice")
+    assert Publication(directory, repeating).advance()
+    assert_store_has_all_of(directory, store, home / "compared")
+
+
+def test_a_claim_is_not_held_up_by_its_own_double(home, repeating):
+    for i in range(4):  # the double has the smaller id every other time
+        directory = made_up.begin(home, f"claim-{i}")
+        began = time.monotonic()
+        assert claims.claim(Publication(directory, repeating), f"key of claim-{i}").verdict == "mine"
+        assert time.monotonic() - began < claims.WAIT_SECONDS / 2
+
+
+def test_what_a_late_request_made_is_deleted_when_the_run_is_whole(home, repeating):
+    directory = made_up.whole(home, "late")
+    publication = Publication(directory, repeating)
+    publication.ensure_run(directory.record)
+    late = repeating._opened[0]._client.create_run(repeating.experiment_id, tags={UID: directory.uid})
+    publication.advance()
+    assert runs_of(repeating, directory.uid) == [publication.run_id]
+    assert repeating.get(late.info.run_id).deleted
 
 
 def test_a_run_without_figures_waits_for_them_in_the_ledger(home, store):
