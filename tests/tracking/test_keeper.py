@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import time
 from concurrent.futures import Future
+from contextlib import closing
 
 import pytest
 from conftest import Nnexp
@@ -63,7 +64,8 @@ def rows_in_store(command, directory):
     """The iterations of which the store has the cost, without MLflow: this looks often."""
     query = """SELECT DISTINCT m.step FROM metrics m JOIN tags t ON t.run_uuid = m.run_uuid
                WHERE t.key = 'nnexp.directory' AND t.value = ? AND m.key = 'cost/train'"""
-    with sqlite3.connect(f"file:{command.folder}/outputs/mlflow.db?mode=ro", uri=True, timeout=20) as database:
+    # Not `mode=ro`: the first to open a database with a write-ahead log must be able to write to it.
+    with closing(sqlite3.connect(f"file:{command.folder}/outputs/mlflow.db?mode=rw", uri=True, timeout=20)) as database:
         return database.execute(query, (str(directory.path),)).fetchall()
 
 
