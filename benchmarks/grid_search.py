@@ -12,17 +12,17 @@ from sklearn.neural_network import MLPClassifier
 
 
 def main(images: str, n: int, budget: int) -> None:
-    """One split, two jobs at a time, every candidate logged."""
+    """One split, two jobs at a time, every candidate logged; on one-hot labels its objective is exactly ours."""
     arrays = np.load(images)
     X, y = arrays["X"], arrays["y"]
     mlflow.set_experiment("grid")
     mlflow.sklearn.autolog(max_tuning_runs=n)
     model = MLPClassifier((25,), "logistic", solver="lbfgs", alpha=1.0, max_iter=budget, max_fun=budget)
-    split = StratifiedShuffleSplit(1, test_size=0.2, random_state=0)
+    split = list(StratifiedShuffleSplit(1, test_size=0.2, random_state=0).split(X, y))
     search = GridSearchCV(model, {"random_state": list(range(n))}, n_jobs=2, cv=split, refit=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        search.fit(X, y)
+        search.fit(X, (y[:, None] == np.unique(y)).astype(int))
     print(search.cv_results_["mean_test_score"].mean())
 
 

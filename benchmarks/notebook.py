@@ -17,24 +17,25 @@ def unroll(theta, layers):
 
 
 def loop(theta, layers, X, Y, l2):
-    """Cost and gradient, one sample after the other, as the exercise's text describes it."""
+    """Cost and gradient as the exercise's notebooks have them: matrices, and two loops over the samples."""
     m = X.shape[0]
-    theta1, theta2 = unroll(theta, layers)
-    delta1, delta2 = np.zeros(theta1.shape), np.zeros(theta2.shape)
+    theta1, theta2 = map(np.asmatrix, unroll(theta, layers))
+    X, Y = np.asmatrix(X), np.asmatrix(Y)
+    a1 = np.insert(X, 0, values=np.ones(m), axis=1)
+    z2 = a1 * theta1.T
+    a2 = np.insert(sigmoid(z2), 0, values=np.ones(m), axis=1)
+    h = sigmoid(a2 * theta2.T)
     J = 0.0
-    for t in range(m):
-        a1 = np.insert(X[t], 0, 1)
-        z2 = theta1 @ a1
-        a2 = np.insert(sigmoid(z2), 0, 1)
-        h = sigmoid(theta2 @ a2)
-        y = Y[t]
-        J += np.sum(-y * np.log(h) - (1 - y) * np.log(1 - h))
-        d3 = h - y
-        gradient = sigmoid(z2) * (1 - sigmoid(z2))
-        d2 = (theta2.T @ d3)[1:] * gradient
-        delta1 += np.outer(d2, a1)
-        delta2 += np.outer(d3, a2)
-    return finish(J, delta1, delta2, theta1, theta2, m, l2)
+    for i in range(m):
+        J += np.sum(np.multiply(-Y[i], np.log(h[i])) - np.multiply(1 - Y[i], np.log(1 - h[i])))
+    delta1, delta2 = np.zeros(theta1.shape), np.zeros(theta2.shape)
+    for i in range(m):
+        d3 = h[i] - Y[i]
+        slope = np.multiply(sigmoid(z2[i]), 1 - sigmoid(z2[i]))
+        d2 = np.multiply((d3 * theta2)[:, 1:], slope)
+        delta1 += d2.T * a1[i]
+        delta2 += d3.T * a2[i]
+    return finish(J, *map(np.asarray, (delta1, delta2, theta1, theta2)), m, l2)
 
 
 def vectorised(theta, layers, X, Y, l2):

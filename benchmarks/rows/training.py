@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks import notebook, problem
 from benchmarks.measure import Line, left_out, median
+from nnexp.nn import unpack
 from nnexp.optim import METHODS
 from nnexp.training import fit
 
@@ -78,8 +79,11 @@ def _torch_model(train):
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(400, 25), torch.nn.Sigmoid(), torch.nn.Linear(25, 10)).double()
-    for parameter in model.parameters():
-        torch.nn.init.uniform_(parameter, -0.12, 0.12)
+    weights, biases = unpack(problem.theta0(), problem.LAYERS)
+    with torch.no_grad():
+        for layer, weight, bias in zip((model[0], model[2]), weights, biases, strict=True):
+            layer.weight.copy_(torch.tensor(weight))
+            layer.bias.copy_(torch.tensor(bias))
     x, y = torch.from_numpy(train.X.copy()), torch.from_numpy(train.Y.copy())
 
     def cost(rows: Any = slice(None)):

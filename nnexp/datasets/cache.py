@@ -19,6 +19,8 @@ from nnexp.datasets.dataset import Dataset
 FORMAT = 1
 PATIENCE = 300.0  # seconds to wait for another process that builds the same data set
 
+_last_read: dict[tuple[object, ...], Dataset] = {}  # the jobs of a sweep share it; by the state of its file
+
 logger = logging.getLogger(__name__)
 
 
@@ -62,6 +64,10 @@ def cached(folder: str | None, stem: str, build: Callable[[], Dataset], digest: 
 
 def _read(path: Path, digest: str | None, *, warn: bool = True) -> Dataset | None:
     try:
+        state = os.stat(path)
+        key = (str(path.absolute()), state.st_ino, state.st_size, state.st_mtime_ns, digest)
+        if key in _last_read:
+            return _last_read[key]
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             kept_digest = about.pop("digest")
@@ -74,6 +80,8 @@ def _read(path: Path, digest: str | None, *, warn: bool = True) -> Dataset | Non
             )
         if dataset.digest != kept_digest:
             raise ValueError("its content does not have its digest")
+        _last_read.clear()
+        _last_read[key] = dataset
         return dataset
     except FileNotFoundError:
         return None

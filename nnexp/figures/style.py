@@ -66,7 +66,8 @@ def save(figure: Figure, path: str | Path) -> None:
     if suffix not in FORMATS:
         raise ValueError(f"a figure is saved as one of {', '.join(FORMATS)}, got {str(path)!r}")
     undated = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[suffix]
-    figure.savefig(path, format=suffix, dpi=DPI, metadata=undated)
+    faster: Any = {"pil_kwargs": {"compress_level": 3}} if suffix == "png" else {}  # for a tenth more of bytes
+    figure.savefig(path, format=suffix, dpi=DPI, metadata=undated, **faster)
 
 
 def new_figure(width: float, height: float) -> Figure:

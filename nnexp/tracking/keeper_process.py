@@ -16,6 +16,7 @@ from nnexp.tracking.publisher import Publisher
 from nnexp.tracking.store import Store, one_line
 
 LINGER = 120.0  # seconds to go on publishing when the trainer is gone
+TURN = 0.0005  # seconds that a thread which computes holds up the others: a claim must not wait for drawing
 
 
 def main() -> None:
@@ -23,6 +24,7 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when the trainer does, and has runs to close then
+    sys.setswitchinterval(TURN)
     line = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
     writing = threading.Lock()
@@ -36,7 +38,7 @@ def main() -> None:
 
     store = Store(settings["uri"], settings["experiment"]) if settings["uri"] else None
     publisher = Publisher(store, settings["heartbeat"], Answers(reply))
-    workers = [Drawer(Answers(reply), publisher.is_ready), Claimant(publisher), publisher]
+    workers = [Drawer(Answers(reply), publisher.is_busy), Claimant(publisher), publisher]
     threads = [threading.Thread(target=_work, args=(worker,), daemon=True) for worker in workers]
     threading.Thread(target=publisher.watch, daemon=True).start()
     for thread in threads:

@@ -23,14 +23,15 @@ class Drawer:
 
     def work(self) -> None:
         """Draw until None comes."""
-        self._begin.wait()  # MLflow is imported first, and not at the same time
-        import nnexp.figures  # noqa: F401 - imported while the trainer is still training
+        self._begin.wait()
+        import nnexp.figures  # noqa: F401 - imported while the trainer is training, not while it waits to begin
 
         while (request := self.requests.get()) is not None:
             serve(request, self.answers, self)
 
     def accepts(self, request: Request) -> bool:
         """Whether a request is to be put into the queue: always."""
+        self._begin.set()
         return True
 
     def do_draw(self, path: str) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Publisher:
         self._refused: dict[str, tuple[int, float]] = {}  # failures in a row, and when to try again
         self._last_beat = time.monotonic()
         self.is_ready = threading.Event()
+        self.is_busy = threading.Event()  # a run was opened, and its trainer is at work
 
     # Reachability.
 
@@ -185,6 +186,7 @@ class Publisher:
 
     def do_open(self, path: str) -> None:
         """Follow a run directory; its first publication is made at once."""
+        self.is_busy.set()
         self.root = Path(RunDirectory(path).record["ledger"]).parent
         self.open[path] = self._publication(path)
         self._look()
