@@ -83,9 +83,10 @@ def keeper_of(config: Config) -> Keeper:
 
 
 Finish = Callable[[RunDirectory, Keeper, float], Outcome]
+Share = Callable[[Split, Config], Split]
 
 
-def execute(task: Task, finish: Finish | None = None) -> Outcome:
+def execute(task: Task, finish: Finish | None = None, share: Share | None = None) -> Outcome:
     """Do one run. The run directory holds all of it, whatever becomes of the store.
 
     Parameters
@@ -94,6 +95,8 @@ def execute(task: Task, finish: Finish | None = None) -> Outcome:
         What to do.
     finish
         Sees a trained run through to its end; default: the function of that name, which waits for it.
+    share
+        Gives the same split in memory that other processes use too; default: it stays where it is.
 
     Raises
     ------
@@ -104,6 +107,8 @@ def execute(task: Task, finish: Finish | None = None) -> Outcome:
     keeper = keeper_of(config).start()
     dataset = load(config)
     split = split_of(config, dataset)
+    if share is not None:
+        split = share(split, config)
     layer_sizes = layer_sizes_of(config, dataset)
     try:
         check_memory(config.optimizer.method, n_parameters(layer_sizes))

@@ -124,12 +124,13 @@ def test_the_data_set_and_the_model_belong_to_the_run(smoke):
     model = store.client.get_logged_model(output.model_id)
     assert str(model.status) == "READY"
     assert {metric.key: metric.value for metric in model.metrics}["accuracy/test"] == run.metrics["accuracy/test"]
+    assert {metric.dataset_digest for metric in model.metrics} == {data.dataset.digest}
 
 
 def test_the_weights_give_the_cost_and_the_accuracy_of_the_run(smoke):
     [result] = smoke.results().values()
     [directory] = smoke.directories()
-    for weights in (str(directory), str(directory / "weights.npz"), result["run_id"]):
+    for weights in (str(directory), str(directory / "weights.npz"), result["run_id"], result["run_id"][:10]):
         done = smoke("evaluate", "--weights", weights, "--json", "experiment=smoke")
         assert done.status == 0, done.err
         assert done.json["accuracy"] == result["accuracy"]
@@ -284,3 +285,15 @@ def test_gradcheck_checks_every_parameter(nnexp):
     assert done.json["n_params"] == 25 * 65 + 10 * 26
     assert done.json["central_difference"] < 1e-8
     assert done.json["complex_step"] < 1e-13
+
+
+def test_a_reader_that_stops_reading_costs_the_run_nothing(nnexp):
+    process = nnexp.start("experiment=smoke")
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    process.wait(timeout=60)
+    assert "Traceback" not in errors
+    assert "Broken" not in errors
+    [result] = nnexp.results().values()
+    assert result["status"] == "FINISHED"

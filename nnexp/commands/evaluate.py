@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import numpy as np
 from nnexp.config import ConfigError
 from nnexp.terminal import say, table
 
+SHOWN = 5
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
@@ -20,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         required=True,
         metavar="FILE",
-        help="weights.npz, a run's directory or id, or the exercise's ex4weights.mat (Theta1, Theta2, ...)",
+        help="weights.npz, a run's directory, the beginning of its id, or the exercise's ex4weights.mat (Theta1, ...)",
     )
     parser.add_argument("overrides", nargs="*", help="config overrides, such as data.test_size=0 model.l2=3")
 
@@ -100,7 +103,14 @@ def _of_run(name: str, config: Any) -> Path:
     from nnexp.tracking.store import open_store
 
     store = open_store(config.tracking.uri, config.tracking.experiment)
-    if (run := store.get(name)) is None:
+    run = store.get(name)
+    if run is None and re.fullmatch("[0-9a-f]{3,31}", name):
+        found = store.search(f"attributes.run_id LIKE '{name}%'", all_experiments=True)
+        if len(found) > 1:
+            ids = ", ".join(f"{each.run_id} ({each.name})" for each in found[:SHOWN])
+            raise ConfigError(f"--weights {name}: the beginning of {len(found)} ids: {ids}")
+        run = found[0] if found else None
+    if run is None:
         raise ConfigError(f"--weights {name}: neither a file nor a run of {store.shown_uri}")
     try:
         return Path(store.client.download_artifacts(run.run_id, "weights.npz"))

@@ -33,7 +33,12 @@ def begin() -> None:
 
 def is_possible() -> bool:
     """Whether this process outlives its job: the sweep's own does, and a worker of joblib."""
-    return os.getpid() == _sweep_process or multiprocessing.current_process().name.startswith("LokyProcess")
+    return os.getpid() == _sweep_process or is_worker()
+
+
+def is_worker() -> bool:
+    """Whether this process is one of joblib's workers, of which a sweep has several."""
+    return multiprocessing.current_process().name.startswith("LokyProcess")
 
 
 def put_off(directory: RunDirectory, end: Callable[[], object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -18,6 +17,7 @@ from nnexp.hydra_app import read_config, to_yaml
 from nnexp.record import Task
 from nnexp.sweeps import behind
 from nnexp.sweeps.plan import Keys, decisive, failed_key
+from nnexp.sweeps.sharing import share
 from nnexp.terminal import say
 from nnexp.tracking import ledger, liveness
 from nnexp.tracking.keeper import Keeper, keeper_for
@@ -45,7 +45,8 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
         return Outcome("FINISHED", str(directory.path), None, result, published=False, problem="not published yet")
 
     try:
-        outcome = execute(Task(read_config(cfg), to_yaml(cfg), overrides, path), finish_behind)
+        task = Task(read_config(cfg), to_yaml(cfg), overrides, path)
+        outcome = execute(task, finish_behind, share if behind.is_worker() else None)
     except KeyboardInterrupt:
         raise
     except Exception as error:
@@ -75,7 +76,7 @@ def end_with_the_sweep() -> None:
 
     A worker of joblib otherwise waits for minutes for jobs that nobody will send.
     """
-    if not multiprocessing.current_process().name.startswith("LokyProcess"):
+    if not behind.is_worker():
         return
     sweep = os.getppid()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nnexp.config import TrackingConfig
 from nnexp.summary import how_to_open
-from nnexp.sweeps import behind
+from nnexp.sweeps import behind, sharing
 from nnexp.sweeps.book import Book, Standing
 from nnexp.sweeps.parent import Best, Parent, count, plan_record, sweep_directory, write_plan
 from nnexp.sweeps.plan import Job, Plan
@@ -180,6 +180,7 @@ class Session:
         except Exception as error:
             say(f"The launcher stopped: {one_line(error)}. What is missing is started again.")
         behind.wait_for(self.controls.tracking.directory, self.sweep)
+        sharing.clear(self.controls.tracking.directory, self.sweep)
 
     def failures(self) -> list[tuple[Job, Standing]]:
         """The jobs that failed, with what stands for them."""
@@ -232,8 +233,9 @@ class Session:
         kept = self._kept_back()
         page = self._compare() if self._launched and counts["finished"] else None
         self._end("FAILED" if failures else "FINISHED", message)
-        print(message)
-        for text in self.best():
+        best = self.best()
+        print(f"{message}; the best:" if best else message)
+        for text in best:
             print(f"  {text}")
         if self._address:
             print(f"compare: {how_to_open(self._address, self.controls.tracking)}")

@@ -40,7 +40,9 @@ def publish_model(
     linked = [output.model_id for output in client.get_run(run_id).outputs.model_outputs]
     if model.model_id not in linked:
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
-    values = [Metric(*value, model_id=model.model_id, run_id=run_id) for value in metrics]
+    data = directory.record.get("dataset") or {}
+    about = {"dataset_name": data.get("name"), "dataset_digest": data.get("digest")}
+    values = [Metric(*value, model_id=model.model_id, run_id=run_id, **about) for value in metrics]
     client.log_batch(run_id, metrics=values)
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / MODEL_NAME
