@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 
@@ -21,9 +19,8 @@ def unroll(theta, layers):
 def loop(theta, layers, X, Y, l2):
     """Cost and gradient as the exercise's notebooks have them: matrices, and two loops over the samples."""
     m = X.shape[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)  # of matrices
-        theta1, theta2, X, Y = map(np.asmatrix, (*unroll(theta, layers), X, Y))
+    theta1, theta2 = map(np.asmatrix, unroll(theta, layers))
+    X, Y = np.asmatrix(X), np.asmatrix(Y)
     a1 = np.insert(X, 0, values=np.ones(m), axis=1)
     z2 = a1 * theta1.T
     a2 = np.insert(sigmoid(z2), 0, values=np.ones(m), axis=1)

@@ -24,6 +24,7 @@ def small():
     return initialize(LAYERS, 0.5, rng), LAYERS, X, Y, 1.5
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
 @pytest.mark.parametrize("code", [notebook.loop, notebook.vectorised])
 def test_the_notebook_computes_our_cost_and_gradient(small, code):
     theta, layers, X, Y, l2 = small
