@@ -17,7 +17,7 @@ from nnexp.config import TrackingConfig
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.recorded import RERUN_OF, Recorded, RecordedHere, from_store, published_id
 from nnexp.sweeps.parent import PLAN_FILE, read_plan, sweep_directory
-from nnexp.tracking.rundir import RECORD, RunDirectory
+from nnexp.tracking.rundir import RECORD, RunDirectory, run_directories
 from nnexp.tracking.store import KIND, RUN_KEY, SWEEP, UID, Store, StoredRun, StoreError, open_store, sqlite_path
 
 IDS = re.compile(r"[0-9A-Za-z-]{3,}")
@@ -94,8 +94,7 @@ class Finder:
 
     @cached_property
     def _directories(self) -> list[_Here]:
-        runs = Path(self.tracking.directory).resolve() / "runs"
-        return [_Here(RunDirectory(path.parent)) for path in sorted(runs.glob(f"*/{RECORD}"))]
+        return [_Here(directory) for directory in run_directories(self.tracking.directory)]
 
     def _here(self, word: str) -> dict[str, _Here]:
         """Runs by their id; of a directory and its copies the one that the run was made in."""

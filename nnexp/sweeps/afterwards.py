@@ -90,5 +90,5 @@ class LateParent:
 class _StoreOnly(Book):
     """What the store alone knows."""
 
-    def _take_unpublished(self, found: dict[str, Standing], wanted: set[str], since: float) -> None:
+    def _take_directories(self, found: dict[str, Standing], wanted: set[str], since: float) -> None:
         pass

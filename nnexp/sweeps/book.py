@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from nnexp.tracking import claims, ledger, liveness
+from nnexp.tracking.rundir import run_directories
 from nnexp.tracking.store import RUN_KEY, SWEEP, Store, StoredRun
 
 KEY_BY_KEY = 50  # up to so many keys are asked for one by one
@@ -53,7 +55,7 @@ class Book:
             if elsewhere:
                 missing = [key for key in wanted if found.get(key) is None or found[key].state in ("lost", "failed")]
                 self._take(found, wanted, self._elsewhere(missing), since, repair, only=("finished", "running"))
-        self._take_unpublished(found, wanted, since)
+        self._take_directories(found, wanted, since)
         return found
 
     def _elsewhere(self, keys: list[str]) -> list[StoredRun]:
@@ -76,19 +78,42 @@ class Book:
             if standing.state in only:
                 _keep_best(found, key, standing)
 
-    def _take_unpublished(self, found: dict[str, Standing], wanted: set[str], since: float) -> None:
-        """Runs of this machine that the store does not have, for example because it could not be reached."""
-        for directory in ledger.entries(self.root):
-            record, result = directory.record, directory.result
+    def _take_directories(self, found: dict[str, Standing], wanted: set[str], since: float) -> None:
+        """Runs of this machine: those that the store does not have yet, and without a store all of them."""
+        directories = ledger.entries(self.root)
+        if self.store is None:
+            directories = {each.path: each for each in [*directories, *run_directories(self.root)]}.values()
+        for directory in directories:
+            try:
+                record, result = directory.record, directory.result
+            except (OSError, ValueError):
+                continue  # removed this moment, or damaged
             key = record.get("identity", {}).get("run_key")
             if key not in wanted:
                 continue
             if result is None:
                 if liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:
                     _keep_best(found, key, Standing("running", directory.uid))
-            elif result["status"] == "FINISHED" and result["ended"] >= since:
-                metrics = {key: value for key, value in result.items() if isinstance(value, float)}
-                _keep_best(found, key, Standing("finished", directory.uid, "not published yet", metrics))
+            elif result["ended"] >= since and (self.store is None or result["status"] == "FINISHED"):
+                _keep_best(found, key, _standing_of_directory(record, result))
+
+
+def _standing_of_directory(record: dict[str, Any], result: dict[str, Any]) -> Standing:
+    """An ended run of this machine as what it says of its job."""
+    return Standing(
+        _state(result["status"]),
+        result["run_id"],
+        result["message"] if result["status"] != "FINISHED" else "",
+        {key: value for key, value in result.items() if isinstance(value, float)},
+        record["name"],
+        record["started"],
+        result["ended"] - record["started"],
+        record["tracking"].get("sweep"),
+    )
+
+
+def _state(status: str) -> str:
+    return {"FINISHED": "finished", "FAILED": "failed", "RUNNING": "running"}.get(status, "lost")
 
 
 def _keep_best(found: dict[str, Standing], key: str, standing: Standing) -> None:
@@ -99,9 +124,8 @@ def _keep_best(found: dict[str, Standing], key: str, standing: Standing) -> None
 
 def standing_of(run: StoredRun) -> Standing:
     """A stored run as what it says of its job."""
-    state = {"FINISHED": "finished", "FAILED": "failed", "RUNNING": "running"}.get(run.status, "lost")
     return Standing(
-        state,
+        _state(run.status),
         run.run_id,
         run.tags.get("nnexp.status_message", ""),
         run.metrics,

@@ -76,6 +76,13 @@ class Session:
             self._without_store(error)
             return self.book.look(keys, since=self.since)
 
+    def learn(self, found: dict[str, Standing]) -> None:
+        """Take what a look has found into what is known."""
+        known = self.standings
+        if self.store is None:  # what ran when the store was lost has ended if this machine does not know of it
+            known = {key: standing for key, standing in known.items() if standing.state != "running"}
+        self.standings = known | found
+
     def repair(self) -> None:
         """Put right what crashes left in the store, of whatever run or sweep."""
         if self.store is None:
@@ -134,7 +141,7 @@ class Session:
     def work(self, jobs: Sequence[Job], standings: dict[str, Standing] | None = None) -> None:
         """Launch what is missing, wait for what others hold, until every job is decided."""
         self.jobs |= {job.key: job for job in jobs}
-        self.standings |= standings if standings is not None else self.look(jobs)
+        self.learn(standings if standings is not None else self.look(jobs))
         tried: set[str] = set()
         with Watch(self):
             while True:
@@ -148,7 +155,7 @@ class Session:
                     time.sleep(POLL)
                 else:
                     return
-                self.standings |= self.look(jobs, elsewhere=not missing)
+                self.learn(self.look(jobs, elsewhere=not missing))
                 if self.controls.fail_fast and self.failures():
                     return
 
@@ -282,7 +289,7 @@ class Session:
         say("Interrupted; closing the runs. The same command finishes the sweep.")
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            self.standings |= self.look(list(self.jobs.values()), elsewhere=False)
+            self.learn(self.look(list(self.jobs.values()), elsewhere=False))
             if not any(standing.state == "running" for standing in self.standings.values()):
                 break
             time.sleep(0.5)
@@ -327,7 +334,10 @@ class Watch:
         while not self._stop.wait(pause):
             began = time.monotonic()
             try:
-                session.standings |= session.book.look(session.jobs, since=session.since, repair=False, elsewhere=False)
+                found = session.book.look(session.jobs, since=session.since, repair=False, elsewhere=False)
+                if self._stop.is_set():
+                    return  # the session has looked itself since
+                session.learn(found)
                 session.report()
                 if session.parent is not None:
                     session.parent.beat()

@@ -176,6 +176,11 @@ class HistoryWriter:
         self._file.close()
 
 
+def run_directories(root: str | Path) -> list[RunDirectory]:
+    """The run directories of an output directory, oldest first."""
+    return [RunDirectory(path.parent) for path in sorted((Path(root).resolve() / "runs").glob(f"*/{RECORD}"))]
+
+
 def _exact(value: float | None) -> str:
     if value is None or value != value:
         return ""
