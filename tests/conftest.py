@@ -2,14 +2,52 @@
 
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
+MEMORY = Path("/dev/shm")
+ENOUGH = 2**31  # bytes; a session of all tests leaves some 300 MB
+# What takes longest; it begins first, so that no worker is left with it at the end.
+LONGEST = (
+    "test_killed_anywhere_and_finished_by_the_same_command",
+    "test_a_sweep_is_planned_run_listed_and_resumed",
+    "test_parallel_and_serial_sweeps_give_the_same_bits_and_two_at_once_share_the_work",
+    "test_sweep_by_joblib_is_identical_to_its_serial_rerun",
+    "test_20_runs_over_methods_activations_depths_and_dtypes_repeat_in_a_new_process",
+    "test_a_sweep_on_ray_is_the_sweep_done_serially",
+)
+LONG = ("test_sweeps.py", "test_run.py", "test_rerun.py", "test_store.py", "test_claims.py", "test_keeper.py")
+TOGETHER = {"swept", "ended", "smoke", "wheel", "one", "folder", "stores", "home", "shared", "ex4_cache", "runs"}
+
+
+def pytest_configure(config):
+    """Keep the tests' folders in memory where there is room: a new store waits for the disk a hundred times."""
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """The longest first; what shares a costly fixture of its module, on one worker, for which it is made once."""
+
+    def place(item):
+        name = item.originalname
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST) + (item.path.name not in LONG)
+
+    items.sort(key=place)
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if TOGETHER & set(item.fixturenames):
+                item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +57,36 @@ def _own_environment(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """One folder for rebuilt data sets, shared by all tests of a session."""
-    return tmp_path_factory.getbasetemp() / "data"
+def common(tmp_path_factory):
+    """A folder for what all tests of a session share, whichever worker runs them."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def cache(common):
+    """One folder for rebuilt data sets."""
+    return common / "data"
+
+
+@pytest.fixture(scope="session")
+def empty_store(common):
+    """Put a new store at a path: a copy of one that MLflow made, for its migrations take a second each time."""
+    made = common / "empty.db"
+    with FileLock(common / "empty.lock"):
+        if not made.exists():
+            from nnexp.tracking.store import import_mlflow
+
+            import_mlflow().MlflowClient(f"sqlite:///{common}/first.db").search_experiments()
+            with closing(sqlite3.connect(common / "first.db")) as first, closing(sqlite3.connect(made)) as copy:
+                first.backup(copy)
+
+    def put(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(made, path)
+        return f"sqlite:///{path}"
+
+    return put
 
 
 @dataclass
@@ -83,3 +148,10 @@ def nnexp(tmp_path, cache):
     cache.mkdir(exist_ok=True)
     (tmp_path / "data").symlink_to(cache)
     return Nnexp(tmp_path, cache)
+
+
+@pytest.fixture
+def with_store(nnexp, empty_store):
+    """The command in a folder that has a store, without an experiment or a run."""
+    empty_store(nnexp.folder / "outputs/mlflow.db")
+    return nnexp

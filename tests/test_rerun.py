@@ -43,9 +43,9 @@ def one(folder):
     return make(folder, [SMOKE])[0]
 
 
-def test_20_runs_over_methods_activations_depths_and_dtypes_repeat_in_a_new_process(folder):
-    directories = make(folder, MANY)
-    done = rerun(folder, [[directory, "--check"] for directory in directories])
+def test_20_runs_over_methods_activations_depths_and_dtypes_repeat_in_a_new_process(nnexp):
+    directories = make(nnexp.folder, MANY)
+    done = rerun(nnexp.folder, [[directory, "--check"] for directory in directories])
     assert [(status, told["verdict"], told["changed"]) for status, told, _ in done] == [(0, "identical", [])] * 20
     assert len({told["run_id"] for _, told, _ in done}) == 20
 
@@ -179,10 +179,11 @@ def test_data_file_that_is_gone_is_refused(folder, of_file):
     assert "small.mat" in err
 
 
-def test_sweep_by_joblib_is_identical_to_its_serial_rerun(nnexp):
+def test_sweep_by_joblib_is_identical_to_its_serial_rerun(with_store):
     from nnexp.commands.sweeps import states
     from nnexp.tracking.store import PARENT
 
+    nnexp = with_store
     swept = nnexp("experiment=smoke", "model.l2=0.1,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "-m")
     assert swept.status == 0, swept.err
     store = nnexp.store()

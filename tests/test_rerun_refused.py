@@ -16,13 +16,13 @@ JOBS = [["experiment=smoke", f"optimizer.maxfun={n}", "optimizer=lbfgsb"] for n 
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, cache):
+def folder(tmp_path_factory, cache, empty_store):
     """A working folder with two runs and a store that has the first."""
     path = tmp_path_factory.mktemp("refused")
     cache.mkdir(exist_ok=True)
     (path / "data").symlink_to(cache)
     first, _ = make(path, JOBS)
-    publish(first, f"sqlite:///{path}/outputs/mlflow.db")
+    publish(first, empty_store(path / "outputs/mlflow.db"))
     return path
 
 

@@ -13,10 +13,10 @@ from tests.report.runs import BASE
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, empty_store):
     """A folder with a store: two sweeps and a single run; the newer sweep's second job was done by the single run."""
     folder = tmp_path_factory.mktemp("report")
-    store = Store(f"sqlite:///{folder}/outputs/mlflow.db", "nnexp")
+    store = Store(empty_store(folder / "outputs/mlflow.db"), "nnexp")
     add_run(store, 0, "key-elsewhere", seed=1)
     add_sweep(store, "aaa1", ["x", "y"], start=1)
     for number, key in enumerate(("x", "y")):

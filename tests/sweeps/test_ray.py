@@ -1,11 +1,10 @@
 """The same sweep on a local Ray."""
 
-from nnexp.tracking.store import Store
-
-from .test_sweeps import SMALL, children, digests, parents
+from .test_sweeps import SMALL, children, digests, parents, without_store
 
 
-def test_a_sweep_on_ray_is_the_sweep_done_serially(nnexp):
+def test_a_sweep_on_ray_is_the_sweep_done_serially(with_store):
+    nnexp = with_store
     grid = ["-m", *SMALL, "seed=0,1", "model.l2=1,-1"]
     ray = nnexp(*grid, "hydra/launcher=ray", "+hydra.launcher.ray.init.include_dashboard=false")
     assert ray.status == 3, ray.err
@@ -13,8 +12,8 @@ def test_a_sweep_on_ray_is_the_sweep_done_serially(nnexp):
     store = nnexp.store()
     [parent] = parents(store)
     assert {run.tags["mlflow.parentRunId"] for run in children(store)} == {parent.run_id}
-    serial = nnexp(*grid, "tracking.directory=serial")
+    serial = nnexp(*grid, "tracking=none", "tracking.directory=serial")
     assert serial.status == 3
-    assert digests(Store(f"sqlite:///{nnexp.folder}/serial/mlflow.db", "nnexp")) == digests(store)
+    assert without_store(nnexp.folder / "serial") == digests(store)
     again = nnexp(*grid, "hydra/launcher=ray", "dry_run=true")
     assert "2 of 4 jobs would run." in again.out

@@ -15,8 +15,8 @@ from nnexp.tracking.store import CLAIM, OWNER, RUN_KEY, Store
 
 
 @pytest.fixture
-def store(tmp_path):
-    return Store(f"sqlite:///{tmp_path}/mlflow.db", "claims")
+def store(tmp_path, empty_store):
+    return Store(empty_store(tmp_path / "mlflow.db"), "claims")
 
 
 def make_directory(folder, name, run_key="key"):
@@ -105,6 +105,7 @@ PROGRAM = """
     store = Store({uri!r}, "claims")
     store.experiment_id
     me = sys.argv[1]
+    print("ready", flush=True)
     while not Path({go!r}).exists():
         time.sleep(0.001)
     for job in range({jobs}):
@@ -128,7 +129,7 @@ def test_of_many_processes_exactly_one_gets_each_job(store, tmp_path):
         subprocess.Popen([sys.executable, "-c", program, f"p{i}"], stdout=subprocess.PIPE, text=True)
         for i in range(processes)
     ]
-    time.sleep(4)
+    assert [process.stdout.readline() for process in started] == ["ready\n"] * processes
     (tmp_path / "go").touch()
     verdicts = [line.split() for process in started for line in process.communicate(timeout=120)[0].splitlines()]
     assert all(process.returncode == 0 for process in started)

@@ -106,8 +106,8 @@ def test_an_interrupted_run_is_killed_with_its_best_point_and_its_figures(ended,
     assert {"weights.npz", "hidden_layer.png", "cost_curves.png", "classification_report.txt"} <= names
 
 
-def test_a_killed_keeper_is_started_again_and_goes_on(tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/mlflow.db", "e")
+def test_a_killed_keeper_is_started_again_and_goes_on(tmp_path, empty_store):
+    store = Store(empty_store(tmp_path / "mlflow.db"), "e")
     directory = made_up.begin(tmp_path, "run", store=store)
     keeper = Keeper(store.uri, "e", heartbeat=1.0)
     keeper.open(directory)

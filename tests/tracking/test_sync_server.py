@@ -22,7 +22,7 @@ from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import PARENT, Store
 from nnexp.tracking.sync import sync
 
-JOBS = 8
+JOBS = 5
 WET = ("experiment=smoke", "tracking.experiment=weather", "tracking.directory=wet", "tracking.patience=2")
 
 
@@ -51,8 +51,8 @@ def swept(tmp_path_factory, cache):
     (folder / "data").symlink_to(cache)
     command = Nnexp(folder, cache)
     with MlflowServer(tmp_path_factory.mktemp("server")) as server:
-        uri = f"tracking.uri={server.uri}"
-        process = command.start("-m", "experiment=smoke", uri, "seed=" + ",".join(map(str, range(JOBS))))
+        where = (f"tracking.uri={server.uri}", "tracking.patience=2")
+        process = command.start("-m", "experiment=smoke", *where, "seed=" + ",".join(map(str, range(JOBS))))
         wait_for(lambda: any('"complete": true' in p.read_text() for p in folder.glob("**/published.json")), 120)
         server.kill()
         _, errors = process.communicate(timeout=120)

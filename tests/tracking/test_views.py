@@ -12,8 +12,8 @@ PARENT = "p" * 32
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    return Store(f"sqlite:///{tmp_path_factory.mktemp('views')}/mlflow.db", "views")
+def shared(tmp_path_factory, empty_store):
+    return Store(empty_store(tmp_path_factory.mktemp("views") / "mlflow.db"), "views")
 
 
 @pytest.fixture
