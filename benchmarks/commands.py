@@ -84,6 +84,7 @@ class Run:
     fit_seconds: float
     worker: Any
     cost: float
+    theta_digest: str
 
 
 def runs(folder: Path) -> list[Run]:
@@ -93,6 +94,7 @@ def runs(folder: Path) -> list[Run]:
         result, record = json.loads(path.read_text()), json.loads((path.parent / "run.json").read_text())
         if result["status"] == "FINISHED":
             facts = record["started"], result["ended"], result["fit_seconds"], record["owner"], result["cost"]
+            facts += (result["theta_digest"],)
             found.append(Run(*facts))
     return sorted(found, key=lambda run: run.started)
 

@@ -8,6 +8,7 @@ ROWS = (
     "process",
     "first_use",
     "sweep",
+    "parallel",
     "growth",
     "memory",
     "scaling",

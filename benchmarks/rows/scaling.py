@@ -32,24 +32,33 @@ def measure(quick: bool) -> list[dict]:
 
 
 def draw(points: list[dict], path: str) -> None:
-    """The figure of the documentation: the ratio over the width, a line for each size and arithmetic."""
-    from matplotlib.figure import Figure
+    """The figure of the documentation: time a FLOP over the width, against gemm's and against PyTorch's."""
+    from nnexp.figures.style import PART_COLORS, new_figure, styled
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for n, style in zip(SAMPLES, ("-", "--"), strict=True):
-        for dtype, color in (("float64", "tab:blue"), ("float32", "tab:orange")):
-            mine = [point for point in points if (point["n"], point["dtype"]) == (n, dtype)]
-            ratio = [point["nnexp"] / point["torch"] for point in mine]
-            axes.plot(
-                [p["hidden"] for p in mine], ratio, style, color=color, marker="o", label=f"{n:,} samples, {dtype}"
-            )
-    axes.axhline(1, color="gray", linewidth=0.8)
-    axes.set(xscale="log", xlabel="hidden units", ylabel="time a FLOP, nnexp / PyTorch's autograd", ylim=(0, None))
-    axes.set_xticks(HIDDEN, [str(hidden) for hidden in HIDDEN], minor=False)
-    axes.minorticks_off()
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    @styled
+    def drawn():
+        figure = new_figure(8.6, 3.5)
+        left, right = (figure.add_axes((x, 0.15, 0.39, 0.73)) for x in (0.075, 0.565))
+        for dtype, color in zip(("float64", "float32"), PART_COLORS.values(), strict=False):
+            for n, line in zip(SAMPLES, ("-", "--"), strict=True):
+                mine = [point for point in points if (point["n"], point["dtype"]) == (n, dtype)]
+                hidden = [point["hidden"] for point in mine]
+                look = {"color": color, "linestyle": line, "marker": "o", "markersize": 4}
+                left.plot(hidden, [point["nnexp"] / point["torch"] for point in mine], **look)
+                label = f"{n:,} samples, {dtype}"
+                right.plot(hidden, [100 * point["peak_share"] for point in mine], label=label, **look)
+        left.axhline(1, color="gray", linewidth=0.8)
+        left.set(title="Time a FLOP, nnexp / PyTorch's autograd", ylabel="ratio, less is faster", ylim=(0, 1.05))
+        right.set(title="Share of the rate of a plain matrix product", ylabel="%", ylim=(0, 105))
+        right.legend(loc="lower right")
+        for axes in (left, right):
+            axes.set(xscale="log", xlabel="hidden units")
+            axes.set_xticks(HIDDEN, [str(hidden) for hidden in HIDDEN], minor=False)
+            axes.minorticks_off()
+            axes.grid(visible=True)
+        figure.savefig(path, dpi=110)
+
+    drawn()
 
 
 def run(quick: bool, figure: str | None = None) -> list[Line]:
