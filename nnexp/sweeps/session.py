@@ -186,8 +186,9 @@ class Session:
             self.launch(overrides)
         except Exception as error:
             say(f"The launcher stopped: {one_line(error)}. What is missing is started again.")
+        finally:
+            sharing.clear(self.controls.tracking.directory, self.sweep)
         behind.wait_for(self.controls.tracking.directory, self.sweep)
-        sharing.clear(self.controls.tracking.directory, self.sweep)
 
     def failures(self) -> list[tuple[Job, Standing]]:
         """The jobs that failed, with what stands for them."""
