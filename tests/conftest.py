@@ -12,21 +12,30 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 MEMORY = Path("/dev/shm")
 ENOUGH = 2**31  # bytes; a session of all tests leaves some 300 MB
-# What takes longest; it begins first, so that no worker is left with it at the end.
+# What takes longest begins first, so that no worker is left with it at the end: tests that may run anywhere, and files.
 LONGEST = (
     "test_killed_anywhere_and_finished_by_the_same_command",
     "test_a_sweep_is_planned_run_listed_and_resumed",
     "test_parallel_and_serial_sweeps_give_the_same_bits_and_two_at_once_share_the_work",
+    "test_a_sweep_on_ray_is_the_sweep_done_serially",
+    "test_a_search_goes_on_where_it_was",
+    "test_sync_server.py",
+    "test_run.py",
+    "test_keeper.py",
+    "test_rerun.py",
     "test_sweep_by_joblib_is_identical_to_its_serial_rerun",
     "test_20_runs_over_methods_activations_depths_and_dtypes_repeat_in_a_new_process",
-    "test_a_sweep_on_ray_is_the_sweep_done_serially",
+    "test_sweeps.py",
+    "test_install.py",
+    "test_store.py",
+    "test_claims.py",
+    "test_sync.py",
 )
-LONG = ("test_sweeps.py", "test_run.py", "test_rerun.py", "test_store.py", "test_claims.py", "test_keeper.py")
-TOGETHER = {"swept", "ended", "smoke", "wheel", "one", "folder", "stores", "home", "shared", "ex4_cache", "runs"}
 
 
 def pytest_configure(config):
@@ -35,19 +44,28 @@ def pytest_configure(config):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """The longest first; what shares a costly fixture of its module, on one worker, for which it is made once."""
+def pytest_collection_modifyitems(items):
+    """The longest first."""
 
     def place(item):
-        name = item.originalname
-        return LONGEST.index(name) if name in LONGEST else len(LONGEST) + (item.path.name not in LONG)
+        names = (item.originalname, item.path.name)
+        return next((i for i, name in enumerate(LONGEST) if name in names), len(LONGEST))
 
     items.sort(key=place)
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if TOGETHER & set(item.fixturenames):
-                item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+class ByFile(LoadScopeScheduling):
+    """A file's tests run on one worker, for which its costly fixtures are made once; those of the longest, on any."""
+
+    def _split_scope(self, nodeid):
+        file, _, test = nodeid.partition("::")
+        return nodeid if file.endswith("test_sweeps.py") or test in LONGEST else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Whatever `--dist` says."""
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

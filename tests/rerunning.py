@@ -22,6 +22,7 @@ from nnexp.tracking.rundir import run_name
 
 def finish(directory, keeper, patience):
     result = directory.result
+    keeper.answer("finish", timeout=60, path=str(directory.path))  # or it would draw what the process leaves open
     return train.Outcome(result["status"], str(directory.path), result["run_id"], result)
 
 train.finish = finish

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnexp.cli import main
 from nnexp.config import check
 from nnexp.hydra_app import compose, plain
 from nnexp.optim import METHODS
@@ -127,15 +128,16 @@ def test_the_data_set_and_the_model_belong_to_the_run(smoke):
     assert {metric.dataset_digest for metric in model.metrics} == {data.dataset.digest}
 
 
-def test_the_weights_give_the_cost_and_the_accuracy_of_the_run(smoke):
+def test_the_weights_give_the_cost_and_the_accuracy_of_the_run(smoke, monkeypatch, capsys):
     [result] = smoke.results().values()
     [directory] = smoke.directories()
+    monkeypatch.chdir(smoke.folder)
     for weights in (str(directory), str(directory / "weights.npz"), result["run_id"], result["run_id"][:10]):
-        done = smoke("evaluate", "--weights", weights, "--json", "experiment=smoke")
-        assert done.status == 0, done.err
-        assert done.json["accuracy"] == result["accuracy"]
-        assert done.json["n_samples"] == 359
-        assert done.json["loss"] == pytest.approx(result["loss/test"], rel=1e-12)
+        assert main(["evaluate", "--weights", weights, "--json", "experiment=smoke"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["accuracy"] == result["accuracy"]
+        assert told["n_samples"] == 359
+        assert told["loss"] == pytest.approx(result["loss/test"], rel=1e-12)
 
 
 def test_the_environment_is_recorded(smoke):
@@ -169,11 +171,6 @@ def test_a_mat_file_without_x_is_refused(nnexp):
     assert not list(nnexp.folder.glob("outputs/mlflow.db"))
 
 
-@pytest.fixture
-def without_store(nnexp):
-    return lambda *arguments: nnexp("data=digits", "tracking=none", *arguments)
-
-
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_keeps_its_budget_in_a_finished_run(method, tmp_path, cache, monkeypatch):
     cache.mkdir(exist_ok=True)
@@ -193,47 +190,47 @@ def test_every_method_keeps_its_budget_in_a_finished_run(method, tmp_path, cache
     assert "optimizer.maxfun = 50" in outcome.result["message"]
 
 
-def test_a_diverging_run_fails_with_the_iteration_in_its_message(nnexp):
-    done = nnexp("data=digits", "optimizer=gd", "optimizer.options.learning_rate=1e300")
+def test_a_diverging_run_fails_with_the_iteration_in_its_message(with_store):
+    done = with_store("data=digits", "optimizer=gd", "optimizer.options.learning_rate=1e300")
     assert done.status == 1
-    [run] = nnexp.store().search()
+    [run] = with_store.store().search()
     assert run.status == "FAILED"
     assert "iteration" in run.tags["nnexp.status_message"]
     assert "FAILED" in done.out
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_keeps_what_was_computed(nnexp, sign):
+def test_an_interrupted_run_keeps_what_was_computed(with_store, sign):
     endless = ["data=digits", "optimizer=gd", "optimizer.maxiter=10000000", "optimizer.maxfun=10000000"]
-    process = nnexp.start(*endless)
+    process = with_store.start(*endless)
     deadline = time.monotonic() + 60
-    while not list(nnexp.folder.glob("outputs/runs/*/reports/history.csv")) and time.monotonic() < deadline:
+    while not list(with_store.folder.glob("outputs/runs/*/reports/history.csv")) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1)
     process.send_signal(sign)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
-    [result] = nnexp.results().values()
+    [result] = with_store.results().values()
     assert result["status"] == "KILLED"
     assert result["n_iter"] > 0
-    [run] = nnexp.store().search()
+    [run] = with_store.store().search()
     assert run.status == "KILLED"
     assert run.metrics["cost/train"] == result["cost"]
-    assert "hidden_layer.png" in set(artifacts(nnexp.store(), run.run_id))
+    assert "hidden_layer.png" in set(artifacts(with_store.store(), run.run_id))
 
 
-def test_nothing_held_out_leaves_no_test_metrics(nnexp):
-    done = nnexp("experiment=smoke", "data.test_size=0")
+def test_nothing_held_out_leaves_no_test_metrics(with_store):
+    done = with_store("experiment=smoke", "data.test_size=0")
     assert done.status == 0
-    [run] = nnexp.store().search()
+    [run] = with_store.store().search()
     assert not [key for key in run.metrics if "test" in key]
     assert "f1/train" in run.metrics
 
 
-def test_the_validation_part_has_metrics_of_its_own(nnexp):
-    done = nnexp("experiment=smoke", "data.validation_size=0.25")
+def test_the_validation_part_has_metrics_of_its_own(with_store):
+    done = with_store("experiment=smoke", "data.validation_size=0.25")
     assert done.status == 0
-    [run] = nnexp.store().search()
+    [run] = with_store.store().search()
     assert {"loss/validation", "accuracy/validation"} <= set(run.metrics)
 
 
@@ -287,13 +284,13 @@ def test_gradcheck_checks_every_parameter(nnexp):
     assert done.json["complex_step"] < 1e-13
 
 
-def test_a_reader_that_stops_reading_costs_the_run_nothing(nnexp):
-    process = nnexp.start("experiment=smoke")
+def test_a_reader_that_stops_reading_costs_the_run_nothing(with_store):
+    process = with_store.start("experiment=smoke")
     process.stdout.close()
     errors = process.stderr.read()
     process.stderr.close()
     process.wait(timeout=60)
     assert "Traceback" not in errors
     assert "Broken" not in errors
-    [result] = nnexp.results().values()
+    [result] = with_store.results().values()
     assert result["status"] == "FINISHED"

@@ -52,7 +52,7 @@ def without_store(folder):
 
 def test_a_sweep_is_planned_run_listed_and_resumed(nnexp):
     grid = [*SMALL, "model.l2=0,1", "seed=0,1"]
-    dry = nnexp("-m", *grid, "dry_run=true")
+    dry = nnexp("-m", *grid, "dry_run=true", "tracking=none")
     assert dry.status == 0
     assert "4 of 4 jobs would run." in dry.out
     assert not nnexp.directories()
@@ -115,11 +115,10 @@ def test_failures_are_told_the_others_go_on_and_the_exit_status_is_3(with_store)
     assert Counter(run.status for run in children(store)) == {"FINISHED": 1, "FAILED": 10}
 
 
-def test_fail_fast_stops_at_the_first_failure(with_store):
-    done = with_store("-m", *SMALL, "model.l2=1,-1,2,3", "fail_fast=true")
+def test_fail_fast_stops_at_the_first_failure(nnexp):
+    done = nnexp("-m", *SMALL, "model.l2=1,-1,2,3", "fail_fast=true", "tracking=none")
     assert done.status == 3
-    states = Counter(run.status for run in children(with_store.store()))
-    assert states == {"FINISHED": 1, "FAILED": 1}
+    assert sorted(result["status"] for result in nnexp.results().values()) == ["FAILED", "FINISHED"]
 
 
 def test_a_config_that_no_job_can_have_is_refused_before_anything_is_made(nnexp):
@@ -182,7 +181,7 @@ LONGER = ["data=digits", "model.hidden_size=40", "optimizer.maxfun=1500", "optim
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="finds the processes to kill in /proc")
 def test_killed_anywhere_and_finished_by_the_same_command(with_store):
     nnexp = with_store
-    grid = ["-m", *LONGER, "seed=range(6)"]
+    grid = ["-m", *LONGER, "seed=range(5)"]
 
     def training():
         return [
@@ -191,18 +190,16 @@ def test_killed_anywhere_and_finished_by_the_same_command(with_store):
             if (path / "reports/history.csv").exists() and not (path / "result.json").exists()
         ]
 
-    for victims in ("worker", "parent", "all"):
+    for victims in ("parent and worker", "all"):
         known = set(training())
         sweep = nnexp.start(*grid, *JOBLIB, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda known=known: set(training()) - known)
         running = processes_of(nnexp.folder)
-        if victims == "worker":
-            kill([pid for pid, command in running.items() if "loky" in command][:1])
-            sweep.send_signal(signal.SIGKILL)
-        elif victims == "parent":
-            sweep.send_signal(signal.SIGKILL)
-        else:
+        if victims == "all":
             kill(running)
+        else:
+            kill([pid for pid, command in running.items() if "LokyProcess" in command][:1])
+            sweep.send_signal(signal.SIGKILL)
         sweep.wait(30)
     done = nnexp(*grid, *JOBLIB)
     assert done.status == 0, done.err
@@ -210,7 +207,7 @@ def test_killed_anywhere_and_finished_by_the_same_command(with_store):
     done = nnexp(*grid, *JOBLIB)
     assert done.status == 0
     store = nnexp.store()
-    assert len(digests(store)) == 6
+    assert len(digests(store)) == 5
     states = Counter(run.status for run in store.search())
     assert states["RUNNING"] == 0
     assert states["KILLED"] >= 1
@@ -232,7 +229,10 @@ def test_ctrl_c_stops_the_sweep_within_seconds_and_every_run_has_a_true_status(w
     time.sleep(1)
     began = time.monotonic()
     os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
-    out, err = sweep.communicate(timeout=60)
+    try:
+        out, err = sweep.communicate(timeout=60)
+    finally:
+        kill(processes_of(nnexp.folder) if sweep.returncode is None else ())
     assert sweep.returncode == 130, (out, err)
     assert time.monotonic() - began < 30
     store = nnexp.store()
@@ -263,7 +263,8 @@ def test_a_search_goes_on_where_it_was(with_store):
 
 
 def test_a_search_of_two_objectives_gives_a_front(with_store):
-    done = with_store("+search=nsga2", *SMALL, "model.hidden_size=interval(2,12)", "hydra.sweeper.search.n_trials=4")
+    search = ["+search=nsga2", *SMALL, "model.hidden_size=interval(2,12)", "hydra.sweeper.search.n_trials=3"]
+    done = with_store(*search)
     assert done.status == 0, done.err
     assert "best: loss/validation" in done.err
     assert "optimizer/n_fev" in done.err
@@ -296,7 +297,7 @@ def test_the_sweep_goes_on_without_a_store(nnexp):
 
 
 def test_presets_turn_multirun_on_by_themselves(nnexp):
-    done = nnexp("+sweep=seeds", *SMALL, "dry_run=true")
+    done = nnexp("+sweep=seeds", *SMALL, "dry_run=true", "tracking=none")
     assert done.status == 0, done.err
     assert "5 of 5 jobs would run." in done.out
 
