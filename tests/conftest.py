@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -39,7 +40,12 @@ LONGEST = (
 
 
 def pytest_configure(config):
-    """Keep the tests' folders in memory where there is room: a new store waits for the disk a hundred times."""
+    """Keep the tests' folders in memory where there is room: a new store waits for the disk a hundred times.
+
+    A shell that starts the tests in the background has them ignore Ctrl-C, and so every command that they start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
