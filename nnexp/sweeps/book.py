@@ -100,11 +100,13 @@ class Book:
 
 def _standing_of_directory(record: dict[str, Any], result: dict[str, Any]) -> Standing:
     """An ended run of this machine as what it says of its job."""
+    metrics = {"cost/train": result.get("cost"), "optimizer/n_fev": result["n_fev"], **result}
+    metrics |= result.get("final_metrics", {})
     return Standing(
         _state(result["status"]),
         result["run_id"],
         result["message"] if result["status"] != "FINISHED" else "",
-        {key: value for key, value in result.items() if isinstance(value, float)},
+        {key: value for key, value in metrics.items() if type(value) in (int, float)},
         record["name"],
         record["started"],
         result["ended"] - record["started"],

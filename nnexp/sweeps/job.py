@@ -83,7 +83,9 @@ def end_with_the_sweep() -> None:
     def watch() -> None:
         while os.getppid() == sweep:
             time.sleep(1)
-        os.kill(os.getpid(), signal.SIGTERM)
+        while True:  # the first may only end the run in hand
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(2)
 
     threading.Thread(target=watch, name="nnexp-sweep-watch", daemon=True).start()
 

@@ -23,7 +23,14 @@ def test_without_the_store_the_directories_of_published_runs_stand_for_their_job
     assert list(found) == ["key of a"]
     standing = found["key of a"]
     assert (standing.state, standing.run_id, standing.sweep) == ("finished", directory.result["run_id"], "s")
-    assert standing.metrics["cost"] == directory.result["cost"]
+    result = directory.result
+    found = {key: standing.metrics[key] for key in ("cost/train", "optimizer/n_fev", "fit_seconds", "f1/test")}
+    assert found == {
+        "cost/train": result["cost"],
+        "optimizer/n_fev": result["n_fev"],
+        "fit_seconds": 1.5,
+        "f1/test": 0.5,
+    }
 
 
 @pytest.mark.parametrize(("status", "state"), [("FAILED", "failed"), ("KILLED", "lost")])
