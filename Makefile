@@ -22,8 +22,7 @@ run: $(RUNS)
 	$(BIN)/nnexp $(OVERRIDES)
 
 test: $(TESTS)
-	$(BIN)/python -m pytest --numprocesses 3 --ignore tests/browser
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest --numprocesses 3
 
 lint: $(TESTS)
 	$(BIN)/ruff check .

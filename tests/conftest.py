@@ -20,6 +20,7 @@ MEMORY = Path("/dev/shm")
 ENOUGH = 2**31  # bytes; a session of all tests leaves some 300 MB
 # What takes longest begins first, so that no worker is left with it at the end: tests that may run anywhere, and files.
 LONGEST = (
+    "test_ui.py",
     "test_killed_anywhere_and_finished_by_the_same_command",
     "test_a_sweep_is_planned_run_listed_and_resumed",
     "test_parallel_and_serial_sweeps_give_the_same_bits_and_two_at_once_share_the_work",

@@ -85,8 +85,8 @@ def test_a_target_is_met_within_its_bounds_only():
 
 
 def test_what_is_beside_the_fit_is_counted_for_each_worker_alone():
-    runs = [commands.Run(start, 0.0, 1.0, worker, 0.0) for worker, starts in {1: (0, 2, 4.5), 2: (1, 2.5, 4.75)}.items()
-            for start in starts]  # fmt: skip
+    starts = {1: (0, 2, 4.5), 2: (1, 2.5, 4.75)}
+    runs = [commands.Run(start, 0.0, 1.0, worker, 0.0, "") for worker in starts for start in starts[worker]]
     assert commands.beside_the_fit(runs, warm_up=0) == [1.0, 1.5, 0.5, 1.25]
     assert commands.beside_the_fit(runs) == [1.5, 1.25]
 

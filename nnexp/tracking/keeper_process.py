@@ -49,7 +49,7 @@ def main() -> None:
         worker.answers.expect(request["number"])
         if worker.accepts(request):
             worker.requests.put(request)
-    _end(workers, threads)
+    _end(workers, threads, publisher.is_busy)
 
 
 def _work(worker: Drawer | Claimant | Publisher) -> None:
@@ -61,11 +61,15 @@ def _work(worker: Drawer | Claimant | Publisher) -> None:
         os._exit(1)
 
 
-def _end(workers: list[Drawer | Claimant | Publisher], threads: list[threading.Thread]) -> None:
-    """Let them finish one after the other, but not for ever: what is cut off is published by `nnexp sync`."""
+def _end(workers: list[Drawer | Claimant | Publisher], threads: list[threading.Thread], begun: threading.Event) -> None:
+    """Let them finish one after the other, but not for ever: what is cut off is published by `nnexp sync`.
+
+    A drawer that waits for the first run has `begun` then, and sees that there is none.
+    """
     deadline = time.monotonic() + LINGER
     for worker, thread in zip(workers, threads, strict=True):
         worker.requests.put(None)
+        begun.set()
         thread.join(max(deadline - time.monotonic(), 0.0))
     sys.stderr.flush()
     os._exit(0)

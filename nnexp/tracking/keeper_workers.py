@@ -24,6 +24,8 @@ class Drawer:
     def work(self) -> None:
         """Draw until None comes."""
         self._begin.wait()
+        if not self.requests.empty() and self.requests.queue[0] is None:
+            return
         import nnexp.figures  # noqa: F401 - imported while the trainer is training, not while it waits to begin
 
         while (request := self.requests.get()) is not None:

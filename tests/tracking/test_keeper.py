@@ -128,6 +128,14 @@ def test_a_killed_keeper_is_started_again_and_goes_on(tmp_path, empty_store):
     assert_store_has_all_of(directory, store, tmp_path / "compared")
 
 
+@pytest.mark.parametrize("uri", [None, "the store's"])
+def test_a_keeper_that_was_given_nothing_to_do_ends_with_its_trainer(uri, tmp_path):
+    keeper = Keeper(f"sqlite:///{tmp_path}/mlflow.db" if uri else None, "e")
+    process = keeper.start()._line.process
+    keeper.close()
+    assert process.wait(30) == 0
+
+
 def test_a_server_that_hangs_is_waited_for_once_and_not_for_figures(tmp_path):
     with FlakyProxy(upstream=0, weather=HANG) as proxy:
         keeper = Keeper(proxy.uri, "e")
