@@ -37,7 +37,7 @@ def fill(database: Path, first: int, last: int) -> None:
 
 
 def run(quick: bool) -> list[Line]:
-    sizes, n_runs = ((4, 8), 3) if quick else (SIZES, 12)
+    sizes, n_runs = ((4, 8), 3) if quick else (SIZES, 8)
     costs, lines = [], []
     with commands.scratch() as folder:
         commands.nnexp(folder, "-m", "experiment=smoke", "seed=0,1")

@@ -73,7 +73,7 @@ def run(quick: bool) -> list[Line]:
         for kind, peaks in highest(budget, folder).items():
             lines.append(Line(f"default run: {kind}", max(peaks), "MB"))
         if not quick:
-            sweep = ["-m", "seed=0,1,2,3", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+            sweep = ["-m", "model.l2=0.5,1,2,3", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
             for kind, peaks in highest(sweep, folder).items():
                 lines.append(Line(f"sweep of two workers: {kind}", max(peaks), "MB", note=f"{len(peaks)} processes"))
     dataset = problem.data()

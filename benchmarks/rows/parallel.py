@@ -18,7 +18,7 @@ def seconds_a_run(found: list[commands.Run], workers: int) -> float:
 def run(quick: bool) -> list[Line]:
     lines = []
     for kind, budget in KINDS.items():
-        budget, n = (5, 6) if quick else (budget, 16 if budget == 400 else 8)
+        budget, n = (5, 6) if quick else (budget, 12 if budget == 400 else 6)
         jobs = ("-m", "model.l2=" + ",".join(f"{0.5 + 0.25 * i:g}" for i in range(n)))
         limits = (f"optimizer.maxiter={budget}", f"optimizer.maxfun={budget}")
         seconds, digests = [], []

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
 import numpy as np
 import scipy.optimize
+from scipy.optimize import _trustregion_krylov
 
 from nnexp.optim.evaluations import Ending, Evaluations
+from nnexp.optim.krylov import KrylovSubproblem
 from nnexp.optim.options import C1, GTOL, NORM, boolean, integer, real
 
 # SciPy's limits on iterations and evaluations, out of the way of ours; TNC keeps its limit in a C int.
@@ -54,13 +60,29 @@ def solve(run: Evaluations, theta0: np.ndarray, options: dict, *, method: str, h
     ibid., algorithm 7.2 (Steihaug). trust-krylov: Gould, Lucidi, Roma and Toint 1999 (GLTR).
     """
     budgets = {"TNC": ["maxfun"], "L-BFGS-B": ["maxfun", "maxiter"]}.get(method, ["maxiter"])
-    result = scipy.optimize.minimize(
-        run.cost,
-        theta0,
-        method=method,
-        jac=run.gradient,
-        hessp=run.hessp if hessp else None,
-        callback=run.iterated,
-        options=options | dict.fromkeys(budgets, NEVER),
-    )
+    with _repeatable() if method == "trust-krylov" else nullcontext():
+        result = scipy.optimize.minimize(
+            run.cost,
+            theta0,
+            method=method,
+            jac=run.gradient,
+            hessp=run.hessp if hessp else None,
+            callback=run.iterated,
+            options=options | dict.fromkeys(budgets, NEVER),
+        )
     return Ending(result.x, bool(result.success), str(result.message))
+
+
+def _krylov_subproblem(tol_rel_i: float, **_: Any) -> Callable[..., KrylovSubproblem]:
+    return lambda *args: KrylovSubproblem(*args, inexact=tol_rel_i < 0)
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    """Let SciPy's trust-krylov use our subproblem."""
+    before = _trustregion_krylov.get_trlib_quadratic_subproblem
+    _trustregion_krylov.get_trlib_quadratic_subproblem = _krylov_subproblem
+    try:
+        yield
+    finally:
+        _trustregion_krylov.get_trlib_quadratic_subproblem = before
