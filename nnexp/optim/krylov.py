@@ -34,7 +34,7 @@ class KrylovSubproblem(BaseQuadraticSubproblem):
             shares = EXACT_INSIDE, EXACT_ON_THE_BOUNDARY
         self._tolerances = shares[0] * norm, shares[1] * norm
         self._basis = np.empty((8, len(self.jac)))
-        self._basis[0] = self.jac / norm
+        self._basis[0] = self.jac / (norm or 1.0)  # a zero gradient gives the zero step
         self._diagonal: list[float] = []
         self._beside: list[float] = []  # the diagonal
         self._step: tuple[np.ndarray, float] | None = None

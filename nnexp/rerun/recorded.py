@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ WEIGHTS = "weights.npz"
 RERUN_OF = "nnexp.rerun_of"
 
 
-class Recorded:
+class Recorded(ABC):
     """What a run says of itself. Its files are read at the first use; a file that it does not have reads as empty."""
 
     def __init__(self, run_id: str, name: str, status: str, message: str, tags: Mapping[str, str]) -> None:
@@ -43,19 +44,19 @@ class Recorded:
         return self.tags.get("nnexp.data_digest")
 
     @property
+    @abstractmethod
     def params(self) -> Mapping[str, Any]:
         """The leaves of its config that decide the result; as texts where they come from the store."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def started(self) -> float:
         """Seconds since the epoch."""
-        raise NotImplementedError
 
-    @cached_property
+    @property
+    @abstractmethod
     def files(self) -> RunDirectory:
         """Its files, under the names that they have in a run directory."""
-        raise NotImplementedError
 
     def _json(self, name: str) -> dict[str, Any]:
         return self.files.read_json(name) if (self.files.path / name).exists() else {}

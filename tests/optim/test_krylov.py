@@ -6,7 +6,7 @@ from scipy.linalg import eigvalsh_tridiagonal
 
 from nnexp.optim.krylov import KrylovSubproblem, smallest
 
-from .problems import LOGISTIC
+from .problems import LOGISTIC, QUADRATIC
 
 
 def tridiagonal(diagonal, beside):
@@ -63,3 +63,10 @@ def test_the_basis_serves_smaller_radii_too(inexact):
         fresh, _ = subproblem().solve(radius)
         assert is_on_the_boundary == (np.linalg.norm(step) == pytest.approx(radius))
         assert one(step) <= one(fresh) + 1e-9 * abs(one(fresh))
+
+
+def test_at_a_zero_gradient_the_step_is_zero():
+    centre = QUADRATIC.minimizer.copy()
+    parts = (lambda t: QUADRATIC.fun(t)[0], lambda t: QUADRATIC.fun(t)[1])
+    step, _ = KrylovSubproblem(centre, *parts, None, QUADRATIC.hessp).solve(1.0)
+    np.testing.assert_array_equal(step, 0)
