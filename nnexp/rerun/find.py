@@ -1,4 +1,4 @@
-"""Which runs a word means: a run directory, the id of a run or of a sweep, or the beginning of an id.
+"""Which runs a word means: a run directory or its name, the id of a run or of a sweep, or the beginning of an id.
 
 Run directories of this machine are looked at first: they need no store, and they know the ids that it gave them.
 """
@@ -53,8 +53,9 @@ class Finder:
             Where only the store could know and it does not answer.
         """
         path = Path(word)
-        if (path / RECORD).is_file():
-            return RecordedHere(RunDirectory(path))
+        for directory in (path, Path(self.tracking.directory) / "runs" / word):
+            if (directory / RECORD).is_file():
+                return RecordedHere(RunDirectory(directory))
         if (path / PLAN_FILE).is_file():
             return self._sweep(path.resolve().name, None)
         if "/" in word or not IDS.fullmatch(word):

@@ -1,0 +1,243 @@
+"""Cost and report of given weights on a part of a data set.
+
+The weights of a run are judged by what the run recorded: its data, its split, its network and its penalty, with the
+overrides on top. Weights that belong to no run are judged by the config of today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnexp.config import Config, ConfigError
+from nnexp.weights import Network, read_weights
+
+if TYPE_CHECKING:
+    from nnexp.datasets import Dataset
+    from nnexp.rerun.recorded import Recorded
+
+WEIGHTS = "weights.npz"
+PENALTY = "cost = loss + penalty / samples, so the costs of parts of different sizes do not compare; the losses do"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a network does on one part; the penalty of `cost` is divided by `n_samples`."""
+
+    cost: float
+    loss: float
+    accuracy: float
+    n_samples: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is told of weights.
+
+    Attributes
+    ----------
+    part
+        ``test``, or ``whole`` where nothing is held out.
+    figures, report
+        Of that part.
+    run
+        The run whose weights they are, None where they belong to none.
+    train
+        Figures of the run's training part, None where that is the judged part or cannot be had.
+    trained_on
+        How many of the judged samples the run was trained on, by their values; None where that is not known.
+    """
+
+    part: str
+    figures: Figures
+    report: str
+    run: str | None = None
+    train: Figures | None = None
+    trained_on: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object of the command."""
+        told = asdict(self.figures) | {"part": self.part}
+        if self.run is not None:
+            told |= {"trained_on": self.trained_on, "train": asdict(self.train) if self.train else None}
+        return told
+
+    def text(self) -> str:
+        """What a person is told."""
+        head = f"{self.part} part, {self.figures.n_samples:,} samples"
+        if self.run is not None:
+            head = f"{self.run}\n{head}: {self._training()}"
+        columns = [self.figures] + ([self.train] if self.train else [])
+        rows = [
+            ("cost", [f"{each.cost:.12f}" for each in columns]),
+            ("loss", [f"{each.loss:.12f}" for each in columns]),
+            ("accuracy", [f"{each.accuracy:.2%}" for each in columns]),
+            ("samples", [str(each.n_samples) for each in columns]),
+        ]
+        if self.train:
+            rows.insert(0, ("", [f"{self.part} part", "training part"]))
+        lines = [f"{name:<8}  " + "  ".join(f"{cell:<16}" for cell in cells) for name, cells in rows]
+        return "\n".join([head, "", self.report, *map(str.rstrip, lines), *([PENALTY] if self.train else [])])
+
+    def _training(self) -> str:
+        if self.trained_on is None:
+            return "it is not known which of them it was trained on"
+        if self.trained_on == self.figures.n_samples:
+            return "it was trained on these samples"
+        return f"it was trained on {f'{self.trained_on:,}' if self.trained_on else 'none'} of these samples"
+
+
+def evaluate(name: str, overrides: Sequence[str], scratch: Path) -> Judgement:
+    """Judge the weights that a word names on the held-out part, or on all data where nothing is held out.
+
+    Parameters
+    ----------
+    name
+        A file, or what names a run.
+    overrides
+        On top of the run's recorded config, or of today's where the weights belong to no run.
+    scratch
+        A folder for what is fetched from the store.
+
+    Raises
+    ------
+    ConfigError, RerunError
+        If there is nothing of that name, or it cannot be judged so.
+    StoreError
+        If only the store could know and it does not answer.
+    """
+    path = _plain_file(Path(name))
+    if path is not None:
+        from nnexp.hydra_app import compose, read_config
+
+        config = read_config(compose(overrides))
+        network = read_weights(path, config)
+        part, data, _ = _parts(config, f"--weights {name}", network)
+        figures, report = _figures(network, data, config)
+        return Judgement(part, figures, report)
+    return _of_run(_find(name, overrides, scratch), overrides)
+
+
+def _plain_file(path: Path) -> Path | None:
+    """The file of weights that belong to no run."""
+    from nnexp.tracking.rundir import RECORD
+
+    if path.is_dir():
+        path = path / WEIGHTS
+    is_runs = path.name == WEIGHTS and (path.parent / RECORD).is_file()
+    return path if path.is_file() and not is_runs else None
+
+
+def _find(name: str, overrides: Sequence[str], scratch: Path) -> Recorded:
+    """The run that a word names, by the same rules as `nnexp rerun`."""
+    from nnexp.hydra_app import compose, read_config
+    from nnexp.rerun.find import Finder, SweepFound
+
+    path = Path(name)
+    if ("/" in name or "." in name) and not path.exists():
+        raise ConfigError(f"--weights {name}: no such file")
+    word = str(path.parent) if path.name == WEIGHTS and path.is_file() else name
+    tracking = read_config(compose([o for o in overrides if o.lstrip("+").startswith("tracking")])).tracking
+    found = Finder(tracking, scratch).find(word)
+    if isinstance(found, SweepFound):
+        raise ConfigError(f"--weights {name}: a sweep of {len(found.jobs)} jobs; name one of its runs")
+    return found
+
+
+def _of_run(run: Recorded, overrides: Sequence[str]) -> Judgement:
+    """Judge a run by its own config."""
+    from nnexp.rerun.rebuild import rebuild
+    from nnexp.rerun.recorded import RecordedHere
+    from nnexp.train import load, split_of
+
+    weights = run.files.path / WEIGHTS
+    if not weights.is_file():
+        raise ConfigError(f"{run} has no {WEIGHTS} ({run.status})")
+    data_path = run.data_path if isinstance(run, RecordedHere) else None
+    rebuilt = rebuild(run.config, overrides, name=run.name, data_path=data_path)
+    config = rebuilt.config
+    network = read_weights(weights, config)
+    _same_network(network, config)
+    part, data, digest = _parts(config, str(run), network)
+    if not rebuilt.other_data and run.data_digest not in (None, digest):
+        raise ConfigError(
+            f"{run}: the data of {config.data.source.get('path') or config.data.name} have changed since it was "
+            f"trained: digest {digest[:12]}, then {str(run.data_digest)[:12]}; an override of the data judges it on "
+            "them all the same"
+        )
+    own = rebuilt.before if overrides else config
+    try:
+        dataset = load(own) if own is not None else None
+    except ConfigError:
+        dataset = None  # the data that it was trained on are gone, and others are judged
+    if own is None or dataset is None or run.data_digest not in (None, dataset.digest):
+        figures, report = _figures(network, data, config)
+        return Judgement(part, figures, report, run=str(run))
+    train = split_of(own, dataset).train
+    figures, report = _figures(network, data, config)
+    overlap = _overlap(data, train)
+    is_the_same = part == "whole" and overlap == len(data) == len(train)
+    of_training = None if is_the_same else _figures(network, train, config)[0]
+    return Judgement(part, figures, report, str(run), of_training, overlap)
+
+
+def _same_network(network: Network, config: Config) -> None:
+    """Refuse overrides that ask for another network than the weights are of."""
+    widths = list(network.layer_sizes[1:-1])
+    if config.model.hidden_sizes != widths:
+        raise ConfigError(
+            f"`model.hidden_size` must be {widths}, as the weights have it, got {config.model.hidden_size}"
+        )
+    if config.model.activation != network.activation:
+        raise ConfigError(
+            f"`model.activation` must be {network.activation}, with which the weights were trained, "
+            f"got {config.model.activation}"
+        )
+
+
+def _parts(config: Config, name: str, network: Network) -> tuple[str, Dataset, str]:
+    """The part to judge and its name, and the digest of the data set."""
+    from nnexp.train import load, split_of
+
+    dataset = load(config)
+    fits, has = (dataset.X.shape[1], len(dataset.classes)), (network.layer_sizes[0], network.layer_sizes[-1])
+    if has != fits:
+        raise ConfigError(
+            f"{name}: expected a network of {fits[0]} inputs and {fits[1]} outputs for "
+            f"{config.data.name}, got {has[0]} and {has[1]}"
+        )
+    split = split_of(config, dataset)
+    return ("whole", split.train, dataset.digest) if split.test is None else ("test", split.test, dataset.digest)
+
+
+def _figures(network: Network, part: Dataset, config: Config) -> tuple[Figures, str]:
+    """Figures and report of a part, computed as a fit computes them, to the same bits."""
+    from nnexp.evaluation import evaluate as report_of
+    from nnexp.nn import Objective, predict
+    from nnexp.training import blas_threads
+
+    with blas_threads(1):
+        objective = Objective(
+            part.X,
+            part.Y,
+            network.layer_sizes,
+            activation=network.activation,
+            l2=config.model.l2,
+            dtype=np.dtype(config.training.dtype),
+            threads=config.training.threads,
+        )
+        cost, _ = objective(network.theta)
+        predicted = predict(objective.logits(network.theta))
+    report = report_of(part.y, predicted, part.classes)
+    loss = cost - objective.penalty(network.theta)
+    return Figures(cost, loss, report.accuracy, len(part.y)), report.text
+
+
+def _overlap(part: Dataset, train: Dataset) -> int:
+    """How many samples of a part are, by their values, among those of another."""
+    known = {hash(row.tobytes()) for row in train.X}
+    return sum(hash(row.tobytes()) in known for row in part.X)
