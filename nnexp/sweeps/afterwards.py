@@ -32,6 +32,14 @@ class LateParent:
         """Whether a run directory is of this sweep."""
         return directory.record["tracking"].get("sweep") == self.sweep
 
+    @property
+    def is_private(self) -> bool:
+        """Whether the sweep was made with `tracking=none`, and so belongs into no store."""
+        try:
+            return read_plan(self.folder)["uri"] is None
+        except (OSError, ValueError, KeyError):
+            return False
+
     def _open(self) -> tuple[dict[str, Any], Store]:
         plan = read_plan(self.folder)
         return plan, self._stores.of(plan["uri"], plan["experiment"])

@@ -89,7 +89,8 @@ class Book:
             except (OSError, ValueError):
                 continue  # removed this moment, or damaged
             key = record.get("identity", {}).get("run_key")
-            if key not in wanted:
+            is_private = record.get("tracking", {}).get("uri") is None  # made with tracking=none
+            if key not in wanted or (is_private and self.store is not None):
                 continue
             if result is None:
                 if liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:

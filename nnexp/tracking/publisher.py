@@ -178,6 +178,8 @@ class Publisher:
         publication = self.open.pop(path, None) or self.backlog.get(path) or self._publication(path)
         if publication is not None:
             self.backlog[path] = publication
+        elif root := RunDirectory(path).record.get("ledger"):
+            ledger.leave(Path(root), RunDirectory(path))  # no store is to get it
         return publication
 
     # What the trainer asks for.

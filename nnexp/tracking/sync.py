@@ -15,6 +15,7 @@ from nnexp.tracking.store import Store, StoreError, absolute_uri, one_line
 PATIENCE = 30.0  # seconds in which a tracking server has to answer here, where nobody trains
 ATTEMPTS = 3  # at a run whose store answers, but not always
 RUNS, SWEEPS = "runs", "sweeps"
+SHOWN = 5
 
 Tell = Callable[[str], None]
 
@@ -35,7 +36,7 @@ def sync(
     names
         Run directories (a path, or a name under ``runs/``), ids of runs, or ids of sweeps.
     default_uri
-        The store of runs that were made without one.
+        The store of today's config.
     tell
         Gets a line for each run that is kept back.
     to
@@ -49,11 +50,12 @@ def sync(
     Raises
     ------
     ValueError
-        Where a name is neither a run nor a sweep.
+        Where a name is neither a run nor a sweep, or all that are named were made with ``tracking=none``.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(2 * PATIENCE)))
     stores = Stores(default_uri, to)
     directories, sweeps = _chosen(root, names, is_copy=to is not None)
+    directories = _without_private(root, directories, names, tell)
     parents = _parents(root, directories, sweeps, stores, everything=not names and to is None)
     for parent in parents:
         _attempt(parent.ensure, tell, parent.name)
@@ -134,6 +136,44 @@ def _chosen(root: str | Path, names: Sequence[str], *, is_copy: bool) -> tuple[l
     return list(chosen.values()), sweeps
 
 
+def _without_private(
+    root: str | Path, directories: Iterable[RunDirectory], names: Sequence[str], tell: Tell
+) -> list[RunDirectory]:
+    """The runs without those made with `tracking=none`, which no store ever gets; they are told, and leave the ledger.
+
+    Raises
+    ------
+    ValueError
+        If no other runs were named.
+    """
+    private = [directory for directory in directories if is_private(directory)]
+    if not private:
+        return list(directories)
+    shown = ", ".join(directory.path.name for directory in private[:SHOWN])
+    more = f" and {len(private) - SHOWN} more" if len(private) > SHOWN else ""
+    line = f"made with tracking=none, so never published: {shown}{more}"
+    paths = {directory.path for directory in private}
+    others = [directory for directory in directories if directory.path not in paths]
+    if names and not others:
+        raise ValueError(line)
+    tell(line)
+    for directory in private:
+        try:
+            prepare(root, directory, tell)
+            ledger.leave(ledger.folder(root), directory)
+        except (StillTrainingError, OSError, ValueError, KeyError):
+            continue  # it still trains, or its directory is damaged
+    return others
+
+
+def is_private(directory: RunDirectory) -> bool:
+    """Whether a run was made with `tracking=none`, and so belongs into no store."""
+    try:
+        return directory.record["tracking"]["uri"] is None
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def _all(root: str | Path) -> list[RunDirectory]:
     """Every run directory of an output directory, and those that its ledger knows elsewhere."""
     found = [RunDirectory(path.parent) for path in sorted((Path(root) / RUNS).glob(f"*/{RECORD}"))]
@@ -172,7 +212,7 @@ def _parents(
     if everything:
         sweeps |= {path.parent.name for path in (Path(root) / SWEEPS).glob("*/plan.json")}
     parents = [LateParent(root, sweep, stores) for sweep in sorted(sweeps)]
-    return [parent for parent in parents if parent.has_plan]
+    return [parent for parent in parents if parent.has_plan and not parent.is_private]
 
 
 def publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Tell) -> bool:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from tools import made_up
@@ -59,11 +60,31 @@ def test_a_run_is_named_by_its_directory_its_name_or_its_id(stores, tmp_path):
         run_sync(tmp_path, "nobody", store=laptop)
 
 
-def test_a_run_without_a_store_of_its_own_goes_into_the_default_one(stores, tmp_path):
-    laptop, _ = stores
-    directory = made_up.whole(tmp_path, "of-nobody")
-    assert run_sync(tmp_path, store=laptop) == ((1, 0), [])
-    assert_store_has_all_of(directory, laptop, tmp_path / "compared")
+def test_what_was_made_without_tracking_is_never_published(stores, tmp_path):
+    laptop, team = stores
+    private, own = made_up.whole(tmp_path, "private", sweep="p1"), made_up.whole(tmp_path, "own", store=laptop)
+    make_sweep(tmp_path, "p1", SimpleNamespace(uri=None), ["private"])
+    line = "made with tracking=none, so never published: private"
+    assert run_sync(tmp_path, str(private.path), own.uid, store=laptop, to=team) == ((1, 0), [line])
+    for to in (None, team):
+        with pytest.raises(ValueError, match=line):
+            run_sync(tmp_path, str(private.path), store=laptop, to=to)
+    ledger.enter(ledger.folder(tmp_path), private)
+    assert run_sync(tmp_path, store=laptop) == ((1, 0), [line])
+    assert run_sync(tmp_path, store=laptop) == ((0, 0), [])
+    for store in stores:
+        assert not runs_of(store, private.uid)
+        assert store.find_uid(sweep_uid("p1")) is None
+
+
+def test_sync_after_a_run_without_tracking_has_nothing_to_do_and_makes_no_store(nnexp):
+    assert nnexp("experiment=smoke", "tracking=none").status == 0
+    done = nnexp("sync", "--json")
+    assert (done.status, done.json, done.err) == (0, {"published": 0, "kept_back": 0}, "")
+    [directory] = nnexp.directories()
+    named = nnexp("sync", directory.name)
+    assert (named.status, named.err) == (2, f"made with tracking=none, so never published: {directory.name}\n")
+    assert not list(nnexp.folder.glob("outputs/*.db"))
 
 
 def test_a_run_that_trains_is_left_alone_and_one_whose_process_is_gone_is_closed(stores, tmp_path):
