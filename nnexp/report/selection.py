@@ -52,7 +52,7 @@ def find(store: Store, selection: Selection) -> Found:
     NothingToReportError
         Where there is no such experiment or sweep, or no run in it, or the filter cannot be read.
     """
-    if import_mlflow().MlflowClient(store.uri).get_experiment_by_name(store.experiment) is None:
+    if not store.has_experiment():
         raise NothingToReportError(f"There is no experiment {store.experiment!r} in {store.shown_uri}.")
     finders = {"sweep": _sweep, "experiment": _experiment, "filter": _filter}
     return finders[selection.kind](store, selection.value)

@@ -13,18 +13,20 @@ import hashlib
 import logging
 import os
 import secrets
-import sqlite3
 import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
+from filelock import Timeout as LockTimeout
+
+from nnexp.tracking import database
 
 # Said before MLflow is imported, where the user has not said otherwise.
 MLFLOW_SETTINGS = {
@@ -201,18 +203,56 @@ class Store:
             return self._opened
 
     def _first_touch(self) -> tuple[Any, str]:
+        """Open the store; a process that finds it complete, as nearly all do, waits for no other."""
         mlflow = import_mlflow()
         path = sqlite_path(self.uri)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with nullcontext() if self.is_server or self._is_ready(path) else self._guard(path):
-            try:
+        is_ready = self.is_server or (path is not None and database.has_experiment(path, self.experiment))
+        try:
+            with nullcontext() if is_ready else self._guard(path):
+                if path is not None and not is_ready:
+                    database.prepare(path, lambda new: self._build(mlflow, new))
                 client = mlflow.MlflowClient(self.uri)
                 return client, self._ensure_experiment(client, path)
-            except StoreError:
-                raise
-            except Exception as error:
-                raise StoreError(f"the tracking store {self.shown_uri} cannot be used: {one_line(error)}") from error
+        except StoreError:
+            raise
+        except Exception as error:
+            raise self._unusable(error) from error
+
+    def has_experiment(self) -> bool:
+        """Whether the experiment is there; a store that lacks it is left as it is.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be used.
+        """
+        self.ping()
+        path = sqlite_path(self.uri)
+        try:
+            if path is not None and database.examine(path).is_empty:
+                return False
+            return import_mlflow().MlflowClient(self.uri).get_experiment_by_name(self.experiment) is not None
+        except Exception as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> StoreError:
+        """The error of a store that cannot be opened; for a database file it says what is wrong with the file."""
+        path = sqlite_path(self.uri)
+        if path is not None and not isinstance(error, database.DatabaseError | LockTimeout):
+            try:
+                database.check(path)
+            except database.DatabaseError as wrong:
+                error = wrong
+        reason = one_line(error)
+        if isinstance(error, LockTimeout):
+            reason = f"another process has held {error.lock_file} for {LOCK_SECONDS} s"
+        return StoreError(f"the tracking store {self.shown_uri} cannot be used: {reason}")
+
+    def _build(self, mlflow: Any, path: Path) -> None:
+        """Make a new store, complete with the experiment, in a file that nobody else knows."""
+        client = mlflow.MlflowClient(f"sqlite:///{path}")
+        self._ensure_experiment(client, path)
+        client._tracking_client.store._dispose_engine()  # the file gets another name
 
     @property
     def shown_uri(self) -> str:
@@ -220,19 +260,13 @@ class Store:
         parts = urlparse(self.uri)
         return self.uri.replace(f":{parts.password}@", ":***@") if parts.password else self.uri
 
-    def _is_ready(self, path: Path | None) -> bool:
-        """Whether the experiment is there, which it only is once the schema is complete."""
-        if path is None or not path.exists():
-            return False
-        try:
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as database:
-                return bool(database.execute("SELECT 1 FROM experiments WHERE name = ?", (self.experiment,)).fetchone())
-        except sqlite3.Error:
-            return False
-
     def _guard(self, path: Path | None) -> FileLock:
-        lock = Path(tempfile.gettempdir()) / f"nnexp-{hashlib.sha256(self.uri.encode()).hexdigest()[:16]}.lock"
-        return FileLock(path.with_name(path.name + ".lock") if path else lock, timeout=LOCK_SECONDS)
+        if path is None:
+            lock = Path(tempfile.gettempdir()) / f"nnexp-{hashlib.sha256(self.uri.encode()).hexdigest()[:16]}.lock"
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = path.with_name(path.name + ".lock")
+        return FileLock(lock, timeout=LOCK_SECONDS)
 
     def _ensure_experiment(self, client: Any, path: Path | None) -> str:
         location = (path.parent / "artifacts").as_uri() if path else None

@@ -1,0 +1,165 @@
+"""The file of a SQLite store: made whole or not at all, and examined before MLflow opens it.
+
+MLflow builds the schema of a new database by some fifty migrations that are not one transaction: a process that is
+killed among them leaves a file that MLflow never opens again. So a new store is built under another name beside the
+file and moved into place once it is complete, its experiment included.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+SUFFIXES = ("", "-journal", "-wal", "-shm")  # of what SQLite keeps beside a database
+BUSY_SECONDS = 20.0
+QUIET_SECONDS = 5.0  # so long unchanged, a half-made file is nobody's work in progress: migrations write all the time
+EXPERIMENTS = "experiments"
+FIRST_TABLES = {EXPERIMENTS, "runs", "metrics", "params", "tags"}  # what MLflow makes before its migrations
+VERSION = "alembic_version"
+OF_MIGRATIONS = {VERSION, "workspaces"}  # what they fill themselves
+UNFINISHED = "_alembic_tmp_"  # how a migration names the table that is to replace another
+
+
+class DatabaseError(ValueError):
+    """The file is no store that can be used; the message says what it is."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a database file holds."""
+
+    tables: frozenset[str] = frozenset()
+    revision: str | None = None  # of MLflow's schema
+    is_empty: bool = True  # as a killed first use leaves it: the first row comes when the schema is whole
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether a migration of it ended in the middle."""
+        return any(table.startswith(UNFINISHED) for table in self.tables)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is there.
+
+    To read only, where the file allows no more: what a process that was killed left in a journal can only be rolled
+    back, and the database read, by a connection that may write.
+    """
+    mode = "rw" if os.access(path, os.W_OK) else "ro"
+    return sqlite3.connect(f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
+
+
+def has_experiment(path: Path, name: str) -> bool:
+    """Whether the store has an experiment, which it only has once its schema is complete."""
+    try:
+        with closing(connect(path)) as database:
+            return bool(database.execute(f"SELECT 1 FROM {EXPERIMENTS} WHERE name = ?", (name,)).fetchone())
+    except sqlite3.Error:
+        return False
+
+
+def examine(path: Path) -> Contents:
+    """What the file holds; nothing where it is missing or empty.
+
+    Raises
+    ------
+    DatabaseError
+        If it is no SQLite database, is damaged, or is the database of another application.
+    """
+    if not path.exists():
+        return Contents()
+    try:
+        with closing(connect(path)) as database:
+            tables = frozenset(
+                name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")
+            )
+            version = database.execute(f"SELECT * FROM {VERSION}").fetchone() if VERSION in tables else None
+            filled = (database.execute(f'SELECT 1 FROM "{t}" LIMIT 1').fetchone() for t in tables - OF_MIGRATIONS)
+            is_empty = not any(filled)
+    except sqlite3.Error as error:
+        raise DatabaseError(f"{path} is not a database that can be read: {error}") from error
+    if tables and not tables & FIRST_TABLES:
+        raise DatabaseError(f"{path} is the database of another application than MLflow")
+    return Contents(tables, version[0] if version else None, is_empty)
+
+
+def prepare(path: Path, build: Callable[[Path], None]) -> None:
+    """Have a complete store at `path`: built where there is none, or only a half-made one. Call it under the lock.
+
+    Parameters
+    ----------
+    build
+        Makes a new store in a file of the name that it is given.
+
+    Raises
+    ------
+    DatabaseError
+        If there is a file that is no store, or one that holds something and cannot be used.
+    """
+    new = path.with_name(f".{path.name}.new")
+    remove(new)  # of a process that was killed here
+    contents = _settled(path)
+    if not contents.is_empty:
+        if contents.is_cut_off:
+            raise DatabaseError(
+                f"the upgrade of {path} to a newer MLflow was cut off; put a backup in its place, or move it away and "
+                "copy the runs of the output directory into a new store with `nnexp sync --to`"
+            )
+        return
+    try:
+        build(new)
+        remove(path)  # what is half-made, and with it a journal that would be rolled back into the new file
+        os.replace(new, path)
+    finally:
+        remove(new)
+
+
+def _settled(path: Path) -> Contents:
+    """What the file holds; where it looks half-made, once nobody has written to it for a while."""
+    while True:
+        contents = examine(path)
+        if not contents.is_empty:
+            return contents
+        quiet = time.time() - max(_changed(path), _changed(path.with_name(path.name + "-journal")))
+        if not 0 <= quiet < QUIET_SECONDS:
+            return contents
+        time.sleep(QUIET_SECONDS / 50)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("-inf")
+
+
+def remove(path: Path) -> None:
+    """Remove a database with what SQLite keeps beside it."""
+    for suffix in SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def check(path: Path) -> None:
+    """See what is wrong with the file of a store that cannot be opened.
+
+    Raises
+    ------
+    DatabaseError
+        If it is no database of this version of MLflow, or cannot be written.
+    """
+    contents = examine(path)
+    from mlflow import __version__
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    if contents.revision not in (None, _get_latest_schema_revision()):
+        raise DatabaseError(
+            f"{path} is of another version of MLflow than this one, {__version__}; where that was an older one, make "
+            f"a copy of the file and run `mlflow db upgrade sqlite:///{path}`"
+        )
+    if path.exists() and not os.access(path, os.W_OK):
+        raise DatabaseError(f"{path} cannot be written")

@@ -1,0 +1,93 @@
+import random
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import closing
+
+import pytest
+
+from nnexp.cli import main
+from nnexp.tracking.store import Store, StoreError
+
+FIRST_USE = """
+    import sys
+    from nnexp.tracking.store import Store, import_mlflow
+    import_mlflow()
+    print("begin", flush=True)
+    Store(sys.argv[1], "e").experiment_id
+"""
+
+
+def killed_first_use(uri, after):
+    """Let a process begin with the first use of a store, and kill it."""
+    words = [sys.executable, "-c", textwrap.dedent(FIRST_USE), uri]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdout.readline()
+        time.sleep(after)
+        process.kill()
+
+
+def takes_a_run(uri):
+    store = Store(uri, "e")
+    run_id = store.create("run", time.time(), {})
+    store.terminate(run_id, "FINISHED")
+    return store.get(run_id).status == "FINISHED"
+
+
+def test_a_store_whose_first_use_was_killed_opens_and_nothing_else_is_left(tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    for _ in range(2):
+        killed_first_use(uri, after=random.uniform(0.1, 1.0))
+    assert takes_a_run(uri)
+    assert {path.name for path in tmp_path.iterdir()} <= {"mlflow.db", "mlflow.db.lock"}
+
+
+def test_a_half_made_store_is_rebuilt_and_one_with_runs_never_is(tmp_path, empty_store, monkeypatch):
+    monkeypatch.setattr("nnexp.tracking.database.QUIET_SECONDS", 0.0)
+    uri = empty_store(tmp_path / "mlflow.db")
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as half:  # as a migration leaves it that was killed
+        half.executescript("DELETE FROM experiments; CREATE TABLE _alembic_tmp_metrics (x); DROP TABLE webhooks;")
+    (tmp_path / "mlflow.db-journal").write_bytes(b"of the store that is to go")
+    assert takes_a_run(uri)
+    assert not (tmp_path / "mlflow.db-journal").exists()
+
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as upgraded:
+        upgraded.executescript("CREATE TABLE _alembic_tmp_metrics (x)")
+    before = (tmp_path / "mlflow.db").read_bytes()
+    with pytest.raises(StoreError, match=r"upgrade .* was cut off; .*`nnexp sync --to`"):
+        _ = Store(uri, "another").experiment_id
+    assert (tmp_path / "mlflow.db").read_bytes() == before
+
+
+def damaged_stores(folder, empty_store):
+    """Files that are no store that can be used, with what is to be said of each."""
+    for name in ("text", "cut", "foreign", "newer"):
+        empty_store(folder / f"{name}.db")
+    (folder / "text.db").write_text("this is not a database" * 100)
+    (folder / "cut.db").write_bytes((folder / "cut.db").read_bytes()[:5000])
+    (folder / "foreign.db").unlink()
+    with closing(sqlite3.connect(folder / "foreign.db")) as other:
+        other.executescript("CREATE TABLE songs (title TEXT)")
+    with closing(sqlite3.connect(folder / "newer.db")) as newer:
+        newer.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+        newer.commit()
+    return {
+        "text": "not a database that can be read",
+        "cut": "not a database that can be read",
+        "foreign": "another application",
+        "newer": "another version of MLflow",
+    }
+
+
+def test_a_file_that_is_no_store_is_told_in_one_line_and_left_as_it_is(tmp_path, empty_store, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, reason in damaged_stores(tmp_path, empty_store).items():
+        before = (tmp_path / f"{name}.db").read_bytes()
+        for command in (["report"], ["report", "--experiment", "nnexp"], ["sweeps"]):
+            assert main([*command, f"tracking.uri=sqlite:///{name}.db"]) == 1
+            told = capsys.readouterr().err
+            assert reason in told
+            assert told.count("\n") == 1
+        assert (tmp_path / f"{name}.db").read_bytes() == before
