@@ -2,7 +2,8 @@
 
 SciPy's own budgets will not do: its TNC has no limit on iterations, its L-BFGS-B finishes a line search before it looks
 at the number of evaluations, and none counts Hessian-vector products. So every method works through one `Evaluations`,
-and a budget ends it by an exception.
+and a budget ends it by an exception. A method that builds a step from many evaluations is also told how many are left,
+so that it takes the step that it has while one evaluation is left for it.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Evaluations:
         The lowest cost evaluated so far; of equal ones the latest iterate.
     reported : Iterate or None
         The last iterate for which the callback returned.
+    dtype : numpy.dtype
+        The arithmetic of `fun`: its attribute of that name, float64 if it has none.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Evaluations:
         self.reported: Iterate | None = None
         self._recent: deque[Point] = deque(maxlen=N_REMEMBERED)
         self._errstate = np.geterr()
+        self.dtype = np.dtype(getattr(fun, "dtype", np.float64))
 
     def __call__(self, theta: np.ndarray) -> Point:
         """Cost and gradient at `theta`, in one pass."""
@@ -179,9 +183,18 @@ class Evaluations:
         known = (*reversed(self._recent), self._iterate)
         return next((point for point in known if point is not None and np.array_equal(point.theta, theta)), None)
 
+    @property
+    def n_left(self) -> int:
+        """Evaluations that the budget still allows."""
+        return self.maxfun - self.n_fev
+
+    def end_evaluations(self) -> NoReturn:
+        """End the run because the budget of evaluations is spent."""
+        raise BudgetSpent("maxfun", f"stopped by optimizer.maxfun = {self.maxfun}")
+
     def _spend(self, *, reserve: int = 0) -> None:
-        if self.n_fev + 1 + reserve > self.maxfun:
-            raise BudgetSpent("maxfun", f"stopped by optimizer.maxfun = {self.maxfun}")
+        if self.n_left < 1 + reserve:
+            self.end_evaluations()
         self.n_fev += 1
 
     def _end_iterations(self) -> NoReturn:

@@ -6,6 +6,7 @@ TRLIB, draws from a random generator that it seeds with the time of day, so that
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,20 @@ class KrylovSubproblem(BaseQuadraticSubproblem):
 
     The basis is kept for the next, smaller radius. Each vector is orthogonalized against all before it, so that it
     stays a basis; memory grows by one vector a product.
+
+    Parameters
+    ----------
+    *args
+        Of SciPy's `BaseQuadraticSubproblem`.
+    inexact : bool
+        Solve it roughly.
+    has_budget : callable
+        Whether another product leaves an evaluation for the step; asked before each but the first.
     """
 
-    def __init__(self, *args: Any, inexact: bool = True) -> None:
+    def __init__(self, *args: Any, inexact: bool = True, has_budget: Callable[[], bool] = lambda: True) -> None:
         super().__init__(*args)
+        self._has_budget = has_budget
         norm = self.jac_mag
         if inexact:  # converges quadratically inside, superlinearly on the boundary
             shares = min(FORCING, norm), min(FORCING, np.sqrt(norm))
@@ -49,11 +60,11 @@ class KrylovSubproblem(BaseQuadraticSubproblem):
         """The step, and whether it is as long as the trust radius."""
         while True:
             n = len(self._diagonal)
-            is_whole = bool(n) and not self._beside[-1]
-            if n and (is_whole or n <= EACH_UP_TO or n % THEN_EVERY == 0):
+            is_last = bool(n) and (not self._beside[-1] or not self._has_budget())
+            if n and (is_last or n <= EACH_UP_TO or n % THEN_EVERY == 0):
                 h, multiplier = smallest(self._diagonal, self._beside[:-1], self.jac_mag, trust_radius)
                 left = self._beside[-1] * abs(h[-1])
-                if is_whole or left <= self._tolerances[multiplier > 0]:
+                if is_last or left <= self._tolerances[multiplier > 0]:
                     step = h @ self._basis[:n]
                     self._step = step, self._model(h)
                     return step, multiplier > 0

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from nnexp.optim import bfgs, gradient_descent, scipy_methods, stochastic
+from nnexp.optim import bfgs, gradient_descent, scipy_methods, stochastic, trust_region
 from nnexp.optim import options as option_tables
 from nnexp.optim.evaluations import Ending, Evaluations
 from nnexp.optim.options import Option
@@ -41,11 +41,17 @@ class Method:
 
 
 def _scipy(method: str, summary: str, *ascending: tuple[str, str], hessp: bool = False) -> Method:
-    solve = partial(scipy_methods.solve, method=method, hessp=hessp)
+    solve = partial(scipy_methods.solve, method=method)
     return Method(summary, solve, scipy_methods.OPTIONS[method], ascending, needs_hessp=hessp)
 
 
-WOLFE, RADII = ("c1", "c2"), ("initial_trust_radius", "max_trust_radius")
+def _trust_region(subproblem: str, summary: str) -> Method:
+    solve = partial(trust_region.solve, subproblem=subproblem)
+    radii = ("initial_trust_radius", "max_trust_radius")
+    return Method(summary, solve, trust_region.OPTIONS[subproblem], (radii,), needs_hessp=True)
+
+
+WOLFE = ("c1", "c2")
 
 METHODS: dict[str, Method] = {
     "TNC": _scipy("TNC", "truncated Newton, Hessian-vector products by differences of gradients"),
@@ -53,8 +59,8 @@ METHODS: dict[str, Method] = {
     "CG": _scipy("CG", "nonlinear conjugate gradients (Polak-Ribiere)", WOLFE),
     "BFGS": Method("quasi-Newton with a full matrix", bfgs.solve, bfgs.OPTIONS, (WOLFE,), False, bfgs.memory_bytes),
     "Newton-CG": _scipy("Newton-CG", "truncated Newton with a line search", WOLFE, hessp=True),
-    "trust-ncg": _scipy("trust-ncg", "truncated Newton in a trust region (Steihaug)", RADII, hessp=True),
-    "trust-krylov": _scipy("trust-krylov", "Newton in a trust region by Lanczos's method (GLTR)", RADII, hessp=True),
+    "trust-ncg": _trust_region("ncg", "truncated Newton in a trust region (Steihaug)"),
+    "trust-krylov": _trust_region("krylov", "Newton in a trust region by Lanczos's method (GLTR)"),
     "GD": Method("full-batch gradient descent", gradient_descent.solve, gradient_descent.OPTIONS),
     "SGD": Method("mini-batch gradient descent with momentum", stochastic.solve_sgd, stochastic.SGD_OPTIONS),
     "Adam": Method("steps scaled by each gradient's history", stochastic.solve_adam, stochastic.ADAM_OPTIONS),
