@@ -36,7 +36,7 @@ OPTIONS = {
 def solve(run: Evaluations, theta0: np.ndarray, options: dict, *, subproblem: str) -> Ending:
     """Minimize by steps in a trust region.
 
-    "ncg": algorithm 7.2 of Nocedal and Wright 2006 (Steihaug 1983). "krylov": Gould, Lucidi, Roma and Toint 1999 (GLTR).
+    ncg: algorithm 7.2 of Nocedal and Wright 2006 (Steihaug 1983). krylov: Gould, Lucidi, Roma and Toint 1999 (GLTR).
     """
     outer = {name: options[name] for name in NCG}
     inner = {name: value for name, value in options.items() if name not in NCG}
