@@ -12,6 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnexp.errors import ExitStatus, explain_failure, wants_traceback
+from nnexp.terminal import say
+
 COMMANDS = {
     "gradcheck": ("nnexp.commands.gradcheck", "the full numerical gradient check of the configured network"),
     "evaluate": ("nnexp.commands.evaluate", "cost and report of given weights"),
@@ -56,7 +59,8 @@ def choices(group: str) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status."""
+    """Run the command line and return the exit status. Errors of any command are told in one line here."""
+    shows_traceback = wants_traceback()  # asked now, for Hydra gets this very switch later
     try:
         try:
             return _main(argv)
@@ -64,7 +68,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:  # nobody reads any further, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return ExitStatus.FAILED
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return ExitStatus.INTERRUPTED
+    except Exception as error:
+        if shows_traceback:
+            raise
+        text, status = explain_failure(error)
+        say(text)
+        return status
 
 
 def _main(argv: Sequence[str] | None) -> int:
@@ -82,11 +95,10 @@ def _main(argv: Sequence[str] | None) -> int:
     if arguments and arguments[0] in COMMANDS:
         return _command(arguments[0], arguments[1:])
     if arguments and arguments[0][:1].isalpha() and "=" not in arguments[0]:
-        print(
+        say(
             f"`{arguments[0]}` is neither a command ({', '.join(COMMANDS)}) nor an override (KEY=VALUE).",
-            file=sys.stderr,
         )
-        return 2
+        return ExitStatus.BAD_USAGE
     from nnexp.hydra_app import main as hydra_main
 
     return hydra_main(arguments)

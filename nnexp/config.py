@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from nnexp.errors import UsageError
+
 ACTIVATION_NAMES = ("sigmoid", "tanh", "relu")
 FIGURE_FORMATS = ("png", "svg", "pdf")
 
@@ -30,7 +32,7 @@ BOOKKEEPING = (
 )
 
 
-class ConfigError(ValueError):
+class ConfigError(UsageError):
     """A config value that cannot be used; the message is one line for the user."""
 
 

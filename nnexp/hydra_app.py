@@ -22,10 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.config import Config, ConfigError, check
+from nnexp.errors import FULL_ERROR, ExitStatus, wants_traceback
 from nnexp.terminal import say
 from nnexp.tracking.rundir import run_name
 
-BAD_CONFIG = 2
 PACKAGE = Path(__file__).resolve().parent
 
 OmegaConf.register_new_resolver("nnexp.run_name", run_name, replace=True)
@@ -72,7 +72,7 @@ class CheckBeforeWork(Callback):
 def refuse(error: Exception) -> None:
     """Tell a wrong config in one or two lines and end."""
     say(explain(error))
-    raise SystemExit(BAD_CONFIG)
+    raise SystemExit(ExitStatus.BAD_USAGE)
 
 
 def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
@@ -120,7 +120,7 @@ def task(cfg: DictConfig) -> Any:
     """The Hydra task: one run. Alone it ends the process with its exit status; in a sweep it returns its outcome."""
     from nnexp.record import Task
     from nnexp.summary import show
-    from nnexp.train import FAILED, execute
+    from nnexp.train import execute
 
     settings = HydraConfig.get()
     if settings.mode == RunMode.MULTIRUN:
@@ -132,9 +132,6 @@ def task(cfg: DictConfig) -> Any:
         outcome = execute(Task(config, to_yaml(cfg), list(settings.overrides.task), Path(settings.runtime.output_dir)))
     except ConfigError as error:
         refuse(error)
-    except OSError as error:
-        say(f"failed: {error}")
-        raise SystemExit(FAILED) from error
     else:
         show(outcome, config)
         raise SystemExit(outcome.exit_status)
@@ -150,22 +147,19 @@ def main(arguments: Sequence[str]) -> int:
     from nnexp.config import ConfigError
 
     sys.argv[1:] = arguments
-    asked_for_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors come here and are told in our words
+    shows_traceback = wants_traceback()
+    os.environ[FULL_ERROR] = "1"  # so that errors come here and are told in our words
     app = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(task)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*overriding with `hydra.mode=MULTIRUN`.*")
             app()
     except (HydraException, OmegaConfBaseException, ConfigError, ValueError) as error:
-        if asked_for_traceback:
+        if shows_traceback:
             raise
         say(explain(error, arguments))
-        return BAD_CONFIG
-    except KeyboardInterrupt:
-        say("Interrupted.")
-        return 130
-    return 0
+        return ExitStatus.BAD_USAGE
+    return ExitStatus.DONE
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:

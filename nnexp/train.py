@@ -18,6 +18,7 @@ from filelock import Timeout as LockTimeout
 from nnexp import datasets
 from nnexp.config import Config, ConfigError
 from nnexp.datasets import Dataset, Split
+from nnexp.errors import ExitStatus
 from nnexp.nn import n_parameters
 from nnexp.optim import check_memory
 from nnexp.record import Task, make_record, save_weights, summary, write_description
@@ -28,7 +29,6 @@ from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory
 from nnexp.tracking.store import StoreError
 from nnexp.training import Row, fit
 
-DONE, FAILED, BAD_CONFIG, DIFFERENT, NOT_PUBLISHED = 0, 1, 2, 3, 4
 DRAWING_SECONDS = 120
 CLAIM_SECONDS = 10
 LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy
@@ -47,11 +47,11 @@ class Outcome:
     address: str | None = None
 
     @property
-    def exit_status(self) -> int:
+    def exit_status(self) -> ExitStatus:
         """What the process should say to its caller."""
         if self.status == "FINISHED":
-            return DONE if self.published else NOT_PUBLISHED
-        return 130 if self.status == "KILLED" else FAILED
+            return ExitStatus.DONE if self.published else ExitStatus.NOT_PUBLISHED
+        return ExitStatus.INTERRUPTED if self.status == "KILLED" else ExitStatus.FAILED
 
 
 def load(config: Config) -> Dataset:

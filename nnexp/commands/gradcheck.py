@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from nnexp.terminal import clock, say
+from nnexp.terminal import clock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,15 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check every parameter by central differences and by complex step, and print the table."""
-    from nnexp.config import ConfigError
     from nnexp.hydra_app import compose, read_config
 
-    try:
-        config = read_config(compose(arguments.overrides))
-        checked = check_gradient(config)
-    except ConfigError as error:
-        say(str(error))
-        return 2
+    checked = check_gradient(read_config(compose(arguments.overrides)))
     if arguments.json:
         result = {"n_params": checked.n_params, "central_difference": checked.central_difference}
         print(json.dumps(result | {"complex_step": checked.complex_step, "seconds": checked.seconds}))

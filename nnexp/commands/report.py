@@ -8,8 +8,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nnexp.terminal import say
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
@@ -26,18 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the report and print where it is."""
-    from nnexp.config import ConfigError
-    from nnexp.report import NothingToReportError
-    from nnexp.tracking.store import StoreError
-
-    try:
-        result = report(arguments)
-    except (ConfigError, NothingToReportError) as error:
-        say(str(error))
-        return 2
-    except StoreError as error:
-        say(str(error))
-        return 1
+    result = report(arguments)
     if arguments.json:
         print(json.dumps({"path": str(result.path), "n_runs": result.n_runs}))
     else:

@@ -33,21 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Rerun and print."""
-    from nnexp.config import ConfigError
-    from nnexp.rerun.errors import RerunError
-    from nnexp.tracking.store import StoreError
-
-    try:
-        return _run(arguments.run, arguments.overrides, arguments.check, arguments.json)
-    except (ConfigError, RerunError) as error:
-        say(str(error))
-        return 2
-    except StoreError as error:
-        say(str(error))
-        return 1
-    except KeyboardInterrupt:
-        say("Interrupted.")
-        return 130
+    return _run(arguments.run, arguments.overrides, arguments.check, arguments.json)
 
 
 def _run(word: str, overrides: Sequence[str], check: bool, as_json: bool) -> int:

@@ -7,8 +7,6 @@ import json
 from collections import Counter
 from typing import Any
 
-from nnexp.terminal import say
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
@@ -19,20 +17,13 @@ def run(arguments: argparse.Namespace) -> int:
     """List the sweeps, newest last."""
     from nnexp.config import ConfigError
     from nnexp.hydra_app import compose
-    from nnexp.tracking.store import StoreError, open_store, sqlite_path
+    from nnexp.tracking.store import open_store, sqlite_path
 
-    try:
-        tracking = compose(arguments.overrides).tracking
-        path = sqlite_path(tracking.uri)
-        if path is not None and not path.exists():
-            raise ConfigError(f"there is no store at {path} yet")
-        rows = states(open_store(tracking.uri, tracking.experiment))
-    except ConfigError as error:
-        say(str(error))
-        return 2
-    except StoreError as error:
-        say(str(error))
-        return 1
+    tracking = compose(arguments.overrides).tracking
+    path = sqlite_path(tracking.uri)
+    if path is not None and not path.exists():
+        raise ConfigError(f"there is no store at {path} yet")
+    rows = states(open_store(tracking.uri, tracking.experiment))
     if arguments.json:
         print(json.dumps([{key: value for key, value in row.items() if key != "name"} for row in rows]))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from nnexp.errors import ExitStatus
 from nnexp.terminal import say
 
 
@@ -22,19 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Publish and say how many."""
-    from nnexp.config import ConfigError
     from nnexp.hydra_app import compose
     from nnexp.tracking.sync import sync
 
-    try:
-        where = [f"tracking.directory='{arguments.directory}'"] if arguments.directory else []
-        tracking = compose(where).tracking
-        done, kept = sync(tracking.directory, arguments.runs, default_uri=tracking.uri, tell=say, to=arguments.to)
-    except (ConfigError, ValueError) as error:
-        say(str(error))
-        return 2
+    where = [f"tracking.directory='{arguments.directory}'"] if arguments.directory else []
+    tracking = compose(where).tracking
+    done, kept = sync(tracking.directory, arguments.runs, default_uri=tracking.uri, tell=say, to=arguments.to)
     if arguments.json:
         print(json.dumps({"published": done, "kept_back": kept}))
     else:
         print(f"{done} published, {kept} kept back")
-    return 4 if kept else 0
+    return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from nnexp.errors import ExitStatus
 from nnexp.terminal import say
 
 LOOPBACK, PORT = "127.0.0.1", 5000
@@ -30,26 +31,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C; print what to open once it answers."""
     from nnexp.config import ConfigError
     from nnexp.hydra_app import compose
-    from nnexp.tracking.store import StoreError, open_store, sqlite_path
+    from nnexp.tracking.store import open_store, sqlite_path
 
-    try:
-        tracking = compose(arguments.overrides).tracking
-        path = sqlite_path(tracking.uri)
-        if path is not None and not path.exists():
-            raise ConfigError(f"there is no store at {path} yet; train something first, for example with `nnexp`")
-        port = free_port(arguments.port)
-    except ConfigError as error:
-        say(str(error))
-        return 2
-    try:
-        store = open_store(tracking.uri, tracking.experiment)
-        if store.is_server:
-            show(places(store), arguments.open)
-            return 0
-        shown = places(store, f"http://{LOOPBACK}:{port}")
-    except StoreError as error:
-        say(str(error))
-        return 1
+    tracking = compose(arguments.overrides).tracking
+    path = sqlite_path(tracking.uri)
+    if path is not None and not path.exists():
+        raise ConfigError(f"there is no store at {path} yet; train something first, for example with `nnexp`")
+    port = free_port(arguments.port)
+    store = open_store(tracking.uri, tracking.experiment)
+    if store.is_server:
+        show(places(store), arguments.open)
+        return ExitStatus.DONE
+    shown = places(store, f"http://{LOOPBACK}:{port}")
     return serve(store.uri, port, shown, arguments.open)
 
 

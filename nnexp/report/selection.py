@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nnexp.errors import UsageError, one_line
 from nnexp.report.files import RunFiles
-from nnexp.tracking.store import KIND, RUN_KEY, SWEEP, Store, StoredRun, import_mlflow, one_line
+from nnexp.tracking.store import KIND, RUN_KEY, SWEEP, Store, StoredRun, import_mlflow
 
 KEY_BY_KEY = 50  # so many keys are asked for one by one
 
 
-class NothingToReportError(ValueError):
+class NothingToReportError(UsageError):
     """There are no such runs; the message is one sentence for the user."""
 
 

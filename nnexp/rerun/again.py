@@ -10,6 +10,7 @@ from typing import Any
 
 from nnexp import train
 from nnexp.config import Config, ConfigError
+from nnexp.errors import ExitStatus
 from nnexp.record import Task, history_digest
 from nnexp.rerun.changes import Made, changes, other_code, same_value, text
 from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Comparison, Numbers, compare
@@ -240,11 +241,11 @@ def exit_status(reruns: Sequence[Rerun], check: bool) -> int:
     """What the process says: 3 where a check does not find all identical, or a run of several was not made."""
     outcomes = [rerun.outcome for rerun in reruns]
     if any(outcome is not None and outcome.status == "KILLED" for outcome in outcomes):
-        return 130
+        return ExitStatus.INTERRUPTED
     if check and any(rerun.verdict != IDENTICAL for rerun in reruns):
-        return train.DIFFERENT
+        return ExitStatus.DIFFERENT
     if len(reruns) == 1:
-        return outcomes[0].exit_status if outcomes[0] else train.BAD_CONFIG
+        return outcomes[0].exit_status if outcomes[0] else ExitStatus.BAD_USAGE
     if any(outcome is None or outcome.status != "FINISHED" for outcome in outcomes):
-        return train.DIFFERENT
+        return ExitStatus.DIFFERENT
     return max(outcome.exit_status for outcome in outcomes if outcome)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nnexp.errors import UsageError
 
-class RerunError(ValueError):
+
+class RerunError(UsageError):
     """A run that cannot be made again, or not be checked; one line for the user, and nothing has been trained."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnexp.config import ConfigError, TrackingConfig
+from nnexp.errors import one_line
 from nnexp.rerun.again import CHECK, Rerun, again, plan
 from nnexp.rerun.compare import IDENTICAL, ORDER
 from nnexp.rerun.errors import RerunError
@@ -14,7 +15,7 @@ from nnexp.rerun.find import SweepFound
 from nnexp.rerun.recorded import RERUN_OF, Recorded
 from nnexp.tracking.notes import LONGEST, NOTE
 from nnexp.tracking.rundir import run_name
-from nnexp.tracking.store import KIND, PARENT, UID, one_line, open_store
+from nnexp.tracking.store import KIND, PARENT, UID, open_store
 
 NOT_CHECKED = "not checked"
 

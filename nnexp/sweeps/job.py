@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nnexp.config import ConfigError
+from nnexp.errors import one_line
 from nnexp.hydra_app import read_config, to_yaml
 from nnexp.record import Task
 from nnexp.sweeps import behind
@@ -22,7 +23,7 @@ from nnexp.terminal import say
 from nnexp.tracking import ledger, liveness
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.rundir import RESULT, RunDirectory
-from nnexp.tracking.store import absolute_uri, one_line
+from nnexp.tracking.store import absolute_uri
 from nnexp.train import Outcome, execute, finish
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnexp.config import TrackingConfig
+from nnexp.errors import ExitStatus, one_line
 from nnexp.summary import how_to_open
 from nnexp.sweeps import behind, sharing
 from nnexp.sweeps.book import Book, Standing
@@ -19,9 +20,8 @@ from nnexp.sweeps.plan import Job, Plan
 from nnexp.terminal import clock, say
 from nnexp.tracking import ledger
 from nnexp.tracking.repair import repair
-from nnexp.tracking.store import Store, StoreError, one_line
+from nnexp.tracking.store import Store, StoreError
 
-DONE, DIFFERENT, NOT_PUBLISHED, INTERRUPTED = 0, 3, 4, 130
 ATTEMPTS = 2  # times a job may take its process down before it is left
 POLL = 1.0
 SHOWN = 5
@@ -109,7 +109,7 @@ class Session:
             print(f"{_verdict(job, standings.get(job.key)):<60}  {job.name}")
         runs = sum(_must_run(standings.get(job.key)) for job in jobs)
         print(f"{runs} of {len(jobs)} jobs would run.")
-        return DONE
+        return ExitStatus.DONE
 
     # The work.
 
@@ -256,7 +256,9 @@ class Session:
         sys.stdout.flush()
         if kept:
             say(f"{kept} runs are not published; they are whole in their directories, and `nnexp sync` publishes them.")
-        return DIFFERENT if failures else NOT_PUBLISHED if kept else DONE
+        if failures:
+            return ExitStatus.DIFFERENT
+        return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE
 
     def _compare(self) -> Path | None:
         """The report of the sweep, in its folder and at the parent run."""
@@ -295,7 +297,7 @@ class Session:
                 break
             time.sleep(0.5)
         self._end("KILLED", "interrupted")
-        return INTERRUPTED
+        return ExitStatus.INTERRUPTED
 
     def _end(self, status: str, message: str) -> None:
         try:

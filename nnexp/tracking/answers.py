@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from nnexp.tracking.store import one_line
+from nnexp.errors import one_line
 
 Request = dict[str, Any]
 Reply = Callable[[dict[str, Any]], None]

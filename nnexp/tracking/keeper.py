@@ -22,8 +22,9 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import IO, Any
 
+from nnexp.errors import one_line
 from nnexp.tracking.rundir import RunDirectory
-from nnexp.tracking.store import StoreError, one_line, sqlite_path
+from nnexp.tracking.store import StoreError, sqlite_path
 
 BRIEFLY = 1.0  # seconds to wait for a store, once all the patience with it is used up
 NOT_OF_THE_STORE = ("draw",)  # what the keeper does without the store, however silent that is

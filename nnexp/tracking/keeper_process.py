@@ -10,10 +10,11 @@ import threading
 import time
 from typing import Any
 
+from nnexp.errors import one_line
 from nnexp.tracking.answers import Answers
 from nnexp.tracking.keeper_workers import Claimant, Drawer
 from nnexp.tracking.publisher import Publisher
-from nnexp.tracking.store import Store, one_line
+from nnexp.tracking.store import Store
 
 LINGER = 120.0  # seconds to go on publishing when the trainer is gone
 TURN = 0.0005  # seconds that a thread which computes holds up the others: a claim must not wait for drawing

@@ -15,11 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nnexp.errors import one_line
 from nnexp.tracking import ledger
 from nnexp.tracking.answers import Answers, Request, serve
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import RunDirectory
-from nnexp.tracking.store import Store, StoreError, one_line
+from nnexp.tracking.store import Store, StoreError
 
 LOOK = 2.0  # seconds between two looks at what is new
 LONGEST_PAUSE = 30.0  # seconds to leave a silent store alone

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nnexp.errors import one_line
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import RunDirectory
-from nnexp.tracking.store import Store, StoreError, absolute_uri, one_line
+from nnexp.tracking.store import Store, StoreError, absolute_uri
 from nnexp.tracking.sync import prepare
 
 

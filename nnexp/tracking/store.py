@@ -26,7 +26,9 @@ from urllib.parse import unquote, urlparse
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
+from nnexp.errors import one_line
 from nnexp.tracking import database
+from nnexp.tracking.server import trouble_of
 
 # Said before MLflow is imported, where the user has not said otherwise.
 MLFLOW_SETTINGS = {
@@ -54,7 +56,6 @@ PAGE = 1000
 ANSWER_SECONDS = 3.0  # a tracking server that takes longer is done without while runs train
 FRESH_SECONDS = 5.0  # so long an answer is taken as a sign that the next one will come
 PING_ATTEMPTS = 3
-EXPERIMENT_ENDPOINT = "/api/2.0/mlflow/experiments/get-by-name"
 LONGEST_NAME = 250
 
 
@@ -84,7 +85,7 @@ def import_mlflow():
     for name, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(name, value)
     for name in QUIET_LOGGERS:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     collects = gc.isenabled()
     gc.disable()  # a fifth of the import's time goes into looking for garbage among what stays
     try:
@@ -94,7 +95,7 @@ def import_mlflow():
         if collects:
             gc.enable()
     for name in QUIET_LOGGERS:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     return mlflow
 
 
@@ -149,52 +150,20 @@ class Store:
         Raises
         ------
         StoreError
-            Where no answer comes within `patience` seconds, or only errors.
+            If no answer comes within `patience` seconds, or only errors, or none of MLflow's.
         """
         if not self.is_server:
             return
         self._answered = float("-inf")
+        import_mlflow()
         for attempt in range(1, PING_ATTEMPTS + 1):
-            problem, final = self._silence()
-            if problem is None:
+            trouble = trouble_of(self.uri, self.experiment, self.patience)
+            if trouble is None:
                 self._answered = time.monotonic()
                 return
-            if final or attempt == PING_ATTEMPTS:
-                raise StoreError(f"the tracking server {self.shown_uri} {problem}")
+            if trouble.is_lasting or attempt == PING_ATTEMPTS:
+                raise StoreError(f"the tracking server {self.shown_uri} {trouble.text}")
             time.sleep(0.1 * attempt)
-
-    def _silence(self) -> tuple[str | None, bool]:
-        """What is wrong with the server, if anything, and whether asking again would only take as long again."""
-        import_mlflow()
-        import requests
-        import urllib3
-        from mlflow.exceptions import MlflowException
-        from mlflow.utils.credentials import get_default_host_creds
-        from mlflow.utils.rest_utils import http_request
-
-        try:
-            answer = http_request(
-                get_default_host_creds(self.uri),
-                EXPERIMENT_ENDPOINT,
-                "GET",
-                params={"experiment_name": self.experiment},
-                timeout=self.patience,
-                max_retries=0,
-                raise_on_status=False,
-            )
-        except MlflowException as error:
-            cause = error.__cause__ or error.__context__
-            reason = getattr(cause.args[0], "reason", None) if cause and cause.args else None
-            is_refused = isinstance(reason, urllib3.exceptions.NewConnectionError)  # a timeout too, says urllib3
-            is_late = isinstance(reason, urllib3.exceptions.TimeoutError) and not is_refused
-            if is_late or isinstance(cause, requests.exceptions.Timeout):
-                return f"did not answer within {self.patience:g} s", True
-            if isinstance(cause, requests.exceptions.ConnectionError):
-                return "cannot be reached", False
-            return f"cannot be used: {one_line(error)}", True
-        if answer is not None and answer.status_code >= 500:
-            return f"answers with error {answer.status_code}", False
-        return None, True
 
     def _open(self) -> tuple[Any, str]:
         with self._lock:
@@ -278,7 +247,7 @@ class Store:
                 found = client.get_experiment_by_name(self.experiment)
                 if found is None:
                     raise
-        if found.lifecycle_stage != "active":
+        if found.lifecycle_stage == "deleted":
             raise StoreError(
                 f"`tracking.experiment` {self.experiment!r} is deleted in {self.shown_uri}; "
                 "restore it or give another name"
@@ -384,12 +353,6 @@ def stored_run(run: Any) -> StoredRun:
         experiment_id=info.experiment_id,
         deleted=info.lifecycle_stage == "deleted",
     )
-
-
-def one_line(error: BaseException) -> str:
-    """An exception's message on one line, its type where it has none."""
-    text = " ".join(str(error).split())
-    return text[:300] if text else type(error).__name__
 
 
 _stores: dict[tuple[str, str, int], Store] = {}

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnexp.errors import UsageError, one_line
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import RECORD, RunDirectory
-from nnexp.tracking.store import Store, StoreError, absolute_uri, one_line
+from nnexp.tracking.store import Store, StoreError, absolute_uri
 
 PATIENCE = 30.0  # seconds in which a tracking server has to answer here, where nobody trains
 ATTEMPTS = 3  # at a run whose store answers, but not always
@@ -49,8 +50,8 @@ def sync(
 
     Raises
     ------
-    ValueError
-        Where a name is neither a run nor a sweep, or all that are named were made with ``tracking=none``.
+    UsageError
+        If a name is neither a run nor a sweep, or all that are named were made with ``tracking=none``.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(2 * PATIENCE)))
     stores = Stores(default_uri, to)
@@ -128,7 +129,7 @@ def _chosen(root: str | Path, names: Sequence[str], *, is_copy: bool) -> tuple[l
         if found is None:
             of_sweep = [d for d in _all(root) if _sweep(d) == name]
             if not of_sweep and not (Path(root) / SWEEPS / name).is_dir():
-                raise ValueError(f"{name}: neither a run of {root} nor a run directory nor a sweep")
+                raise UsageError(f"{name}: neither a run of {root} nor a run directory nor a sweep")
             sweeps.add(name)
             chosen |= {d.path: d for d in of_sweep}
         else:
@@ -143,7 +144,7 @@ def _without_private(
 
     Raises
     ------
-    ValueError
+    UsageError
         If no other runs were named.
     """
     private = [directory for directory in directories if is_private(directory)]
@@ -155,7 +156,7 @@ def _without_private(
     paths = {directory.path for directory in private}
     others = [directory for directory in directories if directory.path not in paths]
     if names and not others:
-        raise ValueError(line)
+        raise UsageError(line)
     tell(line)
     for directory in private:
         try:

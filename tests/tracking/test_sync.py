@@ -231,7 +231,9 @@ def test_a_server_that_is_away_is_told_for_each_run_and_asked_once(nnexp):
     done = nnexp("sync", "--json")
     assert (done.status, done.json) == (4, {"published": 0, "kept_back": 3})
     lines = done.err.strip().splitlines()
-    assert lines == [f"kept-{i}: the tracking server http://127.0.0.1:9 cannot be reached" for i in range(3)]
+    assert lines == [
+        f"kept-{i}: the tracking server http://127.0.0.1:9 cannot be reached: connection refused" for i in range(3)
+    ]
 
 
 DISK = """

@@ -1,0 +1,121 @@
+"""How commands end that cannot do what they should: one line that names the cause, and the right exit status."""
+
+import contextlib
+import signal
+import sqlite3
+
+import pytest
+from tools.made_up import wait_for
+from tools.odd_server import EXPERIMENT, OddServer, self_signed
+
+from nnexp.cli import main
+from nnexp.errors import ExitStatus, one_line
+from nnexp.tracking.store import Store, StoreError
+
+OF_A_STORE = (["report"], ["sweeps"], ["ui", "--port=0"], ["evaluate", "--weights", "abcdef"])
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """The command in this process: its exit status and the lines on standard error; nothing on standard output."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        status = main(words)
+        told = capsys.readouterr()
+        assert told.out == ""
+        return status, told.err.splitlines()
+
+    return call
+
+
+@pytest.mark.parametrize("words", OF_A_STORE, ids=lambda words: words[0])
+@pytest.mark.parametrize("damage", ["garbage", "cut off"])
+def test_a_damaged_database_is_told_in_one_line(call, words, damage, tmp_path, empty_store):
+    empty_store(tmp_path / "outputs/mlflow.db")
+    path = tmp_path / "outputs/mlflow.db"
+    path.write_bytes(b"no database " * 1000 if damage == "garbage" else path.read_bytes()[:40000])
+    status, [line] = call(*words)
+    assert status == ExitStatus.FAILED
+    assert line.startswith("the tracking store ")
+    assert line.endswith("file is not a database" if damage == "garbage" else "database disk image is malformed")
+
+
+@pytest.mark.parametrize("words", OF_A_STORE, ids=lambda words: words[0])
+def test_a_store_that_is_away_is_told_in_one_line(call, words):
+    status, [line] = call(*words, "tracking.uri=http://127.0.0.1:9")
+    assert (status, line) == (1, "the tracking server http://127.0.0.1:9 cannot be reached: connection refused")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "cause"),
+    [
+        (404, "not here", "is no MLflow server: it answers with error 404"),
+        (200, "{}", "is no MLflow server: it answers with something else than MLflow's JSON"),
+        (200, "<html>a page</html>", "is no MLflow server: it answers with something else than MLflow's JSON"),
+        (401, "who are you?", "answers with error 401: it wants a user and a password: MLFLOW_TRACKING_USERNAME and "
+                              "MLFLOW_TRACKING_PASSWORD"),
+        (403, "no", "answers with error 403: this user may not do it"),
+        (429, "later", "answers with error 429: too many requests"),
+        (500, "oh", "answers with error 500"),
+        (400, '{"error_code": "BAD_REQUEST", "message": "no such name"}', "answers with error 400: no such name"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_server_is_told(status, body, cause, tmp_path):
+    with OddServer(status, body) as server, pytest.raises(StoreError) as caught:
+        Store(server.uri, "nnexp").ping()
+    assert str(caught.value) == f"the tracking server {server.uri} {cause}"
+
+
+def test_what_is_wrong_with_tls_is_told(tmp_path):
+    with OddServer(certificate=self_signed(tmp_path)) as server:
+        with pytest.raises(StoreError, match=r"its TLS certificate is not accepted: self-signed certificate$"):
+            Store(server.uri, "nnexp").ping()
+    with OddServer() as server:
+        with pytest.raises(StoreError, match="cannot be reached: TLS failed: "):
+            Store(server.uri.replace("http:", "https:"), "nnexp").ping()
+    with pytest.raises(StoreError, match="cannot be reached: its host name is not known"):
+        Store("http://no-such-host.invalid:5000", "nnexp").ping()
+
+
+def test_tracebacks_are_kept_for_those_who_ask(call, tmp_path, monkeypatch):
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/mlflow.db").write_text("no database " * 1000)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(RuntimeError, match="file is not a database"):
+        call("sweeps")
+
+
+def test_ctrl_c_ends_every_command_with_one_line_and_130(nnexp):
+    with OddServer(body=EXPERIMENT, hangs=True) as server:
+        where = f"tracking.uri={server.uri}"
+        started = [nnexp.start(*words, where) for words in OF_A_STORE]
+        started.append(nnexp.start("gradcheck", "data=digits", "model.hidden_size=1000"))
+        wait_for(lambda: sum("get-by-name" not in path for path in server.seen) >= len(OF_A_STORE), 120)
+        wait_for(lambda: "_multiarray_umath" in mapped(started[-1].pid), 120)
+        for process in started:
+            process.send_signal(signal.SIGINT)
+        for process in started:
+            out, err = process.communicate(timeout=60)
+            assert (process.returncode, out, err) == (130, "", "Interrupted.\n"), process.args
+
+
+def mapped(pid):
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/maps") as file:
+        return file.read()
+    return ""
+
+
+def test_an_error_is_one_line_without_the_sql_and_never_cut_within_a_word():
+    with contextlib.closing(sqlite3.connect(":memory:")) as database, pytest.raises(sqlite3.Error) as caught:
+        database.execute("SELECT 1 FROM nowhere")
+    from sqlalchemy.exc import OperationalError
+
+    wrapped = OperationalError("INSERT INTO tags VALUES (?)", {"value": "x" * 5000}, caught.value)
+    assert one_line(wrapped) == "no such table: nowhere"
+    long = ValueError("a sentence of words\n" * 40)
+    assert len(one_line(long)) <= 300
+    assert one_line(long).removesuffix(" ...") in " ".join(str(long).split())
+    assert one_line(long).removesuffix(" ...").split()[-1] in ("a", "sentence", "of", "words")
+    assert one_line(ValueError()) == "ValueError"
+    assert one_line(ValueError("x" * 1000)) == "x" * 300 + "..."
