@@ -9,10 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp import datasets
@@ -23,10 +21,11 @@ from nnexp.nn import n_parameters
 from nnexp.optim import check_memory
 from nnexp.record import Task, make_record, save_weights, summary, write_description
 from nnexp.terminal import Progress
-from nnexp.tracking import ledger
+from nnexp.tracking import disk_claims, ledger
+from nnexp.tracking.claims import MINE, Claim
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory
-from nnexp.tracking.store import StoreError
+from nnexp.tracking.store import HELD, StoreError
 from nnexp.training import Row, fit
 
 DRAWING_SECONDS = 120
@@ -156,26 +155,34 @@ def _claimed(config: Config, directory: RunDirectory, keeper: Keeper) -> Iterato
 
     A file lock settles it at once among the processes of one machine; the store, where it answers, among all.
     """
-    run_key = directory.record["identity"]["run_key"]
-    lock = FileLock(Path(config.tracking.directory).resolve() / "locks" / run_key, timeout=0)
-    lock_folder = Path(lock.lock_file).parent
-    lock_folder.mkdir(parents=True, exist_ok=True)
+    root, record = config.tracking.directory, directory.record
+    run_key, uid = record["identity"]["run_key"], record["uid"]
+    lock = disk_claims.lock(root, run_key)
     try:
         lock.acquire()
     except LockTimeout:
-        yield Outcome("SKIPPED", "", None, {"message": "another process of this machine is at it"})
+        yield _left_to(Claim(HELD, ""), "another process of this machine is at it")
         return
     try:
-        yield _ask_store(config, directory, keeper, run_key)
+        has_store = keeper.uri is not None
+        claim = disk_claims.standing(root, run_key, uid, resume=config.resume, unpublished_only=has_store)
+        if claim is None and has_store:
+            claim = _ask_store(config, directory, keeper, run_key)
+            if claim is None:  # no answer: train all the same, and publish later
+                claim = disk_claims.standing(root, run_key, uid, resume=config.resume)
+        if claim is None or claim.verdict == MINE:
+            disk_claims.note(root, run_key, directory)
+            yield None
+        else:
+            yield _left_to(claim, f"run {claim.run_id} stands for it: {claim.verdict}")
     finally:
         lock.release()
 
 
-def _ask_store(config: Config, directory: RunDirectory, keeper: Keeper, run_key: str) -> Outcome | None:
-    if keeper.uri is None:
-        return None
+def _ask_store(config: Config, directory: RunDirectory, keeper: Keeper, run_key: str) -> Claim | None:
+    """What the store says to a claim; None where it does not answer."""
     try:
-        claim = keeper.answer(
+        answer = keeper.answer(
             "claim",
             timeout=CLAIM_SECONDS if keeper.is_remote else LOCAL_SECONDS,
             path=str(directory.path),
@@ -183,12 +190,13 @@ def _ask_store(config: Config, directory: RunDirectory, keeper: Keeper, run_key:
             resume=config.resume,
         )
     except StoreError:
-        return None  # the store does not answer: train all the same, and publish later
-    if claim["verdict"] == "mine":
         return None
-    return Outcome(
-        "SKIPPED", "", claim["run_id"], {"message": f"run {claim['run_id']} stands for it: {claim['verdict']}"}
-    )
+    return Claim(**answer)
+
+
+def _left_to(claim: Claim, message: str) -> Outcome:
+    """The outcome of a job that another run stands for."""
+    return Outcome("SKIPPED", "", claim.run_id or None, {"message": message, "verdict": claim.verdict})
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnexp.tracking import claims, ledger, liveness
-from nnexp.tracking.rundir import run_directories
+from nnexp.tracking.rundir import RunDirectory, run_directories
 from nnexp.tracking.store import RUN_KEY, SWEEP, Store, StoredRun
 
 KEY_BY_KEY = 50  # up to so many keys are asked for one by one
@@ -26,6 +26,7 @@ class Standing:
     start: float = 0.0
     seconds: float | None = None
     sweep: str | None = None
+    directory: str = ""
 
 
 class Book:
@@ -76,7 +77,7 @@ class Book:
                 continue
             standing = standing_of(run)
             if standing.state in only:
-                _keep_best(found, key, standing)
+                keep_best(found, key, standing)
 
     def _take_directories(self, found: dict[str, Standing], wanted: set[str], since: float) -> None:
         """Runs of this machine: those that the store does not have yet, and without a store all of them."""
@@ -94,12 +95,12 @@ class Book:
                 continue
             if result is None:
                 if liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:
-                    _keep_best(found, key, Standing("running", directory.uid))
+                    keep_best(found, key, Standing("running", directory.uid, directory=str(directory.path)))
             elif result["ended"] >= since and (self.store is None or result["status"] == "FINISHED"):
-                _keep_best(found, key, _standing_of_directory(record, result))
+                keep_best(found, key, _standing_of_directory(directory, record, result))
 
 
-def _standing_of_directory(record: dict[str, Any], result: dict[str, Any]) -> Standing:
+def _standing_of_directory(directory: RunDirectory, record: dict[str, Any], result: dict[str, Any]) -> Standing:
     """An ended run of this machine as what it says of its job."""
     metrics = {"cost/train": result.get("cost"), "optimizer/n_fev": result["n_fev"], **result}
     metrics |= result.get("final_metrics", {})
@@ -112,6 +113,7 @@ def _standing_of_directory(record: dict[str, Any], result: dict[str, Any]) -> St
         record["started"],
         result["ended"] - record["started"],
         record["tracking"].get("sweep"),
+        str(directory.path),
     )
 
 
@@ -119,7 +121,8 @@ def _state(status: str) -> str:
     return {"FINISHED": "finished", "FAILED": "failed", "RUNNING": "running"}.get(status, "lost")
 
 
-def _keep_best(found: dict[str, Standing], key: str, standing: Standing) -> None:
+def keep_best(found: dict[str, Standing], key: str, standing: Standing) -> None:
+    """Take what is known of a job, unless a run that is known already says more of it."""
     known = found.get(key)
     if known is None or (ORDER.index(standing.state), standing.start) > (ORDER.index(known.state), known.start):
         found[key] = standing
@@ -136,4 +139,5 @@ def standing_of(run: StoredRun) -> Standing:
         run.start,
         run.end - run.start if run.end else None,
         run.tags.get(SWEEP),
+        run.tags.get("nnexp.directory", ""),
     )

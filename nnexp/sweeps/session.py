@@ -7,18 +7,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nnexp.config import TrackingConfig
 from nnexp.errors import ExitStatus, one_line
 from nnexp.summary import how_to_open
 from nnexp.sweeps import behind, sharing
-from nnexp.sweeps.book import Book, Standing
+from nnexp.sweeps.book import Book, Standing, keep_best
 from nnexp.sweeps.parent import Best, Parent, count, plan_record, sweep_directory, write_plan
 from nnexp.sweeps.plan import Job, Plan
 from nnexp.terminal import clock, say
-from nnexp.tracking import ledger
+from nnexp.tracking import disk_claims, ledger
+from nnexp.tracking.claims import FINISHED
 from nnexp.tracking.repair import repair
 from nnexp.tracking.store import Store, StoreError
 
@@ -27,7 +29,7 @@ POLL = 1.0
 SHOWN = 5
 RANKED_BY = (("accuracy/validation", -1), ("accuracy/test", -1), ("cost/train", 1))
 
-Launch = Callable[[list[list[str]]], None]
+Launch = Callable[[list[list[str]]], Sequence[Any] | None]  # gives the outcome of each job, where it is known
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ class Session:
         self._crashes: dict[str, int] = {}
         self._address: str | None = None
         self._launched = False
+        self._left: set[str] = set()  # keys of jobs that were left to another process
+        self._returned: dict[str, Standing] = {}  # what jobs said when they returned, by key
+        self._ended: set[str] = set()  # directories of the runs that this sweep launched and that came back
 
     @classmethod
     def of(cls, plan: Plan, controls: Controls, store: Store | None, launch: Launch) -> Session:
@@ -76,12 +81,30 @@ class Session:
             self._without_store(error)
             return self.book.look(keys, since=self.since)
 
-    def learn(self, found: dict[str, Standing]) -> None:
-        """Take what a look has found into what is known."""
+    def learn(self, found: dict[str, Standing], *, complete: bool = False) -> None:
+        """Take what a look has found into what is known.
+
+        Parameters
+        ----------
+        complete
+            Whether the look has seen all there is, so that what it did not find does not run any more.
+        """
         known = self.standings
-        if self.store is None:  # what ran when the store was lost has ended if this machine does not know of it
+        if complete or self.store is None:  # without a store, what this machine does not know of has ended
             known = {key: standing for key, standing in known.items() if standing.state != "running"}
-        self.standings = known | found
+        merged = known | {key: self._checked(standing) for key, standing in found.items()}
+        for key, standing in self._returned.items():
+            keep_best(merged, key, standing)
+        for key in self._left:
+            if not _is_decided(merged.get(key)) and disk_claims.is_locked(self.controls.tracking.directory, key):
+                merged[key] = Standing("running", "")
+        self.standings = merged
+
+    def _checked(self, standing: Standing) -> Standing:
+        """A run that came back from the launcher is not running, whatever its process could still write of it."""
+        if standing.state == "running" and standing.directory in self._ended:
+            return replace(standing, state="lost", reason="its end could not be kept")
+        return standing
 
     def repair(self) -> None:
         """Put right what crashes left in the store, of whatever run or sweep."""
@@ -149,13 +172,17 @@ class Session:
                 if self.controls.fail_fast:
                     missing = missing[: self.controls.concurrency]
                 if missing:
-                    self._launch(missing)
                     tried |= {job.key for job in missing}
+                    left = self._launch(missing)
+                    tried -= left
+                    if len(left) == len(missing):
+                        time.sleep(POLL)
                 elif any(self._state(job) == "running" for job in jobs):
                     time.sleep(POLL)
                 else:
                     return
-                self.learn(self.look(jobs, elsewhere=not missing))
+                complete = not missing or bool(self._left)
+                self.learn(self.look(jobs, elsewhere=complete), complete=complete)
                 if self.controls.fail_fast and self.failures():
                     return
 
@@ -176,19 +203,41 @@ class Session:
         self.standings[job.key] = Standing("failed", "", "its process died each time it was tried")
         return False
 
-    def _launch(self, jobs: Sequence[Job]) -> None:
+    def _launch(self, jobs: Sequence[Job]) -> set[str]:
+        """Have jobs done; return the keys of those that were left to another process."""
         overrides = [
             [*job.overrides, f"tracking.sweep={self.sweep}", f"tracking.run_name='{run_name(job)}'"] for job in jobs
         ]
         self._launched = True
         behind.begin()
+        outcomes: Sequence[Any] = ()
         try:
-            self.launch(overrides)
+            outcomes = self.launch(overrides) or ()
         except Exception as error:
             say(f"The launcher stopped: {one_line(error)}. What is missing is started again.")
         finally:
             sharing.clear(self.controls.tracking.directory, self.sweep)
         behind.wait_for(self.controls.tracking.directory, self.sweep)
+        return self._hear(jobs, outcomes)
+
+    def _hear(self, jobs: Sequence[Job], outcomes: Sequence[Any]) -> set[str]:
+        """Take what jobs said when they returned; return the keys of those that were left to another process."""
+        left = set()
+        for job, outcome in zip(jobs, outcomes, strict=False):
+            if outcome is None:
+                continue
+            if outcome.status == "SKIPPED":
+                left.add(job.key)
+                if outcome.result["verdict"] == FINISHED:
+                    self._returned[job.key] = Standing("finished", outcome.run_id, name=job.name)
+                continue
+            self._ended.add(outcome.path)
+            if outcome.status == "FAILED":
+                self._returned[job.key] = Standing(
+                    "failed", outcome.run_id or "", outcome.result["message"], name=job.name
+                )
+        self._left |= left
+        return left
 
     def failures(self) -> list[tuple[Job, Standing]]:
         """The jobs that failed, with what stands for them."""
@@ -354,8 +403,12 @@ class Watch:
             pause = max(2.0, 20 * (time.monotonic() - began))
 
 
+def _is_decided(standing: Standing | None) -> bool:
+    return standing is not None and standing.state in ("finished", "running")
+
+
 def _must_run(standing: Standing | None) -> bool:
-    return standing is None or standing.state not in ("finished", "running")
+    return not _is_decided(standing)
 
 
 def _verdict(job: Job, standing: Standing | None) -> str:

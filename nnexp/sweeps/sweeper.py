@@ -11,6 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore  # noqa: F401
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -98,10 +99,11 @@ class BaseSweeper(Sweeper):
         groups = set(loader.list_groups(""))
         return plan.Composer(parser.parse_overrides, compose, lambda key: key.split("@")[0] in groups)
 
-    def launch(self, overrides: list[list[str]]) -> None:
-        """Give jobs to Hydra's launcher and wait for them."""
+    def launch(self, overrides: list[list[str]]) -> list[Any]:
+        """Give jobs to Hydra's launcher and wait for them; return the outcome of each, None where there is none."""
         first, self._launched = self._launched, self._launched + len(overrides)
-        self.launcher.launch(overrides, initial_job_idx=first)
+        returned = self.launcher.launch(overrides, initial_job_idx=first)
+        return [job.return_value if job.status == JobStatus.COMPLETED else None for job in returned]
 
 
 __all__ = ["BaseSweeper", "plain"]

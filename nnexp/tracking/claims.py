@@ -36,6 +36,7 @@ from nnexp.tracking.store import (
 )
 
 WAIT_SECONDS, LOOK_SECONDS = 30.0, 0.1
+MINE, FINISHED = "mine", "finished"  # what a claim may come to, beside HELD
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def claim(publication: Publication, run_key: str, *, resume: bool = True) -> Cla
             return standing
         if not any(run.status == "RUNNING" for run in rivals):
             store.tag(mine, {CLAIM: HELD})
-            return Claim("mine", mine)
+            return Claim(MINE, mine)
         time.sleep(LOOK_SECONDS)
     store.client.delete_run(mine)
     raise StoreError(f"another claimant of {run_key} did not decide within {WAIT_SECONDS:g} s")
@@ -93,7 +94,7 @@ def others(store: Store, run_key: str, uid: str) -> list[StoredRun]:
 def _decided(runs: list[StoredRun], resume: bool) -> Claim | None:
     for run in runs:
         if resume and run.status == "FINISHED":
-            return Claim("finished", run.run_id)
+            return Claim(FINISHED, run.run_id)
     for run in runs:
         if run.status == "RUNNING" and run.tags.get(CLAIM, HELD) == HELD:
             return Claim(HELD, run.run_id)

@@ -37,6 +37,11 @@ def leave(ledger: Path, directory: RunDirectory) -> None:
     _entry(ledger, directory).unlink(missing_ok=True)
 
 
+def has(root: str | Path, directory: RunDirectory) -> bool:
+    """Whether the directory has something to publish."""
+    return _entry(folder(root), directory).exists()
+
+
 def beat(directory: RunDirectory) -> None:
     """Give the run's entry, where it has one, the time of now."""
     ledger = directory.record.get("ledger")
