@@ -6,8 +6,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
 OVERRIDES ?=
+CRASHES ?=
 
-.PHONY: run test lint bench ui clean
+.PHONY: run test crashtest lint bench ui clean
 
 $(RUNS): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +24,9 @@ run: $(RUNS)
 
 test: $(TESTS)
 	$(BIN)/python -m pytest --numprocesses 3
+
+crashtest: $(TESTS)
+	$(BIN)/python -m tests.tools.crash $(CRASHES)
 
 lint: $(TESTS)
 	$(BIN)/ruff check .

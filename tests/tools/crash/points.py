@@ -1,0 +1,340 @@
+"""The points at which a command is killed, and what is done at each."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.tools.crash import preloaded
+from tests.tools.crash.invariants import Held, look, violations
+from tests.tools.crash.killpoints import Kill, install, processes_of, trace_of
+
+TINY = ("experiment=smoke", "optimizer.maxfun=3", "model.hidden_size=3")
+SWEEP = ("-m", *TINY, "seed=0,1")
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+COMMAND_SECONDS, GONE_SECONDS = 120.0, 60.0
+MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command, and whether it finds a store."""
+
+    words: tuple[str, ...]
+    has_store: bool = True
+
+    @property
+    def is_sweep(self) -> bool:
+        return "-m" in self.words
+
+
+SCENARIOS = {
+    "run": Scenario((*TINY, "seed=0")),
+    "sweep": Scenario(SWEEP),
+    "joblib": Scenario((*SWEEP, *JOBLIB)),
+    "run-new": Scenario((*TINY, "seed=0"), has_store=False),
+    "sweep-new": Scenario(SWEEP, has_store=False),
+    "joblib-new": Scenario((*SWEEP, *JOBLIB), has_store=False),
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One kill of one scenario."""
+
+    number: int
+    scenario: str
+    kill: Kill
+
+    def __str__(self) -> str:
+        return f"point {self.number}: {self.scenario}, {self.kill}"
+
+
+class Place:
+    """A working folder, its temporary folder, and the record of what its processes did."""
+
+    def __init__(self, base: Path, name: str) -> None:
+        self.top, self.traces = base / name, base / f"{name}.traces"
+        self.work, self.temporary = self.top / "work", self.top / "tmp"
+        shutil.rmtree(self.top, ignore_errors=True)
+        for folder in (self.work, self.temporary, self.traces):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def command(self, words: Sequence[str], kill: Kill = Kill()) -> "Command":  # noqa: B008
+        shutil.rmtree(self.traces)
+        self.traces.mkdir()
+        return Command(self, words, kill)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.top, ignore_errors=True)
+        shutil.rmtree(self.traces, ignore_errors=True)
+
+
+class Command:
+    """`nnexp WORDS` as a process that has begun."""
+
+    def __init__(self, place: Place, words: Sequence[str], kill: Kill) -> None:
+        self.place = place
+
+        def enter() -> None:
+            os.chdir(place.work)
+            for name in ("TMPDIR", "JOBLIB_TEMP_FOLDER"):
+                os.environ[name] = str(place.temporary)
+            tempfile.tempdir = None
+            with open(os.devnull) as nothing, open(place.traces / "stdout", "a") as out:
+                with open(place.traces / "stderr", "a") as err:
+                    for number, stream in enumerate((nothing, out, err)):
+                        os.dup2(stream.fileno(), number)
+
+        def begin(role: str) -> None:
+            install(place.top, place.traces, role, kill)
+
+        self.pid = preloaded.start(["nnexp", *words], enter, begin)
+        self.status: int | None = None
+
+    def wait(self, seconds: float = COMMAND_SECONDS) -> int | None:
+        """The exit status, negative for a signal; None where it does not end in time."""
+        deadline = time.monotonic() + seconds
+        while self.status is None and time.monotonic() < deadline:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+            else:
+                time.sleep(0.02)
+        if self.status is None and seconds == COMMAND_SECONDS:
+            self.tell_where_it_hangs()
+        return self.status
+
+    def tell_where_it_hangs(self) -> None:
+        """Have the stacks of all its processes among its traces."""
+        for pid in processes_of(self.place.top):
+            os.kill(pid, signal.SIGUSR1)
+        time.sleep(0.5)
+
+    @property
+    def said(self) -> str:
+        """The end of what it wrote as errors."""
+        return (self.place.traces / "stderr").read_text()[-1500:]
+
+
+def wait_until_gone(place: Place, seconds: float = GONE_SECONDS) -> list[int]:
+    """Wait for all processes of a place to end; the ones that do not."""
+    deadline = time.monotonic() + seconds
+    while (left := processes_of(place.top)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def kill_all(place: Place) -> None:
+    while left := processes_of(place.top):
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.02)
+
+
+class Bench:
+    """A folder in memory where points are tried, some at a time."""
+
+    def __init__(self, jobs: int, *, keep: bool) -> None:
+        self.jobs, self.keep = jobs, keep
+        self.base = Path(tempfile.mkdtemp(prefix="nnexp-crash-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+        (self.base / "data").mkdir()
+        self._references: dict[str, Held] = {}
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if not self.keep:
+            shutil.rmtree(self.base, ignore_errors=True)
+
+    # What an unbroken command does.
+
+    def points(self, scenarios: Sequence[str], roles: Sequence[str] | None, victims: str | None) -> list[Point]:
+        """Every kill of the scenarios, as an unbroken command of each shows the operations."""
+        kills = []
+        for name in scenarios:
+            traces = self._reference(name)
+            for role, trace in traces.items():
+                print(f"{name}: {role} does {len(trace)} operations", flush=True)
+                for who in ("self", "all"):
+                    kills += [(name, Kill(role, k, who)) for k in range(1, len(trace) + 1)]
+        points = [Point(i, name, kill) for i, (name, kill) in enumerate(kills)]
+        return [p for p in points if (not roles or p.kill.role in roles) and victims in (None, p.kill.victims)]
+
+    def _reference(self, name: str) -> dict[str, list[str]]:
+        place = self._place(name, f"reference-{name}")
+        command = place.command(SCENARIOS[name].words)
+        if command.wait() != 0 or wait_until_gone(place):
+            kill_all(place)
+            raise RuntimeError(f"the unbroken command failed ({command.status}): {command.said}")
+        self._references[name] = held = look(place.work)
+        if problems := violations(held, held, is_sweep=SCENARIOS[name].is_sweep):
+            raise RuntimeError(f"the unbroken command leaves {problems}")
+        return {role: trace for role in preloaded.SPARES if (trace := trace_of(place.traces, role))}
+
+    def _place(self, scenario: str, name: str) -> Place:
+        place = Place(self.base, name)
+        if SCENARIOS[scenario].has_store:
+            (place.work / "data").symlink_to(self.base / "data")
+            (place.work / "outputs").mkdir()
+            shutil.copy(self._empty_store(), place.work / "outputs/mlflow.db")
+        return place
+
+    def _empty_store(self) -> Path:
+        path = self.base / "empty.db"
+        if not path.exists():
+            pid = os.fork()
+            if pid == 0:
+                from mlflow import MlflowClient
+
+                MlflowClient(f"sqlite:///{self.base}/first.db").search_experiments()
+                with closing(sqlite3.connect(self.base / "first.db")) as first:
+                    with closing(sqlite3.connect(path)) as copy:
+                        first.backup(copy)
+                os._exit(0)
+            os.waitpid(pid, 0)
+        return path
+
+    # What is done at a point.
+
+    def try_point(self, point: Point) -> list[str]:
+        """Kill, give the same command again, and say what does not hold."""
+        scenario = SCENARIOS[point.scenario]
+        place = self._place(point.scenario, f"point-{point.number}")
+        found: list[str] = []
+        first = place.command(scenario.words, point.kill)
+        if first.wait() is None:
+            found.append(f"the killed command did not end: {first.said}")
+        trace = trace_of(place.traces, point.kill.role)
+        at = trace[point.kill.number - 1] if len(trace) >= point.kill.number else "not reached"
+        if point.kill.role == "companion" and point.kill.victims == "self" and first.status not in (0, 4):
+            found.append(f"the command whose companion was killed ended {first.status}: {first.said}")
+        if point.number % 2:  # half of the times the same command comes while the survivors are still at it
+            wait_until_gone(place)
+        again = place.command(scenario.words)
+        if again.wait() != 0:
+            found.append(f"the same command ended {again.status}: {again.said}")
+        if left := wait_until_gone(place):
+            found.append(f"{len(left)} processes are left")
+            kill_all(place)
+        try:
+            found += violations(look(place.work), self._references[point.scenario], is_sweep=scenario.is_sweep)
+        except Exception as error:
+            found.append(f"it cannot be looked at: {type(error).__name__}: {error}")
+        if not (self.keep and found):
+            place.remove()
+        return [f"[{at}] {line}" for line in found]
+
+    def each(self, points: Sequence[Point]) -> tuple[int, int]:
+        """Try all points; how many were tried, and how many of them have violations."""
+        return self._share(points, self.try_point)
+
+    def _share(self, items: Sequence, work: Callable[[object], list[str]]) -> tuple[int, int]:
+        """Do what there is to do in some processes, which each take the next as they can."""
+        todo_out, todo_in = os.pipe()
+        result_out, result_in = os.pipe()
+        for _ in range(min(self.jobs, len(items))):
+            if os.fork() == 0:
+                status = 1
+                try:
+                    os.close(todo_in)
+                    os.close(result_out)
+                    while number := os.read(todo_out, 4):
+                        index = int.from_bytes(number, "big")
+                        line = json.dumps([index, work(items[index])]) + "\n"
+                        with open(self.base / f"said-{index}", "w") as said:
+                            said.write(line)
+                        os.write(result_in, f"{index}\n".encode())
+                    status = 0
+                finally:
+                    os._exit(status)
+        os.close(todo_out)
+        os.close(result_in)
+        for index in range(len(items)):
+            os.write(todo_in, index.to_bytes(4, "big"))
+        os.close(todo_in)
+        done = bad = 0
+        with os.fdopen(result_out) as results:
+            for text in results:
+                index, found = json.loads((self.base / f"said-{int(text)}").read_text())
+                done, bad = done + 1, bad + bool(found)
+                for line in found:
+                    print(f"VIOLATION {items[index]}: {line}", flush=True)
+                if done % 20 == 0 or done == len(items):
+                    print(f"{done} of {len(items)} tried, {bad} with violations; last {items[index]}", flush=True)
+        for _ in range(min(self.jobs, len(items))):
+            os.wait()
+        if done < len(items):
+            bad += 1
+            print(f"VIOLATION: only {done} of {len(items)} came to an end", flush=True)
+        return done, bad
+
+    # Random moments.
+
+    def at_random(self, kills: int, sweeps: int, seed: int) -> tuple[int, int]:
+        """Kill sweeps at random moments, each several times, until the same command finishes them."""
+        rng = random.Random(seed)
+        words = ("-m", *TINY, "seed=range(4)", *JOBLIB)
+        SCENARIOS["random"] = Scenario(words, has_store=False)
+        self._reference("random")
+        share = [kills // sweeps + (i < kills % sweeps) for i in range(sweeps)]
+        victims = ("parent", "worker", "companion", "all")
+        plans = [
+            [(rng.choice(victims), rng.uniform(0.05, 6.0)) for _ in range(share[i])] for i in range(sweeps)
+        ]  # fmt: skip
+
+        def one(item) -> list[str]:
+            number, plan = item
+            return self._random_sweep(number, plan)
+
+        done, bad = self._share(list(enumerate(plans)), one)
+        print(f"{sum(map(len, plans))} kills over {done} sweeps")
+        return done, bad
+
+    def _random_sweep(self, number: int, plan: Sequence[tuple[str, float]]) -> list[str]:
+        scenario, place = SCENARIOS["random"], self._place("random", f"random-{number}")
+        rng = random.Random(number)
+        for victim, delay in plan:
+            command = place.command(scenario.words)
+            command.wait(delay)
+            while not (chosen := self._victims(place, victim, command)) and command.wait(0.05) is None:
+                pass
+            for pid in chosen if victim in ("all", "parent") else rng.sample(chosen, min(1, len(chosen))):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            command.wait()
+        found: list[str] = []
+        again = place.command(scenario.words)
+        if again.wait() != 0:
+            found.append(f"the same command ended {again.status}: {again.said}")
+        if left := wait_until_gone(place):
+            found.append(f"{len(left)} processes are left")
+            kill_all(place)
+        found += violations(look(place.work), self._references["random"], is_sweep=True)
+        if not (self.keep and found):
+            place.remove()
+        return found
+
+    def _victims(self, place: Place, victim: str, command: Command) -> list[int]:
+        """Who of the processes of a place is meant."""
+        if victim == "all":
+            return processes_of(place.top)
+        roles = {}
+        for line in (place.traces / "roles").read_text().splitlines() if (place.traces / "roles").exists() else []:
+            role, pid = line.split()
+            roles[int(pid)] = role
+        return [pid for pid in processes_of(place.top) if roles.get(pid) == victim]
