@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnexp.config import Config, ConfigError
+from nnexp.terminal import percent
 from nnexp.weights import Network, read_weights
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Judgement:
         rows = [
             ("cost", [f"{each.cost:.12f}" for each in columns]),
             ("loss", [f"{each.loss:.12f}" for each in columns]),
-            ("accuracy", [f"{each.accuracy:.2%}" for each in columns]),
+            ("accuracy", [percent(each.accuracy) for each in columns]),
             ("samples", [str(each.n_samples) for each in columns]),
         ]
         if self.train:

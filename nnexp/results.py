@@ -101,7 +101,7 @@ class _Forwards:
 def _write_reports(directory: RunDirectory, reports: dict[str, evaluation.Report]) -> None:
     sections = []
     for name, report in reports.items():
-        sections.append(f"{name} part, accuracy {report.accuracy:.4f}\n\n{report.text}")
+        sections.append(f"{name} part, accuracy {100 * report.accuracy:.2f} %\n\n{report.text}")
         directory.write_text(f"reports/classification_report_{name}.json", to_json(report.as_dict()))
         directory.write_text(f"reports/classification_report_{name}.csv", report.csv())
     directory.write_text("classification_report.txt", "\n".join(sections))

@@ -6,7 +6,7 @@ import os
 import shlex
 
 from nnexp.config import Config, TrackingConfig
-from nnexp.terminal import clock, say, table
+from nnexp.terminal import clock, percent, say, table
 from nnexp.train import Outcome
 
 
@@ -18,7 +18,7 @@ def show(outcome: Outcome, config: Config) -> None:
         rows.append(("cost", f"{result['cost']:.6f} (loss {result['loss']:.6f})"))
         for part in ("train", "validation", "test"):
             if f"accuracy/{part}" in result:
-                rows.append((f"{part} accuracy", f"{result[f'accuracy/{part}']:.2%}"))
+                rows.append((f"{part} accuracy", percent(result[f"accuracy/{part}"])))
         rows.append(("iterations", f"{result['n_iter']}, {result['n_fev']} evaluations"))
         rows.append(("fit", clock(result["fit_seconds"])))
         rows.append(("gradient check", f"{result['gradient_check']:.1e} relative difference"))

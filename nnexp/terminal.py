@@ -2,17 +2,110 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import threading
 import time
+import unicodedata
 from collections.abc import Sequence
+from typing import TextIO
 
 LINE_EVERY = 0.1  # seconds between two updates of the progress line
 LOG_EVERY = 10.0  # seconds between two log lines where there is no terminal
+CLEAR = "\r\x1b[2K"
 
 
 def say(text: str) -> None:
-    """One line to the person, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """One line to the person, on standard error.
+
+    On a terminal the line that it stands on is cleared first: a progress line may be there, of this process or of the
+    one that started it.
+    """
+    print((CLEAR if is_terminal(sys.stderr) else "") + text, file=sys.stderr, flush=True)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal on which a line can be rewritten."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def columns_of(stream: TextIO) -> int:
+    """Columns of the terminal that a stream writes to; 80 where it does not say."""
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return columns or shutil.get_terminal_size().columns
+
+
+def fit_width(parts: Sequence[str], columns: int, *, separator: str = ", ") -> str:
+    """The first of some parts on one line of at most so many columns.
+
+    A part that does not fit is left out with all that follow it; the first one is cut.
+    """
+    text = _cut(parts[0], columns) if parts else ""
+    for part in parts[1:]:
+        if _width(text + separator + part) > columns:
+            break
+        text += separator + part
+    return text
+
+
+def _cut(text: str, columns: int) -> str:
+    if _width(text) <= columns:
+        return text
+    while text and _width(text) > columns - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes; East Asian letters are two wide."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+class StatusLine:
+    """One line of text that is rewritten on a terminal; elsewhere a line now and then.
+
+    The line is cut to the terminal's width, without its last column: a longer one would wrap, and what has wrapped
+    cannot be cleared.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.is_live = is_terminal(self.stream)
+        self._last = time.monotonic()
+        self._lock = threading.Lock()
+        self._is_written = False
+
+    def is_due(self, every: float = LINE_EVERY) -> bool:
+        """Whether enough time has passed since the last text."""
+        return time.monotonic() - self._last >= (every if self.is_live else LOG_EVERY)
+
+    def show(self, parts: Sequence[str]) -> None:
+        """Show a text of several parts, the most important first."""
+        with self._lock:
+            self._last = time.monotonic()
+            if self.is_live:
+                self.stream.write(CLEAR + fit_width(parts, columns_of(self.stream) - 1))
+            else:
+                self.stream.write(", ".join(parts) + "\n")
+            self.stream.flush()
+            self._is_written = self.is_live
+
+    def close(self) -> None:
+        """Clear the line."""
+        with self._lock:
+            if self._is_written:
+                self.stream.write(CLEAR)
+                self.stream.flush()
+                self._is_written = False
+
+
+def percent(share: float) -> str:
+    """A share as people read it, such as 93.40 %; the one form in which an accuracy is shown."""
+    return f"{100 * share:.2f} %"
 
 
 def clock(seconds: float) -> str:
@@ -33,39 +126,31 @@ def table(rows: Sequence[tuple[str, str]]) -> str:
 
 
 class Progress:
-    """Follows a fit: one line that is written over on a terminal, a log line now and then elsewhere."""
+    """Follows a fit: one line that is rewritten on a terminal, a log line now and then elsewhere."""
 
-    def __init__(self, maxiter: int, maxfun: int, *, quiet: bool = False, stream=None) -> None:
+    def __init__(self, maxiter: int, maxfun: int, *, quiet: bool = False, stream: TextIO | None = None) -> None:
         self.maxiter, self.maxfun, self.quiet = maxiter, maxfun, quiet
-        self.stream = stream or sys.stderr
-        self.live = self.stream.isatty()
-        self._start = self._last = time.monotonic()
-        self._written = False
+        self._line = StatusLine(stream)
+        self._start = time.monotonic()
 
     def update(self, row: dict[str, float]) -> None:
         """Show a row of the history, unless one was shown a moment ago."""
-        now = time.monotonic()
-        if self.quiet or now - self._last < (LINE_EVERY if self.live else LOG_EVERY):
-            return
-        self._last = now
-        text = self.line(row, now - self._start)
-        self.stream.write(f"\r\x1b[2K{text}" if self.live else text + "\n")
-        self.stream.flush()
-        self._written = self.live
+        if not self.quiet and self._line.is_due():
+            self._line.show(self.parts(row, time.monotonic() - self._start))
 
-    def line(self, row: dict[str, float], elapsed: float) -> str:
-        """The progress as text."""
+    def parts(self, row: dict[str, float], elapsed: float) -> list[str]:
+        """The progress as text, what matters most first."""
         n_iter, n_fev = int(row["step"]), int(row["optimizer/n_fev"])
         part = "test" if "accuracy/test" in row else "train"
-        accuracy = row.get(f"accuracy/{part}", row.get("accuracy/train", float("nan")))
+        accuracy = row.get(f"accuracy/{part}", float("nan"))
+        parts = [f"iteration {n_iter}", f"cost {row['cost/train']:.4f}"]
+        if accuracy == accuracy:  # it is not measured in every iteration
+            parts.append(f"{part} accuracy {percent(accuracy)}")
         share = max(n_iter / max(self.maxiter, 1), n_fev / self.maxfun)
-        left = f"  at most {clock(elapsed * (1 - share) / share)} left" if 0 < share < 1 else ""
-        numbers = f"cost {row['cost/train']:.4f}  {part} accuracy {accuracy:.2%}"
-        return f"iteration {n_iter}  {numbers}  evaluations {n_fev}{left}"
+        if 0 < share < 1:
+            parts.append(f"at most {clock(elapsed * (1 - share) / share)} left")
+        return [*parts, f"{n_fev} evaluations"]
 
     def close(self) -> None:
         """Clear the line."""
-        if self._written:
-            self.stream.write("\r\x1b[2K")
-            self.stream.flush()
-            self._written = False
+        self._line.close()

@@ -248,7 +248,7 @@ def test_confusion_matrix_shows_counts_and_the_share_of_the_row():
     figure = figures.confusion_matrix(counts, ("a", "b"))
     np.testing.assert_allclose(image_of(figure), [[0.9, 0.1], [0, 0]])
     assert texts(figure.axes[0]) == ["90", "10"]
-    assert figure.axes[0].get_title(loc="left") == "90 of 100 right (90.0%)"
+    assert figure.axes[0].get_title(loc="left") == "90 of 100 right (90.00 %)"
     assert (figure.axes[0].get_ylabel(), figure.axes[0].get_xlabel()) == ("true class", "predicted class")
 
 

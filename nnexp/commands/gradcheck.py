@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
-from nnexp.terminal import clock
+from nnexp.terminal import StatusLine, clock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,18 +40,17 @@ def check_gradient(config: Any) -> Any:
     layer_sizes = layer_sizes_of(config, dataset)
     theta = initialize(layer_sizes, config.model.init_scale, np.random.default_rng(config.seed))
     settings = {"activation": config.model.activation, "l2": config.model.l2}
-    live = sys.stderr.isatty()
+    line = StatusLine()
 
     def show(done: int, total: int) -> None:
-        if live:
-            sys.stderr.write(f"\r\x1b[2K{done} of {total} parameters")
+        if line.is_live:
+            line.show([f"{done} of {total} parameters"])
 
     with blas_threads(config.training.threads):
         objective = Objective(train.X, train.Y, layer_sizes, dtype=np.dtype(config.training.dtype), **settings)
         _, gradient = objective(theta)
         checked = full_check(train.X, train.Y, layer_sizes, theta, gradient, progress=show, **settings)
-    if live:
-        sys.stderr.write("\r\x1b[2K")
+    line.close()
     return checked
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,11 @@ def cost_curves(history: Mapping[str, np.ndarray]) -> Figure:
     _curve(left, history, "cost/train", "cost, train", color=PART_COLORS["train"], linestyle="--")
     for part, color in PART_COLORS.items():
         _curve(left, history, f"loss/{part}", f"loss, {part}", color=color)
-        _curve(right, history, f"accuracy/{part}", part, "{:.2%}", color=color)
+        _curve(right, history, f"accuracy/{part}", part, _percent, color=color)
     _log_scale(left)
     left.set(title="Cost (with the penalty) and loss (without)", ylabel="nats per sample")
     right.set(title="Accuracy", ylabel="right predictions")
-    right.yaxis.set_major_formatter(PercentFormatter(1))
+    right.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     last = max(1.0, float(np.max(history["step"], initial=0)))
     for axes in (left, right):
         axes.set(xlabel="iteration", xlim=(-0.02 * last, 1.02 * last))
@@ -51,7 +51,12 @@ def cost_curves(history: Mapping[str, np.ndarray]) -> Figure:
 
 
 def _curve(
-    axes: Axes, history: Mapping[str, np.ndarray], key: str, label: str, form: str = "{:.4g}", **line: Any
+    axes: Axes,
+    history: Mapping[str, np.ndarray],
+    key: str,
+    label: str,
+    show: Callable[[float], str] = "{:.4g}".format,
+    **line: Any,
 ) -> None:
     """Draw a column of the history where it has values, its last one in the legend."""
     if key not in history:
@@ -60,7 +65,11 @@ def _curve(
     there = np.isfinite(values)
     if there.any():
         marker = {"marker": "o", "markersize": 3} if there.sum() <= 20 else {}
-        axes.plot(step[there], values[there], label=f"{label}: {form.format(values[there][-1])}", **line, **marker)
+        axes.plot(step[there], values[there], label=f"{label}: {show(values[there][-1])}", **line, **marker)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
 
 
 def _log_scale(axes: Axes) -> None:
@@ -93,7 +102,7 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     """
     counts, n_classes = np.asarray(counts), len(classes)
     right, total = int(np.trace(counts)), int(counts.sum())
-    title = f"{right:,} of {total:,} right ({right / max(total, 1):.1%})"
+    title = f"{right:,} of {total:,} right ({_percent(right / max(total, 1))})"
     cell = 0.8 if n_classes <= 4 else min(0.45, max(0.27, 4.4 / n_classes))  # inches, like all below
     names = 0.07 * max(map(len, classes))
     turned = names > cell
@@ -110,5 +119,5 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     axes.set_yticks(range(n_classes), classes)
     axes.set(xlabel="predicted class", ylabel="true class")
     bar = add_colorbar(axes, drawn, "share of the true class")
-    bar.set_ticks([0, 0.01, 0.1, 0.3, 1], labels=["0%", "1%", "10%", "30%", "100%"])
+    bar.set_ticks([0, 0.01, 0.1, 0.3, 1], labels=["0 %", "1 %", "10 %", "30 %", "100 %"])
     return figure

@@ -49,6 +49,8 @@ class ReportResult:
         Runs in the table, whatever became of them.
     sentences : tuple of str
         What the page says first.
+    choice : tuple of str
+        Those sentences that say which setting is the best and how far that can be believed; empty for a lone setting.
     files : tuple of Path
         All that was written.
     """
@@ -56,6 +58,7 @@ class ReportResult:
     path: Path
     n_runs: int
     sentences: tuple[str, ...]
+    choice: tuple[str, ...]
     files: tuple[Path, ...]
 
 
@@ -125,7 +128,18 @@ def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[
     )
     write_atomically(folder / PAGE, page.html())
     written = [folder / PAGE, *table.write(frame, folder), *writer.written]
-    return ReportResult(folder / PAGE, len(frame), tuple(said), tuple(written))
+    return ReportResult(folder / PAGE, len(frame), tuple(said), _choice(parts), tuple(written))
+
+
+def _choice(parts: Sequence[Group]) -> tuple[str, ...]:
+    """What is said of the best setting of each data set, in two or three sentences."""
+    said: list[str] = []
+    for group in parts[:MOST_DATA_SETS]:
+        if len(group.settings) > 1:
+            comparisons = sentences.about_comparisons(group, compare_settings(group))
+            own = [*sentences.about_choice(group)[1:3], *comparisons[:1]]
+            said += [f"{group.name}: {text}" for text in own] if len(parts) > 1 else own
+    return tuple(said)
 
 
 def _clear(folder: Path) -> None:

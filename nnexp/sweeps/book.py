@@ -95,7 +95,9 @@ class Book:
                 continue
             if result is None:
                 if liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:
-                    keep_best(found, key, Standing("running", directory.uid, directory=str(directory.path)))
+                    path, name, start = str(directory.path), record["name"], record["started"]
+                    held = Standing("running", directory.uid, name=name, start=start, directory=path)
+                    keep_best(found, key, held)
             elif result["ended"] >= since and (self.store is None or result["status"] == "FINISHED"):
                 keep_best(found, key, _standing_of_directory(directory, record, result))
 

@@ -19,7 +19,7 @@ from nnexp.record import Task
 from nnexp.sweeps import behind
 from nnexp.sweeps.plan import Keys, decisive, failed_key
 from nnexp.sweeps.sharing import share
-from nnexp.terminal import say
+from nnexp.terminal import percent, say
 from nnexp.tracking import ledger, liveness
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.rundir import RESULT, RunDirectory
@@ -66,7 +66,8 @@ def _tell(outcome: Outcome, name: str, shown: str) -> None:
         say(f"failed: {name}: {outcome.result['message']} ({shown})")
     elif outcome.status == "FINISHED":
         result = outcome.result
-        say(f"finished: {name}: cost {result['cost']:.6g}, accuracy {result['accuracy']:.4f} (run {outcome.run_id})")
+        accuracy = percent(result["accuracy"])
+        say(f"finished: {name}: cost {result['cost']:.6g}, accuracy {accuracy} (run {outcome.run_id})")
         if not outcome.published:
             say(f"not published: {name}: {outcome.problem}")
 

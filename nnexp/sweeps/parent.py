@@ -1,4 +1,4 @@
-"""The parent run: a sweep as one object of the store, with its plan, its live counts and its best runs."""
+"""The parent run: a sweep as one object of the store, with its plan, its live counts and its best settings."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from nnexp.sweeps.ranking import Score, heading
 from nnexp.tracking import claims, liveness, views
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.publish import sweep_uid
@@ -40,18 +41,6 @@ def write_plan(root: str | Path, plan: Mapping[str, Any]) -> Path:
     folder = sweep_directory(root, plan["sweep"])
     write_atomically(folder / PLAN_FILE, to_json(plan))
     return folder
-
-
-class Best(NamedTuple):
-    """A finished job among the best of its sweep."""
-
-    metric: str
-    value: float
-    name: str
-    run_id: str
-
-    def __str__(self) -> str:
-        return f"{self.metric} {self.value:.6g}: {self.name}"
 
 
 class Parent:
@@ -121,12 +110,19 @@ class Parent:
         self.store.beat(self.ensure())
 
     def say(
-        self, counts: Mapping[str, int], best: Sequence[Best], failures: Sequence[str] = (), elsewhere: int = 0
+        self,
+        counts: Mapping[str, int],
+        best: Sequence[Score],
+        failures: Sequence[str] = (),
+        elsewhere: int = 0,
+        choice: Sequence[str] = (),
     ) -> None:
-        """Bring counts, best runs and the note up to date."""
+        """Bring counts, best settings, what the report says of them, and the note up to date."""
         tags = {f"nnexp.jobs.{name}": str(counts.get(name, 0)) for name in COUNTS}
         tags["nnexp.jobs.elsewhere"] = str(elsewhere)
-        tags[NOTE] = sweep_note(self.plan, counts, best, failures, self._links, self._run_link)
+        tags[NOTE] = sweep_note(
+            self.plan, counts, best, heading(best) if best else "", failures, self._links, self._run_link, choice
+        )
         if best:
             tags["nnexp.best"] = str(best[0])
         self.store.tag(self.ensure(), tags)

@@ -17,6 +17,7 @@ from nnexp.config import Config, ConfigError
 from nnexp.sweeps import plan
 from nnexp.sweeps.book import Standing
 from nnexp.sweeps.plan import Job
+from nnexp.sweeps.ranking import metric_name, show_metric
 from nnexp.sweeps.session import Session
 from nnexp.terminal import say
 from nnexp.tracking.identity import code_digest, config_hash, sha256
@@ -164,6 +165,7 @@ class Search:
             while len(self.jobs) < self.settings["n_trials"]:
                 left = self.settings["n_trials"] - len(self.jobs)
                 batch = self._ask(min(self.session.controls.concurrency, left))
+                self.session.to_come = left - len(batch)
                 self.session.work(list({job.key: job for job in batch}.values()))
                 self._tell(batch)
                 if self.session.controls.fail_fast and self.session.failures():
@@ -207,5 +209,11 @@ class Search:
 
     def _say_best(self) -> None:
         for trial in self.study.best_trials:
-            values = ", ".join(f"{o} {v:.6g}" for o, v in zip(self.settings["objectives"], trial.values, strict=True))
-            say(f"best: {values}: " + " ".join(f"{key}={value}" for key, value in trial.params.items()))
+            values = ", ".join(
+                f"{metric_name(o)} {show_metric(o, v)}"
+                for o, v in zip(self.settings["objectives"], trial.values, strict=True)
+            )
+            say(
+                f"best by the objectives: {values}: "
+                + " ".join(f"{key}={value}" for key, value in trial.params.items())
+            )

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from nnexp.config import TrackingConfig
 from nnexp.errors import ExitStatus, one_line
 from nnexp.summary import how_to_open
-from nnexp.sweeps import behind, sharing
+from nnexp.sweeps import behind, progress, ranking, sharing
 from nnexp.sweeps.book import Book, Standing, keep_best
-from nnexp.sweeps.parent import Best, Parent, count, plan_record, sweep_directory, write_plan
+from nnexp.sweeps.parent import Parent, count, plan_record, sweep_directory, write_plan
 from nnexp.sweeps.plan import Job, Plan
-from nnexp.terminal import clock, say
+from nnexp.sweeps.ranking import Score
+from nnexp.terminal import StatusLine, say
 from nnexp.tracking import disk_claims, ledger
 from nnexp.tracking.claims import FINISHED
 from nnexp.tracking.repair import repair
-from nnexp.tracking.store import Store, StoreError
+from nnexp.tracking.store import Store
 
 ATTEMPTS = 2  # times a job may take its process down before it is left
 POLL = 1.0
 SHOWN = 5
-RANKED_BY = (("accuracy/validation", -1), ("accuracy/test", -1), ("cost/train", 1))
 
 Launch = Callable[[list[list[str]]], Sequence[Any] | None]  # gives the outcome of each job, where it is known
 
@@ -57,9 +55,12 @@ class Session:
         self.jobs: dict[str, Job] = {}
         self.standings: dict[str, Standing] = {}
         self.parent: Parent | None = None
+        self.to_come = 0  # jobs that a search has yet to propose
+        self.line = StatusLine()
         self._began = time.time()
         self._crashes: dict[str, int] = {}
         self._address: str | None = None
+        self._choice: tuple[str, ...] = ()  # what the report says of the best setting
         self._launched = False
         self._left: set[str] = set()  # keys of jobs that were left to another process
         self._returned: dict[str, Standing] = {}  # what jobs said when they returned, by key
@@ -166,7 +167,7 @@ class Session:
         self.jobs |= {job.key: job for job in jobs}
         self.learn(standings if standings is not None else self.look(jobs))
         tried: set[str] = set()
-        with Watch(self):
+        with progress.Watch(self):
             while True:
                 missing = [job for job in jobs if self._is_missing(job, tried)]
                 if self.controls.fail_fast:
@@ -253,51 +254,55 @@ class Session:
         runs = sum(_must_run(standings.get(job.key)) for job in jobs)
         say(f"{self.name}: {len(jobs)} jobs, {runs} to run, {len(jobs) - runs} already done or under way")
 
-    def best(self, shown: int = SHOWN) -> list[Best]:
-        """The best finished jobs, by the first of the ranking metrics that they have."""
-        done = [(self.jobs[key], s) for key, s in self.standings.items() if s.state == "finished" and key in self.jobs]
-        for metric, sign in RANKED_BY:
-            ranked = [(job, s) for job, s in done if metric in s.metrics]
-            if ranked:
-                ranked.sort(key=lambda pair: (sign * pair[1].metrics[metric], pair[0].number))
-                return [Best(metric, s.metrics[metric], job.name, s.run_id) for job, s in ranked[:shown]]
-        return []
+    @property
+    def n_planned(self) -> int:
+        """All jobs of the sweep, those that a search has yet to propose too."""
+        return len(self.jobs) + self.to_come
 
-    def progress(self) -> str:
-        """The state of the sweep on one line."""
-        counts = count(self.standings, len(self.jobs))
-        decided = counts["finished"] + counts["failed"]
-        text = f"{decided} of {counts['planned']} done, {counts['running']} running, {counts['failed']} failed"
-        here = [s for s in self.standings.values() if s.state == "finished" and s.start >= self._began]
-        if here and decided < counts["planned"]:
-            left = (time.time() - self._began) / len(here) * (counts["planned"] - decided)
-            text += f", about {clock(left)} left"
-        best = self.best(1)
-        return text + (f", best {best[0]}" if best else "")
+    def best(self, shown: int = SHOWN) -> list[Score]:
+        """The best settings, by the mean over their finished seeds."""
+        done = [(self.jobs[key], s) for key, s in self.standings.items() if s.state == "finished" and key in self.jobs]
+        done.sort(key=lambda pair: pair[0].number)
+        return ranking.rank((job, s.run_id, s.metrics) for job, s in done)[:shown]
+
+    def progress(self) -> list[str]:
+        """The state of the sweep, in parts for one line."""
+        counts = count(self.standings, self.n_planned)
+        open_jobs = self.n_planned - counts["finished"] - counts["failed"]
+        rows = progress.last_rows(self.controls.tracking.directory, self.sweep)
+        running = [
+            (run_name(job), rows.get(key) or s.metrics)
+            for key, job in self.jobs.items()
+            if (s := self.standings.get(key)) and s.state == "running"
+        ]
+        left = progress.time_left(list(self.standings.values()), open_jobs, self._began, time.time())
+        return progress.describe(counts, running, left, next(iter(map(str, self.best(1))), ""))
 
     def report(self) -> None:
         """Counts, best runs and failures to the parent run."""
         if self.parent is not None:
             failed = [f"{job.name}: {standing.reason}" for job, standing in self.failures()]
             elsewhere = sum(s.state == "finished" and s.sweep != self.sweep for s in self.standings.values())
-            self.parent.say(count(self.standings, len(self.jobs)), self.best(), failed, elsewhere)
+            self.parent.say(count(self.standings, self.n_planned), self.best(), failed, elsewhere, self._choice)
 
     def close(self) -> int:
         """Tell how the sweep ended; return the exit status."""
         failures = self.failures()
-        counts = count(self.standings, len(self.jobs))
+        counts = count(self.standings, self.n_planned)
         message = f"{counts['finished']} of {counts['planned']} jobs finished, {counts['failed']} failed"
         kept = self._kept_back()
-        page = self._compare() if self._launched and counts["finished"] else None
+        report = self._compare() if self._launched and counts["finished"] else None
         self._end("FAILED" if failures else "FINISHED", message)
         best = self.best()
-        print(f"{message}; the best:" if best else message)
-        for text in best:
+        print(f"{message}; {ranking.heading(best)}:" if best else message)
+        for text in ranking.lines(best):
             print(f"  {text}")
+        for sentence in self._choice:
+            print(sentence)
         if self._address:
             print(f"compare: {how_to_open(self._address, self.controls.tracking)}")
-        if page is not None:
-            print(f"report: {os.path.relpath(page)}")
+        if report is not None:
+            print(f"report: {os.path.relpath(report.path)}")
         if failures:
             print("failed:")
             for job, standing in failures:
@@ -309,17 +314,18 @@ class Session:
             return ExitStatus.DIFFERENT
         return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE
 
-    def _compare(self) -> Path | None:
-        """The report of the sweep, in its folder and at the parent run."""
+    def _compare(self) -> Any:
+        """The report of the sweep, in its folder and at the parent run; None where there is no store to read."""
         if self.store is None or self.parent is None:
             return None
         from nnexp.report import Selection, make_report
 
         try:
             folder = sweep_directory(self.controls.tracking.directory, self.sweep) / "report"
-            page = make_report(self.store, Selection("sweep", self.sweep), folder).path
-            self.parent.attach(page)
-            return page
+            made = make_report(self.store, Selection("sweep", self.sweep), folder)
+            self.parent.attach(made.path)
+            self._choice = made.choice
+            return made
         except Exception as error:
             say(f"The report could not be made: {one_line(error)}")
             return None
@@ -363,44 +369,6 @@ class Session:
         of_others = any(s.state == "finished" and s.sweep != self.sweep for s in standing)
         parent.show([s.run_id for s in standing] if of_others else (), *(best.metric for best in self.best(1)))
         self._address = parent.address
-
-
-class Watch:
-    """While the launcher works: a progress line, the parent's counts and its heartbeat."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="nnexp-watch", daemon=True)
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stop.set()
-        self._thread.join(5)
-
-    def _work(self) -> None:
-        session, pause, told = self.session, 2.0, 0.0
-        while not self._stop.wait(pause):
-            began = time.monotonic()
-            try:
-                found = session.book.look(session.jobs, since=session.since, repair=False, elsewhere=False)
-                if self._stop.is_set():
-                    return  # the session has looked itself since
-                session.learn(found)
-                session.report()
-                if session.parent is not None:
-                    session.parent.beat()
-            except (StoreError, OSError):
-                continue
-            except Exception as error:
-                say(one_line(error))
-            if time.monotonic() - told > (2.0 if sys.stderr.isatty() else 10.0):
-                told = time.monotonic()
-                say(session.progress())
-            pause = max(2.0, 20 * (time.monotonic() - began))
 
 
 def _is_decided(standing: Standing | None) -> bool:

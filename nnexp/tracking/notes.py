@@ -9,9 +9,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nnexp.terminal import percent
+
 NOTE = "mlflow.note.content"
 LONGEST = 7500  # characters; MLflow takes 8,000 in a tag
 PARTS = ("train", "validation", "test")
+SEEDS = 10  # that are linked; an address is long
 
 
 def run_note(record: Mapping[str, Any], result: Mapping[str, Any] | None, run_id: str | None = None) -> str:
@@ -48,7 +51,9 @@ def _outcome(result: Mapping[str, Any] | None) -> str:
         return "running"
     if "cost" not in result:
         return f"{result['status'].lower()}, {_one_line(result['message'])}"
-    accuracies = [f"{part} {result[f'accuracy/{part}']:.2%}" for part in PARTS[::-1] if f"accuracy/{part}" in result]
+    accuracies = [
+        f"{part} {percent(result[f'accuracy/{part}'])}" for part in PARTS[::-1] if f"accuracy/{part}" in result
+    ]
     ended = "" if result["status"] == "FINISHED" else f"{result['status'].lower()}, "
     return f"{ended}accuracy {', '.join(accuracies)}; cost {result['cost']:.5g}"
 
@@ -67,39 +72,58 @@ def _parts(result: Mapping[str, Any]) -> list[str]:
     """A small table of train beside test."""
     parts = [part for part in PARTS if f"loss/{part}" in result]
     rows = ["| part | loss (nats per sample) | accuracy |", "|---|---|---|"]
-    return rows + [f"| {part} | {result[f'loss/{part}']:.5g} | {result[f'accuracy/{part}']:.2%} |" for part in parts]
+    return rows + [
+        f"| {part} | {result[f'loss/{part}']:.5g} | {percent(result[f'accuracy/{part}'])} |" for part in parts
+    ]
 
 
 def sweep_note(
     plan: Mapping[str, Any],
     counts: Mapping[str, int],
     best: Sequence[Any],
+    ranked_by: str,
     failures: Sequence[str],
     links: Mapping[str, str],
     run_link: str,
+    choice: Sequence[str] = (),
 ) -> str:
-    """How far a sweep is, where to compare its runs, and which are the best.
+    """How far a sweep is, where to compare its runs, and which settings are the best.
 
     Parameters
     ----------
     best
-        Objects with `metric`, `value`, `name` and `run_id`, best first.
+        Objects with `shown` (a mean as text), `name` and `runs` (pairs of a seed and a run's id), best first.
+    ranked_by
+        What orders them, in words.
     links
         Addresses by what they show.
     run_link
         The address of a run up to its id.
+    choice
+        What the report of the sweep says of the best setting.
     """
     told = [f"{counts.get(state, 0)} {state}" for state in ("failed", "lost", "running") if counts.get(state)]
     progress = ", ".join([f"{counts.get('finished', 0)} of {counts.get('planned', 0)} jobs finished", *told])
     lines = [f"**{plan['name']}**: {progress}", ""]
+    lines += [" ".join(map(_one_line, choice)), ""] if choice else []
     lines += ["Compare: " + ", ".join(f"[{text}]({link})" for text, link in links.items()), ""]
     if best:
-        lines += [f"| best by {best[0].metric} | run |", "|---|---|"]
-        lines += [f"| {entry.value:.6g} | [{_cell(entry.name)}]({run_link}{entry.run_id}) |" for entry in best]
+        has_seeds = any(len(entry.runs) > 1 for entry in best)
+        lines += [f"| {ranked_by} | setting |" + " seeds |" * has_seeds, "|---|---|" + "---|" * has_seeds]
+        lines += [_ranked(entry, run_link, has_seeds) for entry in best]
     lines += ["", f"Finish or repeat it with the same command: {_code(plan['command'])}"]
     if failures:
         lines += ["", "Failures:", "", *(f"- {_one_line(text)}" for text in failures)]
     return "\n".join(lines)[:LONGEST]
+
+
+def _ranked(entry: Any, run_link: str, has_seeds: bool) -> str:
+    """A setting as a row: linked to its run, or where it has several seeds, each of them to its own."""
+    if not has_seeds:
+        return f"| {entry.shown} | [{_cell(entry.name)}]({run_link}{entry.runs[0][1]}) |"
+    seeds = " ".join(f"[{seed or 'run'}]({run_link}{run_id})" for seed, run_id in entry.runs[:SEEDS])
+    more = f" and {len(entry.runs) - SEEDS} more" if len(entry.runs) > SEEDS else ""
+    return f"| {entry.shown} | {_cell(entry.name)} | {seeds}{more} |"
 
 
 def _host(record: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ import numpy as np
 
 RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
 HISTORY = "reports/history.csv"
+TAIL = 4096  # bytes of a history that hold its last row
 _RESULTS = threading.Lock()
 NOT_ARTIFACTS = (RECORD, PUBLISHED)
 
@@ -155,6 +156,19 @@ class RunDirectory:
         """The rows of the history on the disk; a row cut off by a crash is left out."""
         path = self.path / HISTORY
         return list(read_rows(path)) if path.exists() else []
+
+
+def last_row(directory: RunDirectory) -> dict[str, float]:
+    """The last whole row of a history that is being written, without reading all of it; empty where there is none."""
+    try:
+        with (directory.path / HISTORY).open("rb") as file:
+            header = file.readline()
+            file.seek(max(len(header), file.seek(0, os.SEEK_END) - TAIL))
+            lines = file.read().rpartition(b"\n")[0].splitlines()
+    except OSError:
+        return {}
+    columns, values = (line.decode().split(",") for line in (header.strip(), lines[-1] if lines else b""))
+    return {key: float(value) for key, value in zip(columns, values, strict=False) if value}
 
 
 class HistoryWriter:

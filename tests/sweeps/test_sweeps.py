@@ -265,7 +265,7 @@ def test_a_search_of_two_objectives_gives_a_front(with_store):
     search = ["+search=nsga2", *SMALL, "model.hidden_size=interval(2,12)", "hydra.sweeper.search.n_trials=3"]
     done = with_store(*search)
     assert done.status == 0, done.err
-    assert "best: loss/validation" in done.err
+    assert "best by the objectives: validation loss" in done.err
     assert "optimizer/n_fev" in done.err
 
 

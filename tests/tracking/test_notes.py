@@ -2,7 +2,7 @@
 
 import json
 
-from nnexp.sweeps.parent import Best
+from nnexp.sweeps.ranking import Score
 from nnexp.tracking.notes import LONGEST, run_note, sweep_note
 
 RECORD = {
@@ -28,9 +28,9 @@ COUNTS = {"planned": 3, "finished": 2, "failed": 1, "running": 0, "lost": 0}
 
 def test_a_runs_note_says_what_it_is_its_result_how_to_repeat_it_and_where_it_is():
     lines = run_note(RECORD, RESULT, "abc").splitlines()
-    assert lines[0] == "**digits, TNC, λ = 1, H = 20 × 15, seed 3**: accuracy test 50.00%, train 75.00%; cost 1.25"
+    assert lines[0] == "**digits, TNC, λ = 1, H = 20 × 15, seed 3**: accuracy test 50.00 %, train 75.00 %; cost 1.25"
     assert lines[2] == "Run it again: `nnexp rerun abc`. Directory: `/home/me/outputs/runs/a` on desk"
-    assert "| test | 1.5 | 50.00% |" in lines
+    assert "| test | 1.5 | 50.00 % |" in lines
     assert lines[-3] == RESULT["message"]
     assert lines[-1] == "Overrides: `data=digits`, `model.l2=1`"
 
@@ -41,26 +41,37 @@ def test_a_run_without_a_result_says_so():
     failed = {"status": "FAILED", "message": "ValueError: bad\n  data"}
     assert run_note(RECORD, failed, "abc").splitlines()[0].endswith(": failed, ValueError: bad data")
     killed = run_note(RECORD, RESULT | {"status": "KILLED"}, "abc")
-    assert ": killed, accuracy test 50.00%" in killed
+    assert ": killed, accuracy test 50.00 %" in killed
 
 
 def test_a_sweeps_note_links_to_the_comparison_and_the_best_runs():
-    best = [Best("accuracy/test", 0.9, "model.hidden_size=[5|6]", "r1"), Best("accuracy/test", 0.8, "model.l2=0", "r2")]
-    text = sweep_note(PLAN, COUNTS, best, ["model.l2=9: bad\nthing"], {"table": "#/t", "report": "#/r"}, "#/runs/")
+    key = "accuracy/test"
+    best = [Score(key, 0.9, "model.hidden_size=[5|6]", (("", "r1"),)), Score(key, 0.8, "model.l2=0", (("", "r2"),))]
+    failures, links = ["model.l2=9: bad\nthing"], {"table": "#/t", "report": "#/r"}
+    text = sweep_note(PLAN, COUNTS, best, "by test accuracy", failures, links, "#/runs/")
     lines = text.splitlines()
     assert lines[0] == "**sweep of model.l2**: 2 of 3 jobs finished, 1 failed"
     assert lines[2] == "Compare: [table](#/t), [report](#/r)"
     assert lines[4:8] == [
-        "| best by accuracy/test | run |",
+        "| by test accuracy | setting |",
         "|---|---|",
-        "| 0.9 | [model.hidden_size=\\[5\\|6\\]](#/runs/r1) |",
-        "| 0.8 | [model.l2=0](#/runs/r2) |",
+        "| 90.00 % | [model.hidden_size=\\[5\\|6\\]](#/runs/r1) |",
+        "| 80.00 % | [model.l2=0](#/runs/r2) |",
     ]
     assert "Finish or repeat it with the same command: `nnexp -m model.l2=0,1`" in lines
     assert lines[-1] == "- model.l2=9: bad thing"
 
 
+def test_a_sweeps_note_names_settings_over_their_seeds_and_what_the_report_says():
+    best = [Score("accuracy/validation", 0.9, "model.l2=3", (("0", "r1"), ("1", "r2")))]
+    text = sweep_note(PLAN, COUNTS, best, "by validation accuracy, mean over 2 seeds", [], {}, "#/", ("It is 3.",))
+    assert "It is 3." in text.splitlines()
+    assert "| by validation accuracy, mean over 2 seeds | setting | seeds |" in text
+    assert "| 90.00 % | model.l2=3 | [0](#/r1) [1](#/r2) |" in text
+
+
 def test_the_command_stays_in_a_note_with_more_failures_than_fit():
-    text = sweep_note(PLAN, COUNTS, [], [f"job {i}: " + "x" * 100 for i in range(1000)], {"table": "#/t"}, "#/")
+    failures = [f"job {i}: " + "x" * 100 for i in range(1000)]
+    text = sweep_note(PLAN, COUNTS, [], "", failures, {"table": "#/t"}, "#/")
     assert len(text) == LONGEST
     assert PLAN["command"] in text

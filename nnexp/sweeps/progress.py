@@ -1,0 +1,136 @@
+"""What a person sees of a sweep while it runs: one line that is rewritten, elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from nnexp.errors import one_line
+from nnexp.sweeps.book import Standing
+from nnexp.terminal import clock, say
+from nnexp.tracking import ledger
+from nnexp.tracking.rundir import last_row
+from nnexp.tracking.store import StoreError
+
+if TYPE_CHECKING:
+    from nnexp.sweeps.session import Session
+
+LOOK_SECONDS = 2.0  # between two looks at what the jobs do
+SHOWN_FITS = 4
+
+
+class Watch:
+    """While the launcher works: the progress line, the parent's counts and its heartbeat."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="nnexp-watch", daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join(5)
+        self.session.line.close()
+
+    def _work(self) -> None:
+        session, pause = self.session, LOOK_SECONDS
+        while not self._stop.wait(pause):
+            began = time.monotonic()
+            try:
+                found = session.book.look(session.jobs, since=session.since, repair=False, elsewhere=False)
+                if self._stop.is_set():
+                    return  # the session has looked itself since
+                session.learn(found)
+                session.report()
+                if session.parent is not None:
+                    session.parent.beat()
+            except (StoreError, OSError):
+                continue
+            except Exception as error:
+                say(one_line(error))
+            if session.line.is_due() and not self._stop.is_set():
+                session.line.show(session.progress())
+            pause = max(LOOK_SECONDS, 20 * (time.monotonic() - began))
+
+
+def describe(
+    counts: Mapping[str, int], running: Collection[tuple[str, Mapping[str, float]]], left: float | None, best: str
+) -> list[str]:
+    """The state of a sweep in parts, what matters most first.
+
+    Parameters
+    ----------
+    running
+        The names of the jobs that are trained now, with the last row of the history of each.
+    left
+        Seconds until the rest is done, if that can be known.
+    best
+        The best setting so far; empty where there is none.
+    """
+    parts = [f"{counts['finished'] + counts['failed']} of {counts['planned']} done"]
+    if counts["failed"]:
+        parts.append(f"{counts['failed']} failed")
+    if left is not None and left >= 1:
+        parts.append(f"about {clock(left) if left >= 60 else f'{left:.0f} s'} left")
+    if running:
+        parts.append(f"{len(running)} running")
+    parts += [_fit(name, row) for name, row in list(running)[:SHOWN_FITS]]
+    return [*parts, f"best so far: {best}"] if best else parts
+
+
+def last_rows(root: str | Path, sweep: str) -> dict[str, dict[str, float]]:
+    """The last row of the history of each run of a sweep that this machine trains, by its key."""
+    rows = {}
+    for directory in ledger.entries(root):
+        try:
+            record = directory.record
+            if record["tracking"].get("sweep") == sweep and directory.result is None:
+                rows[record["identity"]["run_key"]] = last_row(directory)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # removed this moment, or damaged
+    return rows
+
+
+def _fit(name: str, row: Mapping[str, float]) -> str:
+    n_fev, cost = row.get("optimizer/n_fev"), row.get("cost/train")
+    return name if n_fev is None or cost is None else f"{name}: cost {cost:.3g}, {n_fev:.0f} evals"
+
+
+def time_left(standings: Collection[Standing], n_open: int, began: float, now: float) -> float | None:
+    """Seconds until the rest of a sweep is done; None before the first fit of this start of it has ended.
+
+    What is left to be done, in seconds of fits, at the rate at which it is done: the seconds of fits, ended and under
+    way, for each second since the first began. That rate is the number of jobs at a time, less what is lost between
+    them; the time before the first of them, in which processes start and import, has no part in it.
+
+    Parameters
+    ----------
+    standings
+        What is known of the jobs.
+    n_open : int
+        Jobs that have neither finished nor failed.
+    began, now : float
+        When this start of the sweep began, and now.
+    """
+    here = [s for s in standings if s.start >= began]
+    ended = [s.seconds for s in here if s.state in ("finished", "failed") and s.seconds is not None]
+    fits = [s.seconds for s in here if s.state == "finished" and s.seconds is not None]
+    ages = [max(now - s.start, 0.0) for s in here if s.state == "running"]
+    if not fits:
+        return None
+    mean = fmean(fits)
+    mean = fmean([*fits, *(age for age in ages if age > mean)])  # those that take longer have not ended yet
+    elapsed = now - min(s.start for s in here)
+    work = sum(ended) + sum(ages)
+    if elapsed <= 0 or work <= 0:
+        return None
+    rest = (n_open - len(ages)) * mean + sum(max(mean - age, 0.0) for age in ages)
+    return rest * elapsed / work if rest > 0 else None

@@ -1,0 +1,92 @@
+"""What is said of a sweep's progress and of its best settings."""
+
+import pytest
+
+from nnexp.sweeps import ranking
+from nnexp.sweeps.book import Standing
+from nnexp.sweeps.plan import Job
+from nnexp.sweeps.progress import describe, time_left
+
+BEGAN = 1000.0
+
+
+def finished(start, seconds):
+    return Standing("finished", "run", start=start, seconds=seconds)
+
+
+def running(start):
+    return Standing("running", "run", start=start)
+
+
+def test_before_the_first_fit_has_ended_no_time_is_named():
+    assert time_left([running(BEGAN + 5) for _ in range(4)], 40, BEGAN, BEGAN + 60) is None
+    assert time_left([finished(BEGAN - 50, 10.0)], 39, BEGAN, BEGAN + 60) is None  # done by an earlier start
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 16])
+def test_time_left_is_true_from_the_first_fit_on_however_many_run_at_a_time(n_workers):
+    """40 fits of 50 s each, the first of which begins after 10 s of imports."""
+    first = [finished(BEGAN + 10, 50.0)]
+    others = [running(BEGAN + 10) for _ in range(n_workers - 1)]
+    at_once = time_left([*first, *others], 39, BEGAN, BEGAN + 60)
+    assert at_once == pytest.approx(50 * (40 - n_workers) / n_workers, rel=0.05)
+
+    ended = [finished(BEGAN + 10 + 50 * wave, 50.0) for wave in range(2) for _ in range(n_workers)]
+    under_way = [running(BEGAN + 110) for _ in range(n_workers)]
+    later = time_left([*ended, *under_way], 40 - len(ended), BEGAN, BEGAN + 120)
+    assert later == pytest.approx(50 * (40 - 2 * n_workers) / n_workers - 10, rel=0.05)
+
+
+def test_the_line_says_how_much_is_done_before_it_names_fits():
+    counts = {"planned": 20, "finished": 13, "failed": 1}
+    fits = [("l2=1", {"cost/train": 0.33333, "optimizer/n_fev": 120.0}), ("l2=3", {})]
+    assert describe(counts, fits, 185.0, "l2=0") == [
+        "14 of 20 done", "1 failed", "about 3 min 05 s left", "2 running", "l2=1: cost 0.333, 120 evals", "l2=3",
+        "best so far: l2=0",
+    ]  # fmt: skip
+
+
+def jobs(*swept):
+    return [Job(i, items, items, f"key{i}") for i, items in enumerate(swept)]
+
+
+def ranked(swept, *metrics):
+    found = zip(jobs(*swept), metrics, strict=True)
+    return [(str(score), score.runs) for score in ranking.rank((job, f"run{job.number}", m) for job, m in found)]
+
+
+def test_settings_are_ranked_by_their_means_and_not_by_the_luckiest_run():
+    swept = [("model.l2=1", "seed=0"), ("model.l2=1", "seed=1"), ("model.l2=3", "seed=0"), ("model.l2=3", "seed=1")]
+    metrics = [{"accuracy/test": a, "loss/test": 0.1} for a in (0.99, 0.80, 0.91, 0.90)]
+    assert ranked(swept, *metrics) == [
+        ("test accuracy 90.50 % (mean of 2 seeds): model.l2=3", (("0", "run2"), ("1", "run3"))),
+        ("test accuracy 89.50 % (mean of 2 seeds): model.l2=1", (("0", "run0"), ("1", "run1"))),
+    ]
+
+
+def test_the_validation_part_decides_where_there_is_one():
+    metrics = [{"accuracy/test": t, "accuracy/validation": v} for t, v in ((0.9, 0.7), (0.8, 0.75))]
+    assert [text for text, _ in ranked([("model.l2=0",), ("model.l2=1",)], *metrics)] == [
+        "validation accuracy 75.00 %: model.l2=1",
+        "validation accuracy 70.00 %: model.l2=0",
+    ]
+
+
+def test_a_training_loss_names_no_lambda_but_a_cost_at_one_lambda_names_a_method():
+    metrics = [{"cost/train": 0.3, "loss/train": 0.1}, {"cost/train": 0.2, "loss/train": 0.2}]
+    assert ranked([("model.l2=0",), ("model.l2=1",)], *metrics) == []
+    [(best, _), _] = ranked([("optimizer=tnc",), ("optimizer=cg",)], *metrics)
+    assert best == "training cost 0.2: optimizer=cg"
+
+
+def test_of_several_data_sets_each_has_its_best():
+    swept = [("data=ex4", "model.l2=0"), ("data=ex4", "model.l2=1"), ("data=digits", "model.l2=0")]
+    found = ranked(swept, *({"accuracy/test": a} for a in (0.90, 0.95, 0.99)))
+    assert {name.partition(": ")[2] for name, _ in found} == {"data=ex4 model.l2=1", "data=digits model.l2=0"}
+
+
+def test_a_search_that_stops_early_counts_all_its_trials(nnexp):
+    words = ["data=digits", "model.hidden_size=5", "optimizer.maxfun=15", "model.init_scale=interval(0.1,0.2)"]
+    settings = ["hydra.sweeper.search.n_trials=20", "optimizer=gd", "fail_fast=true", "tracking=none"]
+    done = nnexp("+search=tpe", *words, *settings, "optimizer.options.learning_rate=1e300")
+    assert "0 of 20 jobs finished, 1 failed" in done.out, done.err
