@@ -219,6 +219,13 @@ def _optional_text(key: str, value: Any) -> str | None:
     return None if value is None else _text(key, value)
 
 
+def _sweep(key: str, value: Any) -> str | None:
+    name = _optional_text(key, value)
+    if name is not None and (name.startswith(".") or set(name) & set("/\\")):
+        raise _refuse(key, "the name of a folder", value)
+    return name
+
+
 _positive = _number("a number > 0", lambda x: x > 0)
 _share = _number("in [0, 1)", lambda x: 0 <= x < 1)
 
@@ -245,7 +252,7 @@ READERS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
         "patience": _number("a number of seconds >= 0", lambda x: x >= 0),
         "heartbeat": _positive,
         "run_name": _optional_text,
-        "sweep": _optional_text,
+        "sweep": _sweep,
     },
     "figures": {"format": _formats},
 }

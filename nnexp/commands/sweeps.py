@@ -35,12 +35,12 @@ def states(store: Any) -> list[dict[str, Any]]:
     """For each sweep of the experiment how many of its jobs are planned, finished, failed, lost and running."""
     from nnexp.sweeps.book import ORDER, standing_of
     from nnexp.tracking.claims import is_lost
-    from nnexp.tracking.store import KIND, RUN_KEY, SWEEP
+    from nnexp.tracking.store import RUN_KEY, SWEEP
 
     rows = []
-    for parent in store.search(f"tags.`{KIND}` = 'sweep'"):
+    for parent in store.sweeps():
         sweep, best = parent.tags[SWEEP], {}
-        for run in store.search(f"tags.`{SWEEP}` = '{sweep}'"):
+        for run in store.tagged(SWEEP, sweep):
             if (key := run.tags.get(RUN_KEY)) is None:
                 continue
             state = "lost" if run.status == "RUNNING" and is_lost(run) else standing_of(run).state

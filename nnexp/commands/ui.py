@@ -49,11 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
 def places(store: Any, base: str | None = None) -> list[tuple[str, str]]:
     """What there is to open: the last sweep, if there is one, and all runs."""
     from nnexp.tracking import views
-    from nnexp.tracking.store import KIND, SWEEP
+    from nnexp.tracking.store import SWEEP
 
     views.keep_default(store)
     found = [("all runs", views.address(store, base=base))]
-    for parent in store.search(f"tags.`{KIND}` = 'sweep'", newest_first=True, limit=1):
+    for parent in store.sweeps(newest_first=True)[:1]:
         address = views.address(store, parent.tags[SWEEP], parent.run_id, base=base)
         found.insert(0, (f"the last sweep ({parent.name.removeprefix('sweep of ')})", address))
     return found

@@ -79,7 +79,7 @@ def _filter(store: Store, value: str) -> Found:
 
 
 def _sweep(store: Store, value: str) -> Found:
-    parents = store.search(f"tags.`{KIND}` = 'sweep'", newest_first=True)
+    parents = store.sweeps(newest_first=True)
     if not parents:
         raise NothingToReportError(
             f"The experiment {store.experiment!r} has no sweep; "
@@ -95,7 +95,7 @@ def _sweep(store: Store, value: str) -> Found:
         raise NothingToReportError(f"{value!r} begins the ids of {len(sweeps)} sweeps: {', '.join(sweeps)}.")
     parent, sweep = matching[0], sweeps[0]
     plan = _plan(store, parent)
-    runs = _children(store.search(f"tags.`{SWEEP}` = '{sweep}'"))
+    runs = _children(store.tagged(SWEEP, sweep))
     runs += _from_elsewhere(store, plan, runs)
     if not runs:
         raise NothingToReportError(f"The sweep {sweep} has no runs yet.")
@@ -112,9 +112,7 @@ def _from_elsewhere(store: Store, plan: Mapping[str, Any], runs: list[StoredRun]
     done = {run.tags.get(RUN_KEY) for run in runs if run.status == "FINISHED"}
     missing = {job["key"] for job in plan.get("jobs", ())} - done
     if len(missing) <= KEY_BY_KEY:
-        found = [
-            r for key in sorted(missing) for r in store.search(f"tags.`{RUN_KEY}` = '{key}'") if r.status == "FINISHED"
-        ]
+        found = [r for key in sorted(missing) for r in store.tagged(RUN_KEY, key) if r.status == "FINISHED"]
     else:
         found = store.search("attributes.status = 'FINISHED'")
     newest = {run.tags.get(RUN_KEY): run for run in _children(found) if run.tags.get(RUN_KEY) in missing}

@@ -18,7 +18,19 @@ from nnexp.rerun.errors import RerunError
 from nnexp.rerun.recorded import RERUN_OF, Recorded, RecordedHere, from_store, published_id
 from nnexp.sweeps.parent import PLAN_FILE, read_plan, sweep_directory
 from nnexp.tracking.rundir import RECORD, RunDirectory, run_directories
-from nnexp.tracking.store import KIND, RUN_KEY, SWEEP, UID, Store, StoredRun, StoreError, open_store, sqlite_path
+from nnexp.tracking.store import (
+    KIND,
+    RUN_KEY,
+    SWEEP,
+    SWEEP_KIND,
+    UID,
+    Store,
+    StoredRun,
+    StoreError,
+    open_store,
+    sqlite_path,
+)
+from nnexp.tracking.tags import equals
 
 IDS = re.compile(r"[0-9A-Za-z-]{3,}")
 FULL = re.compile(r"[0-9a-f]{32}")
@@ -65,7 +77,9 @@ class Finder:
             return known.recorded()
         stored = self._stored(word)
         sweeps = self._sweeps(word, stored)
-        return self._the_one(word, here, {i: run for i, run in stored.items() if run.tags.get(KIND) != "sweep"}, sweeps)
+        return self._the_one(
+            word, here, {i: run for i, run in stored.items() if run.tags.get(KIND) != SWEEP_KIND}, sweeps
+        )
 
     def _the_one(
         self, word: str, here: dict[str, _Here], stored: dict[str, StoredRun], sweeps: dict[str, StoredRun | None]
@@ -137,21 +151,22 @@ class Finder:
         """Sweeps by the beginning of their id, or by the id of their parent run."""
         folder = sweep_directory(self.tracking.directory, "x").parent
         found: dict[str, StoredRun | None] = {path.parent.name: None for path in folder.glob(f"{word}*/{PLAN_FILE}")}
-        parents = [run for run in stored.values() if run.tags.get(KIND) == "sweep"]
+        parents = [run for run in stored.values() if run.tags.get(KIND) == SWEEP_KIND]
         if re.fullmatch("[0-9a-f]{3,16}", word):
-            parents += self._search(f"tags.`{KIND}` = 'sweep' AND tags.`{SWEEP}` LIKE '{word}%'")
-        return found | {run.tags[SWEEP]: run for run in parents}
+            parents += self._search(f"{equals(KIND, SWEEP_KIND)} AND tags.`{SWEEP}` LIKE '{word}%'")
+        return found | {run.tags[SWEEP]: run for run in parents if SWEEP in run.tags}
 
     def _sweep(self, sweep: str, parent: StoredRun | None) -> SweepFound:
         if parent is None:
-            parent = next(iter(self._search(f"tags.`{KIND}` = 'sweep' AND tags.`{SWEEP}` = '{sweep}'")), None)
+            parents = self._search(f"{equals(KIND, SWEEP_KIND)} AND {equals(SWEEP, sweep)}")
+            parent = next((run for run in parents if run.tags.get(SWEEP) == sweep), None)
         plan = self._plan(sweep, parent)
-        runs = self._runs(lambda tags: tags.get(SWEEP) == sweep, f"tags.`{SWEEP}` = '{sweep}'")
+        runs = self._runs(SWEEP, sweep)
         names = {job["key"]: job["name"] for job in plan.get("jobs", [])} or {run.key: run.name for run in runs}
         best = _best(runs)
         for key in names:
             if key not in best or best[key].status != "FINISHED":  # it may have been finished outside the sweep
-                more = self._runs(lambda tags, key=key: tags.get(RUN_KEY) == key, f"tags.`{RUN_KEY}` = '{key}'")
+                more = self._runs(RUN_KEY, key)
                 best |= _best([*runs, *more], only=key)
         if not names:
             raise RerunError(f"sweep {sweep}: its plan is neither on this machine nor in the store")
@@ -169,14 +184,15 @@ class Finder:
         except Exception:
             return {}  # its runs say which there are
 
-    def _runs(self, is_wanted: Any, condition: str) -> list[Recorded]:
-        """Runs of both places, each once."""
+    def _runs(self, tag: str, value: str) -> list[Recorded]:
+        """The runs of both places that have a tag of this value, each once."""
         found: dict[str, Recorded] = {}
         for known in self._directories:
-            if is_wanted(known.directory.record.get("tags", {})):
+            if known.directory.record["tags"].get(tag) == value:
                 found[known.ids[-1]] = known.recorded()
-        for run in self._search(condition):
-            if UID in run.tags and RUN_KEY in run.tags and run.tags[UID] not in found:
+        for run in self._search(equals(tag, value)):
+            is_it = run.tags.get(tag) == value and RUN_KEY in run.tags
+            if is_it and UID in run.tags and run.tags[UID] not in found:
                 assert self._store is not None
                 found[run.tags[UID]] = from_store(self._store, run, self.scratch)
         return list(found.values())
@@ -201,10 +217,15 @@ class _Here:
         return RecordedHere(self.directory)
 
 
+def _rank(run: Recorded) -> tuple[int, bool, float]:
+    rank = BETTER.index(run.status) if run.status in BETTER else len(BETTER)
+    return rank, RERUN_OF in run.tags, run.started
+
+
 def _best(runs: Iterable[Recorded], only: str | None = None) -> dict[str, Recorded]:
     """For each key the run to repeat: a finished one, no rerun, the oldest."""
     best: dict[str, Recorded] = {}
-    for run in sorted(runs, key=lambda run: (BETTER.index(run.status), RERUN_OF in run.tags, run.started)):
+    for run in sorted(runs, key=_rank):
         if run.key and only in (None, run.key):
             best.setdefault(run.key, run)
     return best

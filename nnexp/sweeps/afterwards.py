@@ -64,7 +64,7 @@ class LateParent:
         if (owner := plan.get("owner")) and liveness.lost_reason(owner, None, HEARTBEAT) is None:
             store.tag(run.run_id, {OWNER: owner})  # it goes on without the store, and is closed by the next sync
             return
-        children = store.search(f"tags.`{SWEEP}` = '{self.sweep}'")
+        children = store.tagged(SWEEP, self.sweep)
         ends = [child.end for child in children if child.end and child.run_id != run.run_id]
         status, message = self._outcome(session, run)
         store.terminate(run.run_id, status, max([*ends, run.start]), message)
@@ -80,7 +80,7 @@ class LateParent:
         session.book = _StoreOnly(store, str(self.root), self.sweep)
         jobs = [Job(i, tuple(job["overrides"]), (job["name"],), job["key"]) for i, job in enumerate(plan["jobs"])]
         if not jobs:  # a search: what its jobs are is only known from its runs
-            runs = [run for run in store.search(f"tags.`{SWEEP}` = '{self.sweep}'") if RUN_KEY in run.tags]
+            runs = [run for run in store.tagged(SWEEP, self.sweep) if RUN_KEY in run.tags]
             jobs = [Job(i, (), (run.name,), run.tags[RUN_KEY]) for i, run in enumerate(runs)]
         session.jobs = {job.key: job for job in jobs}
         session.standings = session.book.look(session.jobs, elsewhere=bool(plan["jobs"]))

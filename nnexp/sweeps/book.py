@@ -52,7 +52,7 @@ class Book:
         wanted = set(keys)
         found: dict[str, Standing] = {}
         if self.store is not None:
-            self._take(found, wanted, self.store.search(f"tags.`{SWEEP}` = '{self.sweep}'"), since, repair)
+            self._take(found, wanted, self.store.tagged(SWEEP, self.sweep), since, repair)
             if elsewhere:
                 missing = [key for key in wanted if found.get(key) is None or found[key].state in ("lost", "failed")]
                 self._take(found, wanted, self._elsewhere(missing), since, repair, only=("finished", "running"))
@@ -62,7 +62,7 @@ class Book:
     def _elsewhere(self, keys: list[str]) -> list[StoredRun]:
         assert self.store is not None
         if len(keys) <= KEY_BY_KEY:
-            return [run for key in keys for run in self.store.search(f"tags.`{RUN_KEY}` = '{key}'")]
+            return [run for key in keys for run in self.store.tagged(RUN_KEY, key)]
         return self.store.search("attributes.status = 'FINISHED'")
 
     def _take(self, found, wanted, runs: Iterable[StoredRun], since: float, repair: bool, only=ORDER) -> None:

@@ -79,7 +79,7 @@ def claim(publication: Publication, run_key: str, *, resume: bool = True) -> Cla
 
 def others(store: Store, run_key: str, uid: str) -> list[StoredRun]:
     """The runs of a key but that of `uid` that are finished or held by somebody alive; those of the dead are closed."""
-    found = store.search(f"tags.`{RUN_KEY}` = '{run_key}'")
+    found = store.tagged(RUN_KEY, run_key)
     runs = []
     for run in found:
         if run.tags.get(UID) == uid or run.status not in ("FINISHED", "RUNNING"):
@@ -112,7 +112,7 @@ def elect(store: Store, uid: str, create: Callable[[str], str]) -> str:
     mine: str | None = None
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        runs = store.search(f"tags.`{UID}` = '{uid}'")
+        runs = store.tagged(UID, uid)
         held = [run.run_id for run in runs if run.tags.get(CLAIM, HELD) == HELD]
         smaller = mine is not None and any(run.run_id < mine for run in runs if not is_lost(run))
         if mine is not None and (held or smaller):

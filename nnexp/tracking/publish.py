@@ -269,7 +269,7 @@ class Publication:
     def _drop_doubles(self, run_id: str, uid: str) -> None:
         """Delete what a request that was sent twice made: runs of the same id that nobody ever filled."""
         if self.store.is_server:
-            for run in self.store.search(f"tags.`{UID}` = '{uid}'"):
+            for run in self.store.tagged(UID, uid):
                 if run.run_id != run_id and run.status == "RUNNING" and not run.metrics:
                     self.store.client.delete_run(run.run_id)
 

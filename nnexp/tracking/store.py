@@ -27,7 +27,7 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp.errors import one_line
-from nnexp.tracking import database
+from nnexp.tracking import database, tags
 from nnexp.tracking.server import trouble_of
 
 # Said before MLflow is imported, where the user has not said otherwise.
@@ -50,6 +50,18 @@ RUN_KEY, SWEEP, KIND, CLAIM = "nnexp.run_key", "nnexp.sweep", "nnexp.kind", "nne
 HEARTBEAT_EVERY, REQUEST = "nnexp.heartbeat_every", "nnexp.request"
 BID, HELD = "bid", "held"  # what CLAIM may say
 PARENT = "mlflow.parentRunId"
+DIRECTORY, SWEEP_KIND = "nnexp.directory", "sweep"
+JOBS = "nnexp.jobs."  # and what is counted
+CHECKS = {  # what a tag must be to be believed
+    SWEEP: tags.is_file_name,
+    OWNER: tags.is_owner,
+    HEARTBEAT: tags.is_time,
+    HEARTBEAT_EVERY: tags.is_interval,
+    DIRECTORY: tags.is_path,
+    JOBS + "planned": tags.is_count,
+    JOBS + "elsewhere": tags.is_count,
+}
+LATEST = 2.0**33  # seconds since the epoch: the year 2242
 LOCK_SECONDS = 120
 UI_ADDRESS = "http://127.0.0.1:5000"
 PAGE = 1000
@@ -279,6 +291,14 @@ class Store:
                 break
         return found
 
+    def tagged(self, key: str, value: str, **settings: Any) -> list[StoredRun]:
+        """The runs of the experiment that have a tag of this very value, oldest first; settings as in `search`."""
+        return [run for run in self.search(tags.equals(key, value), **settings) if run.tags.get(key) == value]
+
+    def sweeps(self, **settings: Any) -> list[StoredRun]:
+        """The parent runs of sweeps, oldest first, each with the id of its sweep; settings as in `search`."""
+        return [run for run in self.tagged(KIND, SWEEP_KIND, **settings) if SWEEP in run.tags]
+
     def get(self, run_id: str) -> StoredRun | None:
         """A run by its id, None where the store has none."""
         client = self.client
@@ -293,7 +313,7 @@ class Store:
 
     def find_uid(self, uid: str) -> StoredRun | None:
         """The run that was published under a run directory's own id; of several always the same one."""
-        return min(self.search(f"tags.`{UID}` = '{uid}'"), key=lambda run: run.run_id, default=None)
+        return min(self.tagged(UID, uid), key=lambda run: run.run_id, default=None)
 
     def create(self, name: str, start: float, tags: Mapping[str, str]) -> str:
         """Make a run and return its id.
@@ -305,7 +325,7 @@ class Store:
             self.experiment_id, start_time=int(start * 1000), tags={**tags, **request}, run_name=name[:LONGEST_NAME]
         ).info.run_id
         if request:
-            for run in self.search(f"tags.`{REQUEST}` = '{request[REQUEST]}'"):
+            for run in self.tagged(REQUEST, request[REQUEST]):
                 if run.run_id != made:
                     self.client.delete_run(run.run_id)
         return made
@@ -338,21 +358,25 @@ def ui_address(base: str, experiment_id: str, run_id: str | None = None) -> str:
 
 
 def stored_run(run: Any) -> StoredRun:
-    """MLflow's run as ours."""
+    """MLflow's run as ours, its tags checked: what is not what it should be is left out."""
     info, data = run.info, run.data
     return StoredRun(
         run_id=info.run_id,
         name=info.run_name or "",
         status=info.status,
-        start=info.start_time / 1000,
-        end=info.end_time / 1000 if info.end_time else None,
-        tags=dict(data.tags),
+        start=_seconds(info.start_time),
+        end=_seconds(info.end_time) if info.end_time else None,
+        tags=tags.checked(data.tags, CHECKS),
         params=dict(data.params),
         metrics=dict(data.metrics),
-        artifact_uri=info.artifact_uri,
+        artifact_uri=info.artifact_uri or "",
         experiment_id=info.experiment_id,
         deleted=info.lifecycle_stage == "deleted",
     )
+
+
+def _seconds(milliseconds: int | None) -> float:
+    return min(max((milliseconds or 0) / 1000, 0.0), LATEST)
 
 
 _stores: dict[tuple[str, str, int], Store] = {}
