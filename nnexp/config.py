@@ -11,9 +11,11 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from nnexp.errors import UsageError
+from nnexp.paths import absolute, absolute_uri, uri_problem
 
 ACTIVATION_NAMES = ("sigmoid", "tanh", "relu")
 FIGURE_FORMATS = ("png", "svg", "pdf")
@@ -30,6 +32,7 @@ BOOKKEEPING = (
     "data.path",
     "training.images_every",
 )
+PATHS_OF_DATA = ("path", "cache")
 
 
 class ConfigError(UsageError):
@@ -278,18 +281,20 @@ def _read_group(name: str, tree: Mapping[str, Any], *, open_ended: bool = False)
     return {key: read(f"{name}.{key}", group[key]) for key, read in readers.items()}
 
 
-def check(tree: Mapping[str, Any]) -> Config:
+def check(tree: Mapping[str, Any], folder: str | Path | None = None) -> Config:
     """Read a composed config and check every value in it.
 
     Parameters
     ----------
     tree
         The composed config as nested dictionaries, interpolations resolved.
+    folder
+        The folder that relative paths are in: where the command was given. Default: the current one.
 
     Returns
     -------
     Config
-        Frozen, each value in its one type (``l2=1`` and ``l2=1.0`` are the same config).
+        Frozen, each value in its one type (``l2=1`` and ``l2=1.0`` are the same config), each path absolute.
 
     Raises
     ------
@@ -302,17 +307,31 @@ def check(tree: Mapping[str, Any]) -> Config:
         raise ConfigError(f"`{unknown[0]}` is not a config key; the keys are {', '.join(sorted(known))}")
     data = _read_group("data", tree, open_ended=True)
     source = {key: value for key, value in tree["data"].items() if key not in READERS["data"]}
+    source |= {key: absolute(source[key], folder) for key in PATHS_OF_DATA if _is_text(source.get(key))}
     optimizer = _read_group("optimizer", tree)
     config = Config(
         data=DataConfig(**data, source=source),
         model=ModelConfig(**_read_group("model", tree)),
         optimizer=OptimizerConfig(**optimizer),
         training=TrainingConfig(**_read_group("training", tree)),
-        tracking=TrackingConfig(**_read_group("tracking", tree)),
+        tracking=check_tracking(tree, folder),
         figures=_read_group("figures", tree)["format"],
         **{key: read(key, _required(key, tree)) for key, read in TOP_LEVEL.items()},
     )
     return _check_collaborators(config)
+
+
+def check_tracking(tree: Mapping[str, Any], folder: str | Path | None = None) -> TrackingConfig:
+    """Read the part of a config that says where runs are kept; parameters and errors are those of :func:`check`."""
+    tracking = TrackingConfig(**_read_group("tracking", tree))
+    uri = absolute_uri(tracking.uri, folder)
+    if tracking.backend == "mlflow" and (problem := uri_problem(uri)):
+        raise ConfigError(f"`tracking.uri` must be {problem}, got {tracking.uri!r}")
+    return replace(tracking, uri=uri, directory=absolute(tracking.directory, folder))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _required(key: str, tree: Mapping[str, Any]) -> Any:

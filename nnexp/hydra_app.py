@@ -15,6 +15,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -23,12 +24,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.config import Config, ConfigError, check
 from nnexp.errors import FULL_ERROR, ExitStatus, wants_traceback
+from nnexp.paths import default_uri
 from nnexp.terminal import say
 from nnexp.tracking.rundir import run_name
 
+_NOT_TEXTS = ("true", "false", "null", "inf", "nan")  # to Hydra, where they are not quoted
 PACKAGE = Path(__file__).resolve().parent
 
 OmegaConf.register_new_resolver("nnexp.run_name", run_name, replace=True)
+OmegaConf.register_new_resolver("nnexp.uri", default_uri, replace=True)
+OmegaConf.register_new_resolver("nnexp.path", os.path.expanduser, replace=True)
 
 # `optimizer.options` takes any name, so that our own check can judge it and say which there are.
 _schema = OmegaConf.create({"optimizer": {"options": {}}})
@@ -54,8 +59,17 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def read_config(cfg: DictConfig) -> Config:
-    """A composed config, checked."""
-    return check(plain(cfg))
+    """A composed config, checked; relative paths are in the folder in which the command was given."""
+    return check(plain(cfg), command_folder())
+
+
+def command_folder() -> Path:
+    """Where the command was given, also where Hydra has changed the folder for its job."""
+    if HydraConfig.initialized():
+        folder = HydraConfig.get().runtime.cwd
+        if os.path.isdir(folder):  # it is not on a machine that shares no disk
+            return Path(folder)
+    return Path.cwd()
 
 
 class CheckBeforeWork(Callback):
@@ -133,8 +147,17 @@ def task(cfg: DictConfig) -> Any:
     except ConfigError as error:
         refuse(error)
     else:
+        os.chdir(command_folder())  # Hydra may have changed it for its job
         show(outcome, config)
         raise SystemExit(outcome.exit_status)
+
+
+def in_grammar(text: str) -> str:
+    """A text as the value of an override that gives this very text."""
+    if re.fullmatch(r"[A-Za-z_/][\w./:-]*", text, re.ASCII) and text.lower() not in _NOT_TEXTS:
+        return text
+    without_interpolation = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return QuotedString(without_interpolation, Quote.single).with_quotes()
 
 
 def to_yaml(cfg: DictConfig) -> str:

@@ -19,7 +19,6 @@ from nnexp.nn import Forward, unpack
 from nnexp.tracking import ledger, liveness, provenance
 from nnexp.tracking.identity import Identity, array_digest, identify
 from nnexp.tracking.rundir import RunDirectory
-from nnexp.tracking.store import absolute_uri
 from nnexp.training import FitResult, blas_threads
 
 NOT_IN_DIGEST = ("time", "seconds")
@@ -66,8 +65,6 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
         **task.tags,
     }
     source = dict(config.data.source)
-    if source.get("path"):
-        source["path"] = str(Path(source["path"]).resolve())
     return {
         "uid": Path(task.path).name + "-" + os.urandom(4).hex(),
         "name": name,
@@ -81,7 +78,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
             "code_digest": identity.code_digest,
         },
         "tracking": {
-            "uri": absolute_uri(config.tracking.uri) if config.tracking.backend == "mlflow" else None,
+            "uri": config.tracking.uri if config.tracking.backend == "mlflow" else None,
             "experiment": config.tracking.experiment,
             "sweep": config.tracking.sweep,
         },

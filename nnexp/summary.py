@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 
 from nnexp.config import Config, TrackingConfig
+from nnexp.hydra_app import in_grammar
+from nnexp.paths import absolute, absolute_uri, default_uri, relative
 from nnexp.terminal import clock, percent, say, table
 from nnexp.train import Outcome
 
@@ -23,7 +24,7 @@ def show(outcome: Outcome, config: Config) -> None:
         rows.append(("fit", clock(result["fit_seconds"])))
         rows.append(("gradient check", f"{result['gradient_check']:.1e} relative difference"))
     rows.append(("run", str(outcome.run_id)))
-    rows.append(("directory", os.path.relpath(outcome.path)))
+    rows.append(("directory", relative(outcome.path)))
     if outcome.address:
         rows.append(("open", how_to_open(outcome.address, config.tracking)))
     print(table(rows), flush=True)
@@ -42,11 +43,11 @@ def how_to_open(address: str, tracking: TrackingConfig) -> str:
 
 def ui_command(tracking: TrackingConfig) -> str:
     """The command that serves the store of this config."""
-    words = ["nnexp", "ui"]
-    if tracking.directory != "outputs":
-        words.append(f"tracking.directory={tracking.directory}")
-    if tracking.uri not in (f"sqlite:///{tracking.directory}/mlflow.db", os.environ.get("MLFLOW_TRACKING_URI")):
-        words.append(f"tracking.uri={tracking.uri}")
+    words, directory = ["nnexp", "ui"], tracking.directory
+    if directory != absolute("outputs"):
+        words.append(f"tracking.directory={in_grammar(relative(directory))}")
+    if tracking.uri != absolute_uri(default_uri(directory)):
+        words.append(f"tracking.uri={in_grammar(tracking.uri)}")
     if tracking.experiment != "nnexp":
-        words.append(f"tracking.experiment={tracking.experiment}")
+        words.append(f"tracking.experiment={in_grammar(tracking.experiment)}")
     return shlex.join(words)

@@ -16,10 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List the sweeps, newest last."""
     from nnexp.config import ConfigError
-    from nnexp.hydra_app import compose
+    from nnexp.hydra_app import compose, read_config
     from nnexp.tracking.store import open_store, sqlite_path
 
-    tracking = compose(arguments.overrides).tracking
+    tracking = read_config(compose(arguments.overrides)).tracking
     path = sqlite_path(tracking.uri)
     if path is not None and not path.exists():
         raise ConfigError(f"there is no store at {path} yet")

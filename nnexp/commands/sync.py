@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from nnexp.errors import ExitStatus
 from nnexp.terminal import say
@@ -23,11 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Publish and say how many."""
-    from nnexp.hydra_app import compose
+    from nnexp.config import ConfigError
+    from nnexp.hydra_app import compose, in_grammar, read_config
+    from nnexp.paths import absolute_uri, uri_problem
     from nnexp.tracking.sync import sync
 
-    where = [f"tracking.directory='{arguments.directory}'"] if arguments.directory else []
-    tracking = compose(where).tracking
+    where = [f"tracking.directory={in_grammar(arguments.directory)}"] if arguments.directory else []
+    tracking = read_config(compose(where)).tracking
+    if arguments.directory and not Path(tracking.directory).is_dir():
+        raise ConfigError(f"`--directory` must be a folder that there is, got {arguments.directory!r}")
+    if arguments.to and (problem := uri_problem(absolute_uri(arguments.to))):
+        raise ConfigError(f"`--to` must be {problem}, got {arguments.to!r}")
     done, kept = sync(tracking.directory, arguments.runs, default_uri=tracking.uri, tell=say, to=arguments.to)
     if arguments.json:
         print(json.dumps({"published": done, "kept_back": kept}))

@@ -30,10 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C; print what to open once it answers."""
     from nnexp.config import ConfigError
-    from nnexp.hydra_app import compose
+    from nnexp.hydra_app import compose, read_config
     from nnexp.tracking.store import open_store, sqlite_path
 
-    tracking = compose(arguments.overrides).tracking
+    tracking = read_config(compose(arguments.overrides)).tracking
     path = sqlite_path(tracking.uri)
     if path is not None and not path.exists():
         raise ConfigError(f"there is no store at {path} yet; train something first, for example with `nnexp`")
@@ -71,9 +71,10 @@ def show(shown: list[tuple[str, str]], opened: bool) -> None:
 
 def serve(uri: str, port: int, shown: list[tuple[str, str]], opened: bool) -> int:
     """Run MLflow's server on a store in the foreground."""
+    from nnexp.paths import sqlalchemy_uri
     from nnexp.tracking.store import MLFLOW_SETTINGS
 
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", sqlalchemy_uri(uri)]
     command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     quiet = {"PYTHONWARNINGS": "ignore", "MLFLOW_LOGGING_LEVEL": "WARNING"}
     settings = {**MLFLOW_SETTINGS, **quiet, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

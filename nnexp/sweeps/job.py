@@ -8,13 +8,12 @@ import threading
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from nnexp.config import ConfigError
+from nnexp.config import ConfigError, check_tracking
 from nnexp.errors import one_line
-from nnexp.hydra_app import read_config, to_yaml
+from nnexp.hydra_app import command_folder, plain, read_config, to_yaml
 from nnexp.record import Task
 from nnexp.sweeps import behind
 from nnexp.sweeps.plan import Keys, decisive, failed_key
@@ -23,7 +22,6 @@ from nnexp.terminal import percent, say
 from nnexp.tracking import ledger, liveness
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.rundir import RESULT, RunDirectory
-from nnexp.tracking.store import absolute_uri
 from nnexp.train import Outcome, execute, finish
 
 
@@ -96,17 +94,17 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
     """A FAILED run for a job that could not begin, so that the store shows it too."""
     message = one_line(error)
     key = _key(cfg, overrides)
-    tracking: Any = cfg.tracking
     try:
+        tracking = check_tracking(plain(cfg), command_folder())
         directory = RunDirectory(path)
         record = {
             "uid": f"{path.name}-{os.urandom(4).hex()}",
             "name": tracking.run_name,
             "started": time.time(),
             "owner": liveness.owner(),
-            "heartbeat": float(tracking.heartbeat),
+            "heartbeat": tracking.heartbeat,
             "identity": {"run_key": key},
-            "tracking": {"uri": absolute_uri(tracking.uri), "experiment": tracking.experiment, "sweep": tracking.sweep},
+            "tracking": {"uri": tracking.uri, "experiment": tracking.experiment, "sweep": tracking.sweep},
             "ledger": str(ledger.folder(tracking.directory)),
             "params": {},
             "overrides": overrides,
@@ -119,7 +117,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
         directory.write_json(RESULT, {"run_id": record["uid"]} | result)
         ledger.enter(ledger.folder(tracking.directory), directory)
         uri = tracking.uri if tracking.backend == "mlflow" else None
-        return finish(directory, keeper_for(uri, tracking.experiment, record["heartbeat"]), float(tracking.patience))
+        return finish(directory, keeper_for(uri, tracking.experiment, tracking.heartbeat), tracking.patience)
     except Exception as second:
         return Outcome("FAILED", str(path), None, {"message": f"{message}; not recorded: {one_line(second)}"}, False)
 

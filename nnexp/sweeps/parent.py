@@ -24,7 +24,6 @@ from nnexp.tracking.store import (
     SWEEP,
     UID,
     Store,
-    absolute_uri,
 )
 
 COUNTS = ("planned", "running", "finished", "failed", "lost")
@@ -143,7 +142,7 @@ def plan_record(
         "swept_keys": list(swept_keys),
         "varied": views.varied_params(swept_keys, [job.config.deciding() for job in jobs if job.config]),
         "command": command,
-        "uri": absolute_uri(tracking.uri) if tracking.backend == "mlflow" else None,
+        "uri": tracking.uri if tracking.backend == "mlflow" else None,
         "experiment": tracking.experiment,
         "made": time.time(),
         "owner": liveness.owner(),

@@ -11,6 +11,7 @@ from typing import Any
 
 from nnexp.config import TrackingConfig
 from nnexp.errors import ExitStatus, one_line
+from nnexp.hydra_app import in_grammar
 from nnexp.summary import how_to_open
 from nnexp.sweeps import behind, progress, ranking, sharing
 from nnexp.sweeps.book import Book, Standing, keep_best
@@ -207,7 +208,8 @@ class Session:
     def _launch(self, jobs: Sequence[Job]) -> set[str]:
         """Have jobs done; return the keys of those that were left to another process."""
         overrides = [
-            [*job.overrides, f"tracking.sweep={self.sweep}", f"tracking.run_name='{run_name(job)}'"] for job in jobs
+            [*job.overrides, f"tracking.sweep='{self.sweep}'", f"tracking.run_name={in_grammar(run_name(job))}"]
+            for job in jobs
         ]
         self._launched = True
         behind.begin()

@@ -92,7 +92,7 @@ def save_model(path: Path, directory: RunDirectory, **ids: str) -> None:
         mlflow.pyfunc.save_model(
             path,
             python_model=str(SERVED_CODE),
-            artifacts={"weights": str(directory.path / "weights.npz")},
+            artifacts={"weights": (directory.path / "weights.npz").as_uri()},  # MLflow unquotes a path too
             pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={np.__version__}"],
             signature=signature,
             mlflow_model=Model(run_id=ids["run_id"], model_uuid=ids["model_id"], model_id=ids["model_id"]),

@@ -21,12 +21,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp.errors import one_line
+from nnexp.paths import SQLITE, absolute_uri, sqlalchemy_uri, sqlite_path
 from nnexp.tracking import database, tags
 from nnexp.tracking.server import trouble_of
 
@@ -111,20 +112,6 @@ def import_mlflow():
     return mlflow
 
 
-def absolute_uri(uri: str) -> str:
-    """The URI with a relative SQLite path made absolute, so that it means the same from everywhere."""
-    path = sqlite_path(uri)
-    return uri if path is None else f"sqlite:///{path}"
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """The database file of a SQLite URI, None for any other."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    name = unquote(uri.removeprefix("sqlite:///").split("?")[0])
-    return Path(name).absolute()
-
-
 class Store:
     """An MLflow tracking store and one experiment in it. Opened at the first use; safe among threads.
 
@@ -192,7 +179,7 @@ class Store:
             with nullcontext() if is_ready else self._guard(path):
                 if path is not None and not is_ready:
                     database.prepare(path, lambda new: self._build(mlflow, new))
-                client = mlflow.MlflowClient(self.uri)
+                client = mlflow.MlflowClient(sqlalchemy_uri(self.uri))
                 return client, self._ensure_experiment(client, path)
         except StoreError:
             raise
@@ -212,7 +199,8 @@ class Store:
         try:
             if path is not None and database.examine(path).is_empty:
                 return False
-            return import_mlflow().MlflowClient(self.uri).get_experiment_by_name(self.experiment) is not None
+            client = import_mlflow().MlflowClient(sqlalchemy_uri(self.uri))
+            return client.get_experiment_by_name(self.experiment) is not None
         except Exception as error:
             raise self._unusable(error) from error
 
@@ -231,7 +219,7 @@ class Store:
 
     def _build(self, mlflow: Any, path: Path) -> None:
         """Make a new store, complete with the experiment, in a file that nobody else knows."""
-        client = mlflow.MlflowClient(f"sqlite:///{path}")
+        client = mlflow.MlflowClient(sqlalchemy_uri(f"{SQLITE}{path}"))
         self._ensure_experiment(client, path)
         client._tracking_client.store._dispose_engine()  # the file gets another name
 
