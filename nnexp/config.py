@@ -109,7 +109,7 @@ class Config:
     tracking: TrackingConfig
     seed: int
     figures: tuple[str, ...]
-    resume: bool
+    resume: bool | str  # or "strict"
     dry_run: bool
     fail_fast: bool
 
@@ -177,6 +177,12 @@ def _choice(*choices: str):
 def _flag(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise _refuse(key, "true or false", value)
+    return value
+
+
+def _resume(key: str, value: Any) -> bool | str:
+    if value != "strict" and not isinstance(value, bool):
+        raise _refuse(key, "true or false, or strict", value)
     return value
 
 
@@ -261,7 +267,7 @@ READERS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
 }
 TOP_LEVEL: dict[str, Callable[[str, Any], Any]] = {
     "seed": _integer(0),
-    "resume": _flag,
+    "resume": _resume,
     "dry_run": _flag,
     "fail_fast": _flag,
 }

@@ -16,7 +16,7 @@ import nnexp
 from nnexp.config import Config
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, unpack
-from nnexp.tracking import ledger, liveness, provenance
+from nnexp.tracking import ledger, liveness, numerics, provenance
 from nnexp.tracking.identity import Identity, array_digest, identify
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.training import FitResult, blas_threads
@@ -56,6 +56,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
         "nnexp.data_digest": identity.data_digest,
         "nnexp.code_digest": identity.code_digest,
         "nnexp.version": nnexp.__version__,
+        **numerics.here(),
         "nnexp.directory": str(Path(task.path).resolve()),
         "mlflow.source.name": "nnexp",
         "mlflow.source.type": "LOCAL",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,14 +60,46 @@ def about_runs(frame: Frame, plan: Mapping[str, Any]) -> list[str]:
     foreign = int((finished & frame["run_key"].isna()).sum())
     if foreign:
         said.append(f"{count(foreign, 'run')} not made by nnexp {'is' if foreign == 1 else 'are'} in the table only.")
-    repeats = int((finished & ~frame[COUNTED]).sum()) - foreign
-    if repeats:
-        verb = "repeats" if repeats == 1 else "repeat"
-        said.append(f"{count(repeats, 'run')} {verb} another to the last bit (equal keys), and each is counted once.")
+    said += _about_repeats(frame[finished & frame["run_key"].notna()])
     codes = frame.loc[frame[COUNTED], "code_digest"].nunique()
     if codes > 1:
         said.append(f"Beware: the runs were made by {codes} versions of the code that decides the result.")
+    made = frame.loc[frame[COUNTED] & (frame["arithmetic"] != ""), "arithmetic"].value_counts()
+    if len(made) > 1:
+        parts = listed([f"{text} ({count(n, 'run')})" for text, n in made.items()])
+        said.append(f"Beware: the runs were made with different arithmetic, which rounds differently: {parts}.")
     return said
+
+
+def _about_repeats(finished: Frame) -> list[str]:
+    """Of runs with the key of a newer one: which have its numbers to the last bit, and what may tell the others."""
+    equal, others = 0, []
+    for _, runs in finished.groupby("run_key", sort=False):
+        *older, newest = runs.sort_values("started", kind="stable").to_dict("records")
+        for run in older:
+            digests = [(r["theta_digest"], r["history_digest"]) for r in (run, newest)]
+            if all(isinstance(digest, str) for pair in digests for digest in pair) and digests[0] == digests[1]:
+                equal += 1
+            else:
+                others.append(_other_numbers(run, newest))
+    said = []
+    if equal:
+        verb = "repeats" if equal == 1 else "repeat"
+        said.append(f"{count(equal, 'run')} {verb} another to the last bit (equal digests), and each is counted once.")
+    for reason, n in Counter(others).items():
+        said.append(
+            f"{count(n, 'run')} {'has' if n == 1 else 'have'} the key of a newer one, {reason}; the newest counts."
+        )
+    return said
+
+
+def _other_numbers(run: Mapping[str, Any], newest: Mapping[str, Any]) -> str:
+    if not isinstance(run["theta_digest"], str) or not isinstance(newest["theta_digest"], str):
+        return "but no digests to compare their numbers by"
+    made = [one["arithmetic"] or "a BLAS kernel that was not recorded" for one in (run, newest)]
+    if made[0] == made[1]:
+        return "but other numbers, for which nothing recorded is the cause"
+    return f"but other numbers: {made[0]} made it, {made[1]} the newer"
 
 
 def _reasons(frame: Frame, status: str) -> str:

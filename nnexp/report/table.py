@@ -8,10 +8,13 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from nnexp.tracking import numerics
 from nnexp.tracking.store import RUN_KEY, STATUS_MESSAGE, SWEEP, StoredRun
 
 ABOUT = ("run_id", "name", "status", "message", "sweep", "run_key", "data_digest", "code_digest", "started", "seconds")
+ABOUT += ("theta_digest", "history_digest", "arithmetic")
 DATA_DIGEST, CODE_DIGEST = "nnexp.data_digest", "nnexp.code_digest"
+THETA_DIGEST, HISTORY_DIGEST = "nnexp.theta_digest", "nnexp.history_digest"
 MISSING = "—"
 COUNTED = "counted"
 
@@ -32,10 +35,11 @@ def tidy(runs: Sequence[StoredRun]) -> Frame:
     DataFrame
         Indexed 0, 1, ...; the columns `ABOUT` (`started` in UTC, `seconds` from start to end), `counted`, then every
         param and every final metric under its own key. `counted` is true for the finished runs of nnexp, of those with
-        an equal `run_key` for the newest alone: equal keys mean equal numbers, and one number is not two seeds.
+        an equal `run_key` for the newest alone: they are one setting and one seed, whether their digests are equal
+        or rounding drew them apart.
     """
     about = pd.DataFrame([_about(run) for run in runs], columns=list(ABOUT))
-    counted = (about["status"] == "FINISHED") & about["run_key"].notna() & ~_repeats(about)
+    counted = (about["status"] == "FINISHED") & about["run_key"].notna() & ~repeats(about)
     params = pd.DataFrame([run.params for run in runs], index=about.index).apply(as_numbers)
     metrics = pd.DataFrame([run.metrics for run in runs], index=about.index, dtype=float)
     return pd.concat([about, counted.rename(COUNTED), params, metrics], axis=1)
@@ -76,11 +80,14 @@ def _about(run: StoredRun) -> dict[str, object]:
         "data_digest": run.tags.get(DATA_DIGEST),
         "code_digest": run.tags.get(CODE_DIGEST),
         "started": pd.Timestamp(run.start, unit="s", tz="UTC").floor("ms"),
+        "theta_digest": run.tags.get(THETA_DIGEST),
+        "history_digest": run.tags.get(HISTORY_DIGEST),
+        "arithmetic": numerics.shown(run.tags),
         "seconds": run.end - run.start if run.end else float("nan"),
     }
 
 
-def _repeats(about: Frame) -> Column:
+def repeats(about: Frame) -> Column:
     """Finished runs that a newer finished one of the same key stands for."""
     keys = about["run_key"].where(about["status"] == "FINISHED")
     newest_last = about.sort_values("started", kind="stable").index

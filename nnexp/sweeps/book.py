@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnexp.tracking import claims, ledger, liveness
+from nnexp.tracking import claims, ledger, liveness, numerics
 from nnexp.tracking.rundir import RunDirectory, run_directories
 from nnexp.tracking.store import RUN_KEY, SWEEP, Store, StoredRun
 
@@ -27,6 +27,7 @@ class Standing:
     seconds: float | None = None
     sweep: str | None = None
     directory: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Book:
@@ -34,6 +35,7 @@ class Book:
 
     def __init__(self, store: Store | None, root: str, sweep: str) -> None:
         self.store, self.root, self.sweep = store, root, sweep
+        self.strict_before = 0.0  # what ended before and was made with other arithmetic stands for no job
 
     def look(
         self, keys: Iterable[str], *, since: float = 0.0, repair: bool = True, elsewhere: bool = True
@@ -73,7 +75,7 @@ class Book:
             if run.status == "RUNNING" and repair:
                 assert self.store is not None
                 run = claims.close_if_lost(self.store, run)
-            if run.end is not None and run.end < since:
+            if run.end is not None and (run.end < since or self._is_refused(run.tags, run.end)):
                 continue
             standing = standing_of(run)
             if standing.state in only:
@@ -98,8 +100,13 @@ class Book:
                     path, name, start = str(directory.path), record["name"], record["started"]
                     held = Standing("running", directory.uid, name=name, start=start, directory=path)
                     keep_best(found, key, held)
+            elif self._is_refused(record.get("tags", {}), result["ended"]):
+                continue
             elif result["ended"] >= since and (self.store is None or result["status"] == "FINISHED"):
                 keep_best(found, key, _standing_of_directory(directory, record, result))
+
+    def _is_refused(self, tags: Mapping[str, str], ended: float) -> bool:
+        return ended < self.strict_before and numerics.difference(tags) is not None
 
 
 def _standing_of_directory(directory: RunDirectory, record: dict[str, Any], result: dict[str, Any]) -> Standing:
@@ -116,6 +123,7 @@ def _standing_of_directory(directory: RunDirectory, record: dict[str, Any], resu
         result["ended"] - record["started"],
         record["tracking"].get("sweep"),
         str(directory.path),
+        record.get("tags", {}),
     )
 
 
@@ -142,4 +150,5 @@ def standing_of(run: StoredRun) -> Standing:
         run.end - run.start if run.end else None,
         run.tags.get(SWEEP),
         run.tags.get("nnexp.directory", ""),
+        run.tags,
     )

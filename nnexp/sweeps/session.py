@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from nnexp.sweeps.parent import Parent, count, plan_record, sweep_directory, wri
 from nnexp.sweeps.plan import Job, Plan
 from nnexp.sweeps.ranking import Score
 from nnexp.terminal import StatusLine, say
-from nnexp.tracking import disk_claims, ledger
+from nnexp.tracking import disk_claims, ledger, numerics
 from nnexp.tracking.claims import FINISHED
 from nnexp.tracking.repair import repair
 from nnexp.tracking.store import Store
@@ -35,7 +36,7 @@ Launch = Callable[[list[list[str]]], Sequence[Any] | None]  # gives the outcome 
 class Controls:
     """How a sweep is run."""
 
-    resume: bool
+    resume: bool | str
     dry_run: bool
     fail_fast: bool
     tracking: TrackingConfig
@@ -53,6 +54,8 @@ class Session:
         self.controls, self.store, self.launch = controls, store, launch
         self.book = Book(store, controls.tracking.directory, sweep)
         self.since = 0.0 if controls.resume else time.time()
+        if controls.resume == numerics.STRICT:
+            self.book.strict_before = time.time()
         self.jobs: dict[str, Job] = {}
         self.standings: dict[str, Standing] = {}
         self.parent: Parent | None = None
@@ -167,6 +170,7 @@ class Session:
         """Launch what is missing, wait for what others hold, until every job is decided."""
         self.jobs |= {job.key: job for job in jobs}
         self.learn(standings if standings is not None else self.look(jobs))
+        self._tell_other_arithmetic(jobs)
         tried: set[str] = set()
         with progress.Watch(self):
             while True:
@@ -255,6 +259,14 @@ class Session:
                 say(f"skipped: {job.name}: run {standing.run_id} is finished and has the same key")
         runs = sum(_must_run(standings.get(job.key)) for job in jobs)
         say(f"{self.name}: {len(jobs)} jobs, {runs} to run, {len(jobs) - runs} already done or under way")
+
+    def _tell_other_arithmetic(self, jobs: Sequence[Job]) -> None:
+        """Say which finished runs, though their key is the job's, need not have the numbers of one made here."""
+        finished = [s for job in jobs if (s := self.standings.get(job.key)) and s.state == "finished"]
+        reasons = Counter(filter(None, (numerics.difference(s.tags) for s in finished)))
+        for reason, n in reasons.items():
+            runs = "1 finished run was" if n == 1 else f"{n} finished runs were"
+            say(f"{runs} made with {reason}; numbers made here may differ (resume=strict does them again)")
 
     @property
     def n_planned(self) -> int:
@@ -386,8 +398,9 @@ def _verdict(job: Job, standing: Standing | None) -> str:
         return f"would fail ({job.error})"
     if standing is None:
         return "would run"
+    other = numerics.difference(standing.tags) if standing.state == "finished" else None
     reason = {
-        "finished": f"skip: finished as run {standing.run_id}",
+        "finished": f"skip: finished as run {standing.run_id}{f', made with {other}' if other else ''}",
         "running": f"skip: another process is at it, run {standing.run_id}",
         "failed": f"would run: failed before ({standing.reason})",
         "lost": f"would run: lost before ({standing.reason})",

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nnexp.tracking import liveness
+from nnexp.tracking import liveness, numerics
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import (
@@ -47,25 +47,29 @@ class Claim:
     run_id: str
 
 
-def claim(publication: Publication, run_key: str, *, resume: bool = True) -> Claim:
+def claim(publication: Publication, run_key: str, *, resume: bool | str = True) -> Claim:
     """Try to get the right to do the job of `run_key` with the run of this publication.
 
-    With `resume` false a finished run does not stand for the job.
+    With `resume` false a finished run does not stand for the job, with ``strict`` only one of the same arithmetic.
 
     Raises
     ------
     StoreError
         Where another claimant neither decides nor dies.
     """
-    store, uid = publication.store, publication.directory.uid
-    if (standing := _decided(others(store, run_key, uid), resume)) is not None:
+    store, uid, tags = publication.store, publication.directory.uid, publication.directory.record["tags"]
+
+    def may_stand(run: StoredRun) -> bool:
+        return numerics.stands(resume, run.tags, tags)
+
+    if (standing := _decided(others(store, run_key, uid), may_stand)) is not None:
         return standing
     mine = publication.ensure_run(publication.directory.record, claim=BID)
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         rivals = others(store, run_key, uid)
         smaller = [run for run in rivals if run.status == "RUNNING" and run.run_id < mine]
-        standing = _decided(rivals, resume) or (Claim(HELD, smaller[0].run_id) if smaller else None)
+        standing = _decided(rivals, may_stand) or (Claim(HELD, smaller[0].run_id) if smaller else None)
         if standing is not None:
             store.client.delete_run(mine)
             return standing
@@ -91,9 +95,9 @@ def others(store: Store, run_key: str, uid: str) -> list[StoredRun]:
     return runs
 
 
-def _decided(runs: list[StoredRun], resume: bool) -> Claim | None:
+def _decided(runs: list[StoredRun], may_stand: Callable[[StoredRun], bool]) -> Claim | None:
     for run in runs:
-        if resume and run.status == "FINISHED":
+        if run.status == "FINISHED" and may_stand(run):
             return Claim(FINISHED, run.run_id)
     for run in runs:
         if run.status == "RUNNING" and run.tags.get(CLAIM, HELD) == HELD:

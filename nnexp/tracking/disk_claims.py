@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
-from nnexp.tracking import ledger, liveness
+from nnexp.tracking import ledger, liveness, numerics
 from nnexp.tracking.claims import FINISHED, Claim
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import HELD
@@ -48,7 +48,7 @@ def note(root: str | Path, run_key: str, directory: RunDirectory) -> None:
 
 
 def standing(
-    root: str | Path, run_key: str, uid: str, *, resume: bool = True, unpublished_only: bool = False
+    root: str | Path, run_key: str, uid: str, *, resume: bool | str = True, unpublished_only: bool = False
 ) -> Claim | None:
     """The run of a key that stands for the job, by the directories alone; the caller holds the lock of the key.
 
@@ -57,7 +57,7 @@ def standing(
     uid
         The caller's own run, which does not stand in its way.
     resume
-        Whether a finished run stands for the job.
+        Whether a finished run stands for the job; ``strict``: only one of this process's arithmetic.
     unpublished_only
         Leave out what is whole in its store: the store has been asked, and maybe somebody deleted the run there.
     """
@@ -70,8 +70,9 @@ def standing(
             if result is None:
                 if liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:
                     held = held or Claim(HELD, record["uid"])
-            elif resume and result["status"] == "FINISHED":
-                if not unpublished_only or ledger.has(root, directory):
+            elif result["status"] == "FINISHED" and numerics.stands(resume, record.get("tags", {})):
+                is_private = record["tracking"]["uri"] is None  # no store ever gets it
+                if not unpublished_only or (ledger.has(root, directory) and not is_private):
                     return Claim(FINISHED, result["run_id"])
         except (OSError, ValueError, KeyError, TypeError):
             continue  # removed, or damaged

@@ -1,6 +1,7 @@
 """Who a run is: digests of its config, data and code, and the key made of the three.
 
-Equal keys mean equal numbers: a sweep skips a job only where a finished run has the job's very key.
+Equal keys mean equal numbers on an equal BLAS kernel, NumPy and SciPy (:mod:`nnexp.tracking.numerics`): a sweep skips
+a job only where a finished run has the job's very key.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Identity:
 
     @property
     def run_key(self) -> str:
-        """Equal keys, equal numbers."""
+        """Equal keys, equal numbers, but for rounding by another BLAS kernel."""
         return sha256(f"{self.config_hash}/{self.data_digest}/{self.code_digest}".encode())
 
 

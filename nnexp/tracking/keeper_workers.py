@@ -65,7 +65,7 @@ class Claimant:
             if self.answers.is_waiting(request["number"]):
                 serve(request, self.answers, self)
 
-    def do_claim(self, path: str, run_key: str, resume: bool) -> dict[str, str]:
+    def do_claim(self, path: str, run_key: str, resume: bool | str) -> dict[str, str]:
         """Try to get the job of a key for the run of a directory."""
         from nnexp.tracking.claims import claim
 

@@ -116,14 +116,38 @@ def test_what_is_missing_or_doubtful_is_told(tmp_path):
         stored_run(tmp_path, 91, status="RUNNING"),
     ]
     again = stored_run(tmp_path, 92, key="run0000", metrics=runs[0].metrics, model__l2=1.0)
+    for run in (runs[0], again):
+        run.tags.update({"nnexp.theta_digest": "t", "nnexp.history_digest": "h"})
     text = said([*runs, again], {"jobs": [{"key": "run0000"}, {"key": "gone"}]})
     assert text[:6] == [
         "9 runs, 7 of them finished.",
         "1 run was killed: interrupted.",
         "1 run is still running.",
         "1 job of the plan has no run yet.",
-        "1 run repeats another to the last bit (equal keys), and each is counted once.",
+        "1 run repeats another to the last bit (equal digests), and each is counted once.",
         "Beware: the runs were made by 2 versions of the code that decides the result.",
+    ]
+
+
+def test_equal_keys_are_not_called_equal_where_the_digests_are_not(tmp_path):
+    runs = sweep(tmp_path, falling, values=(1.0, 2.0))
+    arithmetic = {"nnexp.numpy": "2.4", "nnexp.scipy": "1.17"}
+    digests = {"nnexp.theta_digest": "t", "nnexp.history_digest": "h"}
+    for number, run in enumerate(runs):
+        run.tags.update({**digests, **arithmetic, "nnexp.blas_kernel": "SkylakeX", "nnexp.theta_digest": f"t{number}"})
+    again = [stored_run(tmp_path, 90 + i, key=f"run000{i}", metrics=runs[i].metrics, model__l2=1.0) for i in range(3)]
+    again[0].tags.update({**runs[0].tags, "nnexp.theta_digest": "other", "nnexp.blas_kernel": "Haswell"})
+    again[1].tags.update({**runs[1].tags, "nnexp.history_digest": "other"})
+    text = said([*runs, *again])
+    assert not [sentence for sentence in text if "last bit" in sentence]
+    assert text[1:5] == [
+        "1 run has the key of a newer one, but other numbers: SkylakeX, NumPy 2.4, SciPy 1.17 made it, "
+        "Haswell, NumPy 2.4, SciPy 1.17 the newer; the newest counts.",
+        "1 run has the key of a newer one, but other numbers, for which nothing recorded is the cause; "
+        "the newest counts.",
+        "1 run has the key of a newer one, but no digests to compare their numbers by; the newest counts.",
+        "Beware: the runs were made with different arithmetic, which rounds differently: "
+        "SkylakeX, NumPy 2.4, SciPy 1.17 (4 runs) and Haswell, NumPy 2.4, SciPy 1.17 (1 run).",
     ]
 
 
