@@ -171,7 +171,7 @@ def training_accuracy_only(data: Dataset) -> None:
     def rows():
         for lmbda in (0.0, 0.1, 1.0, 3.0, 10.0):
             done = fit(split, hidden_sizes=[N_HIDDEN], l2=lmbda, maxfun=BUDGET, evaluate_every=BUDGET)
-            yield [f"{lmbda:g}", *(f"{done.last(f'accuracy/{part}'):.2%}" for part in ("train", "test"))]
+            yield [f"{lmbda:g}", *(f"{done.kept[f'accuracy/{part}']:.2%}" for part in ("train", "test"))]
 
     table(["lambda", "training accuracy", "test accuracy"], rows())
 

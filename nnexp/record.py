@@ -155,14 +155,17 @@ def summary(config: Config, result: FitResult, split: Split) -> dict[str, Any]:
         "history_digest": history_digest(result.history),
         "predictions_digest": predictions_digest(config, result, split),
     }
-    last = {key: result.last(key) for key in result.history if key.split("/")[0] in ("loss", "accuracy")}
     final = {"fit_seconds": result.fit_seconds, "n_iter": result.n_iter, "gradient_check": result.gradient_check}
+    if any(result.history[key][-1] != value for key, value in result.kept.items()):
+        # The run as a whole is judged by the weights that it keeps, not by where the method went from there.
+        final |= result.kept | {"kept_iter": result.kept_iter}
     return {
         "status": status,
         "cost": result.cost,
         "loss": result.loss,
-        "accuracy": result.last(f"accuracy/{part}"),
-        **last,
+        "accuracy": result.kept[f"accuracy/{part}"],
+        **{key: value for key, value in result.kept.items() if key != "cost/train"},
+        "kept_iter": result.kept_iter,
         "n_iter": result.n_iter,
         "n_fev": result.n_fev,
         "fit_seconds": result.fit_seconds,

@@ -35,6 +35,10 @@ class FitResult:
         The start and the best point found, float64, packed as :func:`nnexp.nn.unpack` says.
     cost, loss : float
         Objective with and without the penalty at `theta`, nats per sample, over the training part.
+    kept : dict of str to float
+        What the history has for an iteration, at `theta`: cost, loss and accuracy of the parts, under the same names.
+    kept_iter : int
+        The iteration in which `theta` was found; the last, unless the method has gone uphill since.
     n_iter, n_fev : int
         Iterations, and evaluations of cost and gradient (a Hessian-vector product counts as one).
     fit_seconds : float
@@ -54,6 +58,8 @@ class FitResult:
     theta: np.ndarray
     cost: float
     loss: float
+    kept: Row
+    kept_iter: int
     n_iter: int
     n_fev: int
     fit_seconds: float
@@ -65,11 +71,6 @@ class FitResult:
     activation: str
     history: dict[str, np.ndarray]
     snapshots: dict[int, np.ndarray] = field(default_factory=dict)
-
-    def last(self, key: str) -> float | None:
-        """The last value of a column of the history, or None where there is no such column."""
-        column = self.history.get(key)
-        return None if column is None else float(column[-1])
 
 
 def is_scipys(library: str) -> bool:
@@ -202,6 +203,7 @@ def fit(
         if data is not None
     ]
     history, snapshots = History(on_row), {}
+    latest: Iterate | None = None
 
     with blas_threads(1):
         objective = Objective(
@@ -210,23 +212,32 @@ def fit(
         checked = directional_check(objective, theta0, np.random.default_rng([seed, DIRECTION_STREAM]))
         start = time.perf_counter()
 
+        def on_train(theta: np.ndarray, cost: float) -> Row:
+            return {
+                "cost/train": cost,
+                "loss/train": cost - objective.penalty(theta),
+                "accuracy/train": float(np.mean(predict(objective.logits(theta)) == train.y)),
+            }
+
+        def on_held_out(theta: np.ndarray) -> Row:
+            return {key: value for part in held_out for key, value in part.metrics(theta).items()}
+
         def follow(iterate: Iterate) -> None:
+            nonlocal latest
             row = {
                 "step": iterate.n_iter,
                 "time": time.time(),
                 "seconds": time.perf_counter() - start,
-                "cost/train": iterate.cost,
-                "loss/train": iterate.cost - objective.penalty(iterate.theta),
-                "accuracy/train": float(np.mean(predict(objective.logits(iterate.theta)) == train.y)),
+                **on_train(iterate.theta, iterate.cost),
                 "optimizer/gradient_norm": float(np.linalg.norm(iterate.gradient)),
                 "optimizer/n_fev": iterate.n_fev,
             }
             if iterate.n_iter % evaluate_every == 0:
-                for part in held_out:
-                    row |= part.metrics(iterate.theta)
+                row |= on_held_out(iterate.theta)
             if images_every and iterate.n_iter % images_every == 0:
                 snapshots[iterate.n_iter] = iterate.theta
             history.append(row)
+            latest = iterate
 
         result = minimize(
             objective,
@@ -241,20 +252,19 @@ def fit(
             rng=np.random.default_rng([seed, SHUFFLE_STREAM]),
             callback=follow,
         )
-        if not history.rows:
+        if latest is None:
             raise KeyboardInterrupt
-        last: Row = {}
-        for part in held_out:
-            last |= part.metrics(result.theta)
-        history.close(last)
+        history.close(on_held_out(latest.theta))
+        kept = on_train(result.theta, result.cost) | on_held_out(result.theta)
         seconds = time.perf_counter() - start
-        loss = result.cost - objective.penalty(result.theta)
 
     return FitResult(
         theta0=theta0,
         theta=result.theta,
         cost=result.cost,
-        loss=loss,
+        loss=kept["loss/train"],
+        kept=kept,
+        kept_iter=result.kept_iter,
         n_iter=result.n_iter,
         n_fev=result.n_fev,
         fit_seconds=seconds,

@@ -55,7 +55,7 @@ class Evaluations:
     """Evaluate `fun` at most `maxfun` times and report at most `maxiter` iterations.
 
     Each call of `fun`, each Hessian-vector product and each epoch of mini-batches counts one. A point asked for again
-    is answered from memory and counts nothing.
+    is answered from memory and counts nothing; nor does what is measured for the history only, after an epoch.
 
     Attributes
     ----------
@@ -63,6 +63,8 @@ class Evaluations:
         Evaluations begun and iterations ended so far.
     best : Point or None
         The lowest cost evaluated so far; of equal ones the latest iterate.
+    best_iter : int
+        The iteration in which it was evaluated.
     reported : Iterate or None
         The last iterate for which the callback returned.
     dtype : numpy.dtype
@@ -87,6 +89,7 @@ class Evaluations:
         self.maxiter, self.maxfun = maxiter, maxfun
         self.n_fev = self.n_iter = 0
         self.best: Point | None = None
+        self.best_iter = 0
         self._iterate: Point | None = None
         self.reported: Iterate | None = None
         self._recent: deque[Point] = deque(maxlen=N_REMEMBERED)
@@ -100,7 +103,7 @@ class Evaluations:
             self._spend()
             point = self._evaluate(theta)
             if self.best is None or point.cost < self.best.cost:
-                self.best = point
+                self.best, self.best_iter = point, self.n_iter + (self.reported is not None)
         return point
 
     def point(self, theta: np.ndarray) -> Point:
@@ -123,11 +126,8 @@ class Evaluations:
         return product
 
     def epoch(self, batch_size: int) -> list[np.ndarray]:
-        """Shuffled indices of one epoch's mini-batches, which count as one evaluation.
-
-        The epoch begins only if the full evaluation at its end fits in the budget too.
-        """
-        self._spend(reserve=1)
+        """Shuffled indices of one epoch's mini-batches, which count as one evaluation."""
+        self._spend()
         order = self._rng.permutation(self.n_samples)
         return np.split(order, range(batch_size, self.n_samples, batch_size))
 
@@ -145,32 +145,26 @@ class Evaluations:
             self._end_iterations()
 
     def iterated(self, theta: np.ndarray) -> None:
-        """Report that an iteration has ended at `theta`.
-
-        The last iteration that `maxiter` allows reports the best point instead: that is the one kept.
-        """
+        """Report that an iteration has ended at `theta`."""
         point = self._iterate = self.point(theta)
-        if self.best is None or point.cost <= self.best.cost:
-            self.best = point
         self.n_iter += 1
-        if self.n_iter < self.maxiter:
-            self._report(point, self.n_iter)
-        else:
-            self._report(self.best, self.n_iter)
+        if self.best is None or point.cost <= self.best.cost:
+            self.best, self.best_iter = point, self.n_iter
+        self._report(point, self.n_iter)
+        if self.n_iter >= self.maxiter:
             self._end_iterations()
 
-    def finish(self, point: Point) -> None:
-        """Report `point`, the one returned, unless it was the last one reported.
+    def finish(self, point: Point, of_iteration: int) -> None:
+        """Report what is not yet reported at the end of a run.
 
-        A budget or Ctrl-C may end a method in the middle of an iteration: `point` then closes that iteration. Where
-        Ctrl-C kept the callback from returning, `point` takes the place of what it was about to hear.
+        That is an iterate that Ctrl-C kept the callback from hearing, and `point`, the one returned, if it is of an
+        iteration that has not ended: it then closes that iteration.
         """
-        last = self.reported
-        if last is not None and last.n_iter == self.n_iter:
-            if np.array_equal(last.theta, point.theta):
-                return
+        if self.reported is None or self.reported.n_iter < self.n_iter:
+            self._report(self._iterate or point, self.n_iter)
+        if of_iteration > self.n_iter:
             self.n_iter += 1
-        self._report(point, self.n_iter)
+            self._report(point, self.n_iter)
 
     def _report(self, point: Point, n_iter: int) -> None:
         iterate = Iterate(n_iter, self.n_fev, *point)
@@ -192,8 +186,8 @@ class Evaluations:
         """End the run because the budget of evaluations is spent."""
         raise BudgetSpent("maxfun", f"stopped by optimizer.maxfun = {self.maxfun}")
 
-    def _spend(self, *, reserve: int = 0) -> None:
-        if self.n_left < 1 + reserve:
+    def _spend(self) -> None:
+        if self.n_left < 1:
             self.end_evaluations()
         self.n_fev += 1
 

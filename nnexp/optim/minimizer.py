@@ -51,8 +51,8 @@ def minimize(
         Iterations at most, exactly; with 0 only `theta0` is evaluated. An epoch is one iteration of SGD and Adam.
     maxfun : int
         Evaluations at most, exactly. Each call of `fun` and each Hessian-vector product counts one; so do an epoch's
-        mini-batches together, besides the full evaluation that ends the epoch. A method that asks for the same point
-        again is answered from memory, which counts nothing.
+        mini-batches together. The call of `fun` after an epoch only measures it and counts nothing. A method that asks
+        for the same point again is answered from memory, which counts nothing.
     options : Mapping, optional
         Options of the method; see `check_options`.
     hessp : callable, optional
@@ -64,11 +64,10 @@ def minimize(
     rng : numpy.random.Generator, optional
         Shuffles the samples for each epoch of mini-batches. Nothing else is random.
     callback : callable, optional
-        Gets an `Iterate` for `theta0` (``n_iter = 0``) and after each iteration. The last one for which it returned
-        describes exactly the point of the result. To that end the last iteration may report a point other than the
-        method's: the best evaluated, when a budget, a failure or Ctrl-C ends the run; an iteration ended half-way
-        counts as one if it had found a better point. If Ctrl-C strikes inside the callback, it is called once more
-        for the same `n_iter`, with the point returned: a row already kept under that number is to be replaced.
+        Gets an `Iterate` for `theta0` (``n_iter = 0``) and after each iteration. Where a budget, a failure or Ctrl-C
+        ends the run half-way through an iteration that had found a better point than all before, that point closes the
+        iteration. If Ctrl-C strikes inside the callback, it is called once more for the same `n_iter`: a row already
+        kept under that number is to be replaced.
 
     Returns
     -------
@@ -106,10 +105,14 @@ def minimize(
     )
     with np.errstate(all="ignore"):
         status, reason, theta = _run(run, method, theta0, checked)
-        point = run.best if theta is None else run.point(theta)
+        point, kept_iter = run.best, run.best_iter
+        if theta is not None:
+            point = run.point(theta)
+            is_reported = run.reported is not None and np.array_equal(run.reported.theta, theta)
+            kept_iter = run.n_iter + (not is_reported)
         if point is not None:
             try:
-                run.finish(point)
+                run.finish(point, kept_iter)
             except KeyboardInterrupt:
                 status, reason = "interrupted", INTERRUPTED
     if point is None:  # Ctrl-C in the very first evaluation
@@ -117,7 +120,9 @@ def minimize(
     message = (
         f"{method} {reason.rstrip('.')}, after {count(run.n_iter, 'iteration')} and {count(run.n_fev, 'evaluation')}."
     )
-    return OptimizeResult(*point, run.n_iter, run.n_fev, status == "converged", status, message)
+    if kept_iter < run.n_iter:
+        message += f" Kept is the best point, of iteration {kept_iter}."
+    return OptimizeResult(*point, kept_iter, run.n_iter, run.n_fev, status == "converged", status, message)
 
 
 def _run(run: Evaluations, method: str, theta0: np.ndarray, options: dict) -> tuple[Status, str, np.ndarray | None]:

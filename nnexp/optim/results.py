@@ -41,11 +41,12 @@ class OptimizeResult:
     Attributes
     ----------
     theta : ndarray of shape (n_params,)
-        The method's own final point if it converged, otherwise the best point evaluated. It is always the point of
-        the last `Iterate` reported. Read-only.
+        The method's own final point if it converged, otherwise the best point evaluated. Read-only.
     cost : float
     gradient : ndarray of shape (n_params,)
         Cost and gradient at exactly `theta`; not a number only if not even `theta0` was evaluated before Ctrl-C.
+    kept_iter : int
+        The iteration in which `theta` was evaluated: the last one, unless a method has gone uphill since.
     n_iter, n_fev : int
         Iterations (at most `maxiter`) and evaluations (at most `maxfun`).
     success : bool
@@ -58,6 +59,7 @@ class OptimizeResult:
     theta: np.ndarray
     cost: float
     gradient: np.ndarray
+    kept_iter: int
     n_iter: int
     n_fev: int
     success: bool

@@ -114,6 +114,8 @@ def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[
             sections.append(section := Section("Methods over all data sets"))
         section.sentences += sentences.about_methods(benchmark, TAUS[1])
         section.pictures.insert(1, writer.keep(gallery.profiles(benchmark)))
+    if sections:
+        sections[-1].sentences += sentences.about_step_sizes(parts)
     if len(parts) == 1:
         said += sections[0].sentences
         sections[0].sentences = []

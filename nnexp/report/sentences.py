@@ -11,11 +11,12 @@ import pandas as pd
 
 from nnexp.report.curves import Winner
 from nnexp.report.methods import Benchmark
-from nnexp.report.settings import Group, Metric, name_of
+from nnexp.report.settings import METHOD, OPTIONS, Group, Metric, name_of
 from nnexp.report.statistics import LEVEL, Comparison, Summary, seeds_needed
 from nnexp.report.table import COUNTED, Frame
 
 MOST_MESSAGES, MOST_PAIRS = 5, 4
+STEP_SIZE, FIXED_STEP = f"{OPTIONS}learning_rate", {"GD", "SGD", "Adam"}
 STATUS_WORDS = {"FAILED": "failed", "KILLED": "was killed", "RUNNING": "is still running", "SCHEDULED": "is waiting"}
 PLURALS = {"was killed": "were killed", "is still running": "are still running", "is waiting": "are waiting"}
 
@@ -256,6 +257,17 @@ def about_curves(winners: Sequence[Winner], metric: Metric) -> list[str]:
         for budget, winner in zip(budgets, winners, strict=True)
     ]
     return [f"Who has the lowest {metric.name} depends on what is held equal: {listed(parts)}."]
+
+
+def about_step_sizes(groups: Sequence[Group]) -> list[str]:
+    """Which of several methods took the step size that they have by default."""
+    runs = [setting.runs for group in groups for setting in group.settings]
+    methods = {str(method) for each in runs if METHOD in each for method in each[METHOD]}
+    tuned = {str(m) for each in runs if STEP_SIZE in each for m in each.loc[each[STEP_SIZE].notna(), METHOD]}
+    if len(methods) < 2 or not (untuned := sorted((methods & FIXED_STEP) - tuned)):
+        return []
+    its = "its default step size" if len(untuned) == 1 else "their default step sizes"
+    return [f"{listed(untuned)} ran with {its} ({STEP_SIZE}), not tuned for these problems; another may do better."]
 
 
 def about_methods(found: Benchmark, tau: float) -> list[str]:

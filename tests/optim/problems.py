@@ -126,6 +126,10 @@ class Run:
     n_batches: int = 0
     iterates: list[Iterate] = field(default_factory=list)
 
+    @property
+    def went_uphill(self) -> bool:
+        return bool((np.diff([iterate.cost for iterate in self.iterates]) > 0).any())
+
 
 def run(
     method: str, problem: Problem, *, maxiter=10_000, maxfun=10_000, options=None, callback=None, before=None

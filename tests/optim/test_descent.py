@@ -112,7 +112,7 @@ def test_an_epoch_shows_every_sample_once_in_a_new_order(method):
     np.testing.assert_array_equal(np.sort(first), np.arange(60))
     np.testing.assert_array_equal(np.sort(second), np.arange(60))
     assert (first != second).any()
-    assert (result.n_iter, result.n_fev) == (2, 5)
+    assert (result.n_iter, result.n_fev) == (2, 3)
 
 
 @pytest.mark.parametrize("method", ["SGD", "Adam"])

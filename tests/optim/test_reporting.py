@@ -13,7 +13,17 @@ BUDGETS = [{"maxiter": 6}, {"maxfun": 9}, {"maxfun": 14}, {"maxfun": 150}]
 
 
 def assert_last_row_is_the_result(record):
+    """Of a method that has gone uphill since, the result is an earlier iterate, and its message says so."""
     last, result = record.iterates[-1], record.result
+    if result.kept_iter < result.n_iter:
+        assert record.went_uphill
+        assert result.message.endswith(f" Kept is the best point, of iteration {result.kept_iter}.")
+        assert result.cost == min(iterate.cost for iterate in record.iterates) < last.cost
+        assert last.n_iter == result.n_iter
+        last = next(iterate for iterate in record.iterates if iterate.n_iter == result.kept_iter)
+        np.testing.assert_array_equal(last.theta, result.theta)
+        return
+    assert "Kept" not in result.message
     np.testing.assert_array_equal(last.theta, result.theta)
     np.testing.assert_array_equal(last.gradient, result.gradient)
     assert (last.cost, last.n_iter) == (result.cost, result.n_iter)
@@ -100,7 +110,7 @@ def test_ctrl_c_in_a_mini_batch_keeps_the_best_point():
         rng=np.random.default_rng(0),
         callback=iterates.append,
     )
-    assert (result.status, result.n_iter, result.n_fev) == ("interrupted", 1, 4)
+    assert (result.status, result.n_iter, result.n_fev) == ("interrupted", 1, 3)
     np.testing.assert_array_equal(result.theta, iterates[-1].theta)
 
 
@@ -118,7 +128,7 @@ def test_ctrl_c_while_a_worse_point_is_reported_goes_back_to_the_best():
 
     record = run("GD", QUADRATIC, options={"learning_rate": 0.5}, callback=callback)  # 25 * 0.5 > 2: it diverges
     assert [iterate.n_iter for iterate in record.iterates] == [0, 1, 2, 2]
-    assert record.iterates[2].cost > record.result.cost
+    assert record.iterates[3].cost == record.iterates[2].cost > record.result.cost
     np.testing.assert_array_equal(record.result.theta, QUADRATIC.theta0)
     assert_last_row_is_the_result(record)
 
@@ -175,6 +185,17 @@ def test_a_start_that_is_not_finite_is_iteration_0():
 def test_a_product_that_is_not_finite_is_an_error():
     with pytest.raises(NonFiniteCostError, match="Hessian-vector product has 2 entries"):
         minimize(BEALE.fun, BEALE.theta0, method="trust-ncg", maxiter=5, maxfun=50, hessp=lambda theta, v: v * np.nan)
+
+
+@pytest.mark.parametrize("method", ["GD", "SGD", "Adam"])
+def test_with_too_large_a_step_the_rows_are_the_iterates_and_the_best_point_is_said_apart(method):
+    options = {"learning_rate": 0.3} | ({} if method == "GD" else {"batch_size": None})
+    for budget in ({"maxiter": 6}, {"maxfun": 7}):
+        record = run(method, ROSENBROCK if method == "Adam" else QUADRATIC, options=options, **budget)
+        assert [iterate.cost for iterate in record.iterates] == record.costs
+        assert (record.result.n_iter, record.result.n_fev) == (6, 7)
+        assert record.result.kept_iter == int(np.argmin(record.costs)) < 6
+        assert f" of iteration {record.result.kept_iter}." in record.result.message
 
 
 def test_diverging_gradient_descent_is_an_error_without_warnings():
