@@ -182,3 +182,22 @@ def test_the_three_axes_may_have_different_winners(settings, expected):
     axes = zip(("step", "n_fev", "seconds"), (10, 20, 0.5), settings, strict=True)
     winners = [Winner(axis, budget, setting, 0.4) for axis, budget, setting in axes]
     assert sentences.about_curves(winners, Metric("cost/train")) == [expected]
+
+
+def test_step_sizes_that_nobody_tuned_are_told(tmp_path):
+    def told(**learning_rates):
+        runs = []
+        for method in ("TNC", "SGD", "Adam"):
+            rates = learning_rates.get(method, [None])
+            for rate in rates:
+                given = {} if rate is None else {"optimizer__options__learning_rate": rate}
+                metrics = {"accuracy/test": 0.9, "cost/train": 0.4}
+                folder = tmp_path / f"{len(learning_rates)}"
+                runs.append(stored_run(folder, len(runs), metrics=metrics, optimizer__method=method, **given))
+        frame = tidy(runs)
+        return " ".join(sentences.about_step_sizes(groups(frame, param_keys(frame, runs))))
+
+    said_of_two = told()
+    assert said_of_two.startswith("Adam and SGD ran with their default step sizes (optimizer.options.learning_rate)")
+    assert told(SGD=[0.05]).startswith("Adam ran with its default step size (")
+    assert told(SGD=[0.05], Adam=[0.01, 0.03]) == ""
