@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnexp.credentials import take_all
 from nnexp.errors import ExitStatus, explain_failure, wants_traceback
 from nnexp.terminal import say
 
@@ -81,7 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = take_all(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        sys.argv[1:] = arguments
     # Hydra takes its flags before the overrides only; -m is typed anywhere.
     arguments.sort(key=lambda word: word not in ("-m", "--multirun"))
     if arguments[:1] in (["--help"], ["-h"]):

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nnexp.credentials import take
 from nnexp.errors import UsageError
 from nnexp.paths import absolute, absolute_uri, uri_problem
 
@@ -255,7 +256,7 @@ READERS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
     },
     "tracking": {
         "backend": _choice("mlflow", "none"),
-        "uri": _text,
+        "uri": lambda key, value: take(_text(key, value)),
         "experiment": _text,
         "directory": _text,
         "patience": _number("a number of seconds >= 0", lambda x: x >= 0),

@@ -7,6 +7,8 @@ import re
 import textwrap
 from enum import IntEnum
 
+from nnexp.credentials import without_password
+
 LONGEST = 300  # characters of an error's message
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with 1, errors come with their traceback
 # What is about the statement and not about the error: SQLAlchemy's, and where it is explained.
@@ -32,7 +34,7 @@ class UsageError(ValueError):
 
 def one_line(error: BaseException) -> str:
     """An exception's message on one line, without the SQL that failed; its type where it has no message."""
-    text = DRIVER_ERROR.sub("", STATEMENT.sub("", str(error)))
+    text = without_password(DRIVER_ERROR.sub("", STATEMENT.sub("", str(error))))
     short = textwrap.shorten(text, LONGEST, placeholder=" ...")
     if short == "...":  # one word, longer than all
         return f"{text[:LONGEST]}..."
@@ -49,9 +51,9 @@ def explain_failure(error: Exception) -> tuple[str, ExitStatus]:
     from nnexp.tracking.store import StoreError
 
     if isinstance(error, UsageError):
-        return str(error), ExitStatus.BAD_USAGE
-    if isinstance(error, StoreError):
-        return one_line(error), ExitStatus.FAILED
+        return without_password(str(error)), ExitStatus.BAD_USAGE
+    if isinstance(error, StoreError):  # which was made one line of, with its cause shortened and its path not
+        return without_password(str(error)), ExitStatus.FAILED
     if isinstance(error, OSError) and error.filename is not None:
         return f"failed: {error.filename}: {error.strerror}", ExitStatus.FAILED
     if isinstance(error, OSError):

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.config import Config, ConfigError, check
+from nnexp.credentials import without_password
 from nnexp.errors import FULL_ERROR, ExitStatus, wants_traceback
 from nnexp.paths import default_uri
 from nnexp.terminal import say
@@ -161,8 +162,8 @@ def in_grammar(text: str) -> str:
 
 
 def to_yaml(cfg: DictConfig) -> str:
-    """The composed config as text, interpolations resolved."""
-    return OmegaConf.to_yaml(cfg, resolve=True)
+    """The composed config as text, interpolations resolved and passwords left out."""
+    return without_password(OmegaConf.to_yaml(cfg, resolve=True))
 
 
 def main(arguments: Sequence[str]) -> int:

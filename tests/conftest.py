@@ -16,6 +16,7 @@ from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
+MLFLOW_STORE = tuple(f"MLFLOW_TRACKING_{name}" for name in ("URI", "USERNAME", "PASSWORD"))
 MEMORY = Path("/dev/shm")
 ENOUGH = 2**31  # bytes; a session of all tests leaves some 300 MB
 # What takes longest begins first, so that no worker is left with it at the end: tests that may run anywhere, and files.
@@ -77,7 +78,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch):
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "HYDRA_FULL_ERROR"):
+    for name in ("MLFLOW_EXPERIMENT_NAME", "HYDRA_FULL_ERROR", "NNEXP_DATABASE_URIS", *MLFLOW_STORE):
         monkeypatch.delenv(name, raising=False)
 
 

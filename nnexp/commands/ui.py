@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from nnexp.credentials import whole
 from nnexp.errors import ExitStatus
 from nnexp.terminal import say
 
@@ -74,12 +75,15 @@ def serve(uri: str, port: int, shown: list[tuple[str, str]], opened: bool) -> in
     from nnexp.paths import sqlalchemy_uri
     from nnexp.tracking.store import MLFLOW_SETTINGS
 
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", sqlalchemy_uri(uri)]
+    command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     quiet = {"PYTHONWARNINGS": "ignore", "MLFLOW_LOGGING_LEVEL": "WARNING"}
     settings = {**MLFLOW_SETTINGS, **quiet, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl-C does: the server must not be left behind
-    server = subprocess.Popen(command, env={**settings, **os.environ})
+    where = {
+        "MLFLOW_BACKEND_STORE_URI": sqlalchemy_uri(whole(uri))
+    }  # not among the arguments, which everybody can read
+    server = subprocess.Popen(command, env={**settings, **os.environ, **where})
     try:
         if not answers(server, f"http://{LOOPBACK}:{port}/health"):
             say("The MLflow server did not start.")

@@ -12,6 +12,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from nnexp.config import ConfigError, check_tracking
+from nnexp.credentials import without_password
 from nnexp.errors import one_line
 from nnexp.hydra_app import command_folder, plain, read_config, to_yaml
 from nnexp.record import Task
@@ -111,7 +112,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
             "tags": {"nnexp.run_key": key, "nnexp.sweep": tracking.sweep, "nnexp.directory": str(path.resolve())},
         }
         directory.write_json("run.json", record)
-        directory.write_text("config/config.yaml", OmegaConf.to_yaml(cfg))
+        directory.write_text("config/config.yaml", without_password(OmegaConf.to_yaml(cfg)))
         tags = {"nnexp.status_message": message}
         result = {"status": "FAILED", "message": message, "ended": time.time(), "n_iter": 0, "n_fev": 0, "tags": tags}
         directory.write_json(RESULT, {"run_id": record["uid"]} | result)

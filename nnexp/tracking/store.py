@@ -26,6 +26,7 @@ from urllib.parse import urlparse
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
+from nnexp.credentials import take, whole
 from nnexp.errors import one_line
 from nnexp.paths import SQLITE, absolute_uri, sqlalchemy_uri, sqlite_path
 from nnexp.tracking import database, tags
@@ -120,7 +121,7 @@ class Store:
     """
 
     def __init__(self, uri: str, experiment: str, patience: float = ANSWER_SECONDS) -> None:
-        self.uri, self.experiment, self.patience = absolute_uri(uri), experiment, patience
+        self.uri, self.experiment, self.patience = absolute_uri(take(uri)), experiment, patience
         self._answered = float("-inf")
         self._lock = threading.Lock()
         self._opened: tuple[Any, str] | None = None
@@ -179,7 +180,7 @@ class Store:
             with nullcontext() if is_ready else self._guard(path):
                 if path is not None and not is_ready:
                     database.prepare(path, lambda new: self._build(mlflow, new))
-                client = mlflow.MlflowClient(sqlalchemy_uri(self.uri))
+                client = mlflow.MlflowClient(sqlalchemy_uri(whole(self.uri)))
                 return client, self._ensure_experiment(client, path)
         except StoreError:
             raise
@@ -199,7 +200,7 @@ class Store:
         try:
             if path is not None and database.examine(path).is_empty:
                 return False
-            client = import_mlflow().MlflowClient(sqlalchemy_uri(self.uri))
+            client = import_mlflow().MlflowClient(sqlalchemy_uri(whole(self.uri)))
             return client.get_experiment_by_name(self.experiment) is not None
         except Exception as error:
             raise self._unusable(error) from error
@@ -225,9 +226,8 @@ class Store:
 
     @property
     def shown_uri(self) -> str:
-        """The URI without a password."""
-        parts = urlparse(self.uri)
-        return self.uri.replace(f":{parts.password}@", ":***@") if parts.password else self.uri
+        """The URI as messages name it."""
+        return self.uri
 
     def _guard(self, path: Path | None) -> FileLock:
         if path is None:
@@ -372,7 +372,7 @@ _stores: dict[tuple[str, str, int], Store] = {}
 
 def open_store(uri: str, experiment: str) -> Store:
     """The store of this process for a URI and an experiment; one for all runs, so that it is opened once."""
-    key = (absolute_uri(uri), experiment, os.getpid())
+    key = (absolute_uri(take(uri)), experiment, os.getpid())
     return _stores.setdefault(key, Store(uri, experiment))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnexp.credentials import take
 from nnexp.errors import UsageError, one_line
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.publish import Publication
@@ -90,7 +91,7 @@ class Stores:
     """The stores of a sync, each opened once; one that is found silent is not asked again."""
 
     def __init__(self, default_uri: str, to: str | None) -> None:
-        self._default, self._to = default_uri, to
+        self._default, self._to = default_uri, take(to, "the URI of the copies") if to else None
         self._known: dict[tuple[str, str], Store] = {}
         self._silent: dict[str, str] = {}
 

@@ -10,6 +10,7 @@ answer is lost then. It can be run by hand too: ``python -m tests.tools.flaky_pr
 """
 
 import argparse
+import base64
 import http.client
 import random
 import socket
@@ -40,8 +41,11 @@ FAIR, HANG, REFUSE, SLOW = Weather(), Weather(hang=True), Weather(error=1.0), We
 class FlakyProxy:
     """Forwards every request to a server on the loopback address, as the weather lets it."""
 
-    def __init__(self, upstream: int, *, weather: Weather = FAIR, seed: int = 0, port: int = 0) -> None:
+    def __init__(
+        self, upstream: int, *, weather: Weather = FAIR, seed: int = 0, port: int = 0, login: str = ""
+    ) -> None:
         self.upstream, self.weather = upstream, weather
+        self.login = "Basic " + base64.b64encode(login.encode()).decode() if login else None
         self.requests = self.lost = 0
         self.seen: list[tuple[str, str]] = []
         self._random, self._lock = random.Random(seed), threading.Lock()
@@ -95,6 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         body = self._body()
         proxy.seen.append((self.command, self.path))
+        if proxy.login and self.headers.get("Authorization") != proxy.login:
+            self._send(401, [("WWW-Authenticate", "Basic")], b"who are you?")
+            return
         if proxy.weather.hang:
             proxy.over.wait()
             return

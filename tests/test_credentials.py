@@ -1,0 +1,129 @@
+"""A password in a store's URI is used, and is nowhere: in no file, no database, no list of processes, no message."""
+
+import contextlib
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import Nnexp
+from tools.flaky_proxy import FlakyProxy
+from tools.mlflow_server import MlflowServer
+
+from nnexp import credentials
+from nnexp.errors import one_line
+from nnexp.tracking.store import Store
+
+SECRET = "kXw7Gq2z"
+PASSWORD, QUOTED = f"{SECRET}@%/", f"{SECRET}%40%25%2F"
+
+
+def holding(folder, text=SECRET):
+    """The files of a folder that hold a text, SQLite's among them."""
+    return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
+class Processes:
+    """Looks at the arguments of all processes, again and again; keeps those that hold the password."""
+
+    def __init__(self):
+        self.found, self._over = {}, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self):
+        while not self._over.wait(0.05):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    words = path.read_bytes()
+                    if SECRET.encode() in words:
+                        self.found[int(path.parent.name)] = words
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._over.set()
+        self._thread.join()
+
+
+def test_a_password_reaches_the_server_and_nothing_else(tmp_path, cache):
+    cache.mkdir(exist_ok=True)
+    folder, served = tmp_path / "here", tmp_path / "server"
+    folder.mkdir()
+    (folder / "data").symlink_to(cache)
+    command = Nnexp(folder, cache)
+    with MlflowServer(served) as server, FlakyProxy(server.port, login=f"alice:{PASSWORD}") as proxy:
+        uri = proxy.uri.replace("http://", f"http://alice:{QUOTED}@")
+        refused = command("sweeps", f"tracking.uri={proxy.uri}")
+        assert (refused.status, refused.out) == (1, "")
+        assert "answers with error 401" in refused.err
+        with Processes() as processes:
+            swept = command(
+                "-m", "experiment=smoke", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2",
+                "hydra.output_subdir=.hydra", env={"MLFLOW_TRACKING_URI": uri},
+            )  # fmt: skip
+        assert swept.status == 0, swept.err
+        assert processes.found == {}
+        with Processes() as processes:
+            process = command.start("experiment=smoke", "seed=2", f"tracking.uri={uri}")
+            out, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
+        [warning] = err.splitlines()
+        assert "can be seen in the list of processes" in warning
+        assert set(processes.found) <= {process.pid}
+        listed = command("sweeps", "--json", env={"MLFLOW_TRACKING_URI": uri})
+        assert listed.json[0]["finished"] == 2
+    # The database that the server has left is as whole as it was.
+    assert SECRET not in swept.out + swept.err + out + err
+    assert holding(folder) == holding(served) == []
+    [plan] = folder.glob("outputs/sweeps/*/plan.json")
+    assert json.loads(plan.read_text())["uri"] == proxy.uri
+    assert {json.loads(p.read_text())["tracking"]["uri"] for p in folder.glob("outputs/runs/*/run.json")} == {proxy.uri}
+
+
+def test_the_password_of_a_database_is_put_back_only_where_it_is_opened(nnexp):
+    uri = f"postgresql://alice:{QUOTED}@127.0.0.1:9/runs"
+    done = nnexp("experiment=smoke", "tracking=none", f"tracking.uri='{uri}'")
+    assert done.status == 0, done.err
+    assert SECRET not in done.out + done.err
+    assert holding(nnexp.folder) == []
+    [config] = nnexp.folder.glob("outputs/runs/*/config/config.yaml")
+    assert "uri: postgresql://alice@127.0.0.1:9/runs\n" in config.read_text()
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """An environment of its own, without any password."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_TRACKING", "NNEXP_DATABASE"))}
+    monkeypatch.setattr(os, "environ", own)
+    return own
+
+
+def test_a_store_is_known_without_its_password(environment):
+    uri = "postgresql+psycopg2://user:pw@localhost/db?sslmode=require&password=other"
+    bare = "postgresql+psycopg2://user@localhost/db?sslmode=require&password=***"
+    assert Store(uri, "e").uri == Store(uri, "e").shown_uri == bare
+    assert credentials.whole(bare) == uri
+    assert credentials.whole("postgresql://user@localhost/other") == "postgresql://user@localhost/other"
+    assert one_line(ValueError(f"cannot parse '{uri}'")) == f"cannot parse '{bare}'"
+
+
+def test_user_and_password_of_the_environment_win_and_that_is_said(environment, capsys):
+    environment["MLFLOW_TRACKING_USERNAME"] = "bob"
+    assert credentials.take("https://alice:secret@host:1/x") == "https://host:1/x"
+    assert environment["MLFLOW_TRACKING_USERNAME"] == "bob"
+    assert "MLFLOW_TRACKING_PASSWORD" not in environment
+    assert "not used, for MLFLOW_TRACKING_USERNAME in the environment win" in capsys.readouterr().err
+
+
+def test_a_store_on_the_command_line_does_not_get_the_password_of_another(environment):
+    environment["MLFLOW_TRACKING_URI"] = "http://alice:secret@host"
+    assert credentials.take_all(["sync", "--to", "http://other"]) == ["sync", "--to", "http://other"]
+    assert environment["MLFLOW_TRACKING_URI"] == "http://host"
+    assert "MLFLOW_TRACKING_PASSWORD" not in environment
+    environment["MLFLOW_TRACKING_URI"] = "http://alice:se%40cret@host"
+    credentials.take_all(["model.l2=1"])
+    assert environment["MLFLOW_TRACKING_PASSWORD"] == "se@cret"
+    assert credentials.take_all(["+tracking.uri='mysql://u:p@h/d?a=b'"]) == ["+tracking.uri='mysql://u@h/d?a=b'"]
