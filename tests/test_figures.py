@@ -55,6 +55,21 @@ def all_figures(rng):
 # ---- what holds for every figure
 
 
+USERS_STYLE = {"text.usetex": True, "figure.facecolor": "black", "axes.grid": True, "savefig.bbox": "tight"}
+
+
+def test_the_users_own_style_changes_no_picture(tmp_path):
+    def written(folder):
+        folder.mkdir()
+        for name, figure in all_figures(np.random.default_rng(0)).items():
+            figures.save(figure, folder / f"{name}.png")
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    plain = written(tmp_path / "plain")
+    with matplotlib.rc_context(USERS_STYLE):
+        assert written(tmp_path / "users") == plain
+
+
 def test_figures_are_unknown_to_pyplot_and_change_no_global_style(rng):
     before = dict(matplotlib.rcParams)
     all_figures(rng)

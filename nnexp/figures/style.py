@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import matplotlib
+import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -42,12 +43,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def own_style(style: Any) -> AbstractContextManager[None]:
+    """Matplotlib's defaults with `style` on top, for a while.
+
+    Not on top of the user's `matplotlibrc`: a ``text.usetex: True`` there would want LaTeX for every picture.
+    """
+    return matplotlib.style.context(["default", style])
+
+
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Run `draw` under the project's style and put back what was there."""
+    """Run `draw` under the project's style, whatever the user's own is, and put back what was there."""
 
     @wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> R:
-        with matplotlib.rc_context(STYLE):
+        with own_style(STYLE):
             return draw(*args, **kwargs)
 
     return in_style

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
-from nnexp.figures.style import STYLE, new_figure
+from nnexp.figures.style import STYLE, new_figure, own_style
 from nnexp.report.settings import Setting, is_number, show_value, sort_key
 
 MOST_LINES = 12
@@ -47,7 +47,7 @@ def drawn(draw: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> R:
-        with matplotlib.rc_context(REPORT_STYLE):
+        with own_style(REPORT_STYLE):
             return draw(*args, **kwargs)
 
     return in_style

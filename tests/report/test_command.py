@@ -1,7 +1,9 @@
 """`nnexp report` on a real store."""
 
 import json
+import re
 
+import matplotlib
 import pytest
 
 from nnexp.cli import main
@@ -144,3 +146,14 @@ def test_what_is_not_there_is_told_in_one_line_with_status_2(store, capsys, word
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.count("\n") == 1
+
+
+def test_the_users_own_style_changes_no_picture_of_a_report(folder, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(folder)
+    words = ["report", "aaa1", "--json", "--directory"]
+    assert main([*words, str(tmp_path / "plain")]) == 0
+    with matplotlib.rc_context({"text.usetex": True, "figure.facecolor": "black", "axes.grid": True}):
+        assert main([*words, str(tmp_path / "users")]) == 0
+    drawn = [re.findall("<svg.*?</svg>", (tmp_path / name / "report.html").read_text(), re.DOTALL)
+             for name in ("plain", "users")]  # fmt: skip
+    assert drawn[0] == drawn[1] != []
