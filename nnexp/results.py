@@ -66,6 +66,9 @@ def describe(directory: RunDirectory) -> dict[str, Any]:
     return directory.add_to_result(final_metrics=final, described=True, tags=MLFLOW_TAGS)
 
 
+MARGIN = "margin: output of the predicted class less that of the true one, before the sigmoid"
+
+
 def load_split(record: dict[str, Any]) -> Split:
     """The parts of the very data set that a run was trained on."""
     data = dict(record["data"])
@@ -123,7 +126,7 @@ def _worst_mistakes(part: Dataset, logits: np.ndarray) -> Any:
     """The samples whose right class got the least output beside the class that won."""
     predicted, rows = predict(logits), np.arange(len(part.y))
     margin = logits[rows, predicted] - logits[rows, part.y]
-    return figures.worst_mistakes(part.images(), part.y, predicted, margin, part.classes)
+    return figures.worst_mistakes(part.images(), part.y, predicted, margin, part.classes, score_note=MARGIN)
 
 
 def _log_image(directory: RunDirectory, step: int, weights: np.ndarray, part: Dataset, timestamp: int) -> None:

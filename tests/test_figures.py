@@ -281,7 +281,7 @@ def test_worst_mistakes_are_the_wrong_ones_with_the_highest_scores_in_order():
     y_true, y_pred = np.array([0] * 10), np.array([0, 1, 2, 1, 0, 0, 0, 0, 0, 1])
     scores = np.array([99, 3.0, 5, 1, 9, 9, 9, 9, 9, 4])
     figure = figures.worst_mistakes(images, y_true, y_pred, scores, ("a", "b", "c"), score_name="loss", n_images=3)
-    assert texts(figure.axes[0]) == ["a → c (5)", "a → b (4)", "a → b (3)"]
+    assert texts(figure.axes[0]) == ["a → c (5.00)", "a → b (4.00)", "a → b (3.00)"]
     assert figure.axes[0].get_title(loc="left") == "Worst 3 of 4 mistakes: true → predicted (loss)"
     first_row = image_of(figure)[1]
     np.testing.assert_allclose([first_row[1], first_row[1 + 9], first_row[1 + 18]], [0.2, 0.9, 0.1])

@@ -114,6 +114,7 @@ def worst_mistakes(
     classes: Sequence[str],
     *,
     score_name: str = "margin",
+    score_note: str = "",
     n_images: int = 25,
 ) -> Figure:
     """Draw the mistakes with the highest scores, worst first.
@@ -129,6 +130,8 @@ def worst_mistakes(
     classes : sequence of str
     score_name : str
         What the scores are, for the title.
+    score_note : str
+        What that means, beneath the pictures.
     n_images : int
         How many at most.
 
@@ -148,7 +151,7 @@ def worst_mistakes(
     tiled, columns = tile(with_room, min(5, worst.size), gap=gap)
     among = f" of {wrong.size:,}" if len(images) > wrong.size else ""
     title = f"Worst {worst.size}{among} mistakes: true → predicted ({score_name})"
-    figure, axes = _picture_figure(tiled, title, INK, factor=factor)
+    figure, axes = _picture_figure(tiled, title, INK, factor=factor, note=score_note)
     height, width = images.shape[1] + caption + gap, images.shape[2] + gap  # from one picture to the next
     for place, text in enumerate(captions):
         row, column = divmod(place, columns)
@@ -197,18 +200,20 @@ def _picture_figure(
     factor: int | None = None,
     row_names: Sequence[str] = (),
     bar: str = "",
+    note: str = "",
 ) -> tuple[Figure, Axes]:
     """Draw tiled pictures, each of their pixels by `factor` x `factor` pixels of the figure."""
     height, width = tiled.shape
     factor = factor or max(1, min(12, round(640 / max(height, width))))
     left = 0.2 + 0.085 * max(map(len, row_names), default=0)
     size = (factor * width / DPI, factor * height / DPI)
-    figure, axes = framed_axes(*size, title, left=left, bottom=0.12, bar=bool(bar))
+    figure, axes = framed_axes(*size, title, left=left, bottom=0.12 + 0.2 * bool(note), bar=bool(bar))
     low = -1 if colors == SIGNED else 0
     drawn = axes.imshow(tiled, cmap=_colors(colors), vmin=low, vmax=1, aspect="auto")
     pitch = (height - 1) / max(1, len(row_names))
     axes.set_yticks([(row + 0.5) * pitch for row in range(len(row_names))], row_names)
     axes.set_xticks([])
+    axes.set_xlabel(note, loc="left", fontsize=8)
     if bar:
         add_colorbar(axes, drawn, bar)
     return figure, axes
@@ -261,7 +266,7 @@ def _evenly(indices: np.ndarray, n_chosen: int) -> np.ndarray:
 
 
 def _caption(true: str, predicted: str, score: float) -> str:
-    return f"{_short(true)} → {_short(predicted)} ({score:.3g})"
+    return f"{_short(true)} → {_short(predicted)} ({score:.2f})"
 
 
 def _short(name: str) -> str:

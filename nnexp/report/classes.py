@@ -145,7 +145,7 @@ def _numbers(panel: Any, values: np.ndarray, drawn_map: Any, form: str) -> None:
     """Write the values that do not round to zero into their cells, where there is room."""
     if len(values) > MOST_NUMBERED:
         return
-    for row, column in np.argwhere(np.abs(values) >= 0.5):
+    for row, column in np.argwhere(np.rint(values) != 0):
         red, green, blue, _ = drawn_map.to_rgba(values[row, column])
         color = "white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else "black"
         text = form.format(values[row, column]).replace("-", "−")

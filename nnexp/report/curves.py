@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nnexp.report.drawing import LOG_FROM, MOST_LINES, drawn, legend_below, log_axis, looks_of, panels
+from nnexp.report.drawing import LOG_FROM, MOST_LINES, drawn, fitting_columns, legend_below, log_axis, looks_of, panels
 from nnexp.report.files import AXES, History
 from nnexp.report.settings import L2, Group, Metric, Setting
 
@@ -18,6 +18,7 @@ AXIS_LABELS = {"step": "iterations", "n_fev": "evaluations of cost and gradient"
 POINTS = 120
 MOST_BANDS = 6
 LEGEND_COLUMNS = 4
+WIDTH = 9.6  # inches
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,16 @@ class Winner:
 
 def followed(group: Group, histories: Mapping[str, History]) -> list[Metric]:
     """What is drawn: the cost, or where lambda was swept a loss, which knows no penalty; and an accuracy."""
-    there = set.intersection(*(set(history) for history in histories.values()))
+    with_part = [set(history) for history in histories.values() if f"loss/{group.part}" in history]
+    there = set.intersection(*(with_part or [set(history) for history in histories.values()]))
     held_out = next((part for part in ("validation", "test") if f"loss/{part}" in there), "train")
     cost = f"loss/{held_out}" if L2 in group.keys else "cost/train"
     return [Metric(key) for key in (cost, f"accuracy/{held_out}") if key in there]
+
+
+def having(histories: Mapping[str, History], metrics: Sequence[Metric]) -> dict[str, History]:
+    """The histories in which all of these were measured: where runs are mixed, not each has a test part."""
+    return {run_id: h for run_id, h in histories.items() if all(metric.key in h for metric in metrics)}
 
 
 def histories_of(setting: Setting, histories: Mapping[str, History]) -> list[History]:
@@ -57,6 +64,7 @@ def held(history: History, axis: str, key: str, grid: np.ndarray) -> np.ndarray:
 
 def winners(group: Group, histories: Mapping[str, History], metric: Metric) -> list[Winner]:
     """The winner on each axis, at the budget that every setting has had (its median over the seeds)."""
+    histories = having(histories, [metric])
     runs = {setting.label: histories_of(setting, histories) for setting in group.settings}
     runs = {label: found for label, found in runs.items() if found}
     if len(runs) < 2:
@@ -80,11 +88,13 @@ def _mean_at(found: Sequence[History], axis: str, key: str, budget: float) -> fl
 def draw(group: Group, histories: Mapping[str, History]) -> Figure:
     """Draw the curves of the best settings: the median over the seeds, and from the lowest to the highest as a band."""
     metrics = followed(group, histories)
+    histories = having(histories, metrics)
     shown = {s.label for s in group.ranked[:MOST_LINES]}
     settings = [s for s in group.settings if s.label in shown and histories_of(s, histories)]
-    legend_rows = math.ceil(len(settings) / LEGEND_COLUMNS) if len(settings) > 1 else 0
+    columns = fitting_columns([setting.label for setting in settings], WIDTH, LEGEND_COLUMNS)
+    legend_rows = math.ceil(len(settings) / columns) if len(settings) > 1 else 0
     figure, axes = panels(
-        9.6, 2.45 * len(metrics) + 0.3 + 0.19 * legend_rows, len(metrics), 3, sharey="row", sharex="col"
+        WIDTH, 2.45 * len(metrics) + 0.3 + 0.19 * legend_rows, len(metrics), 3, sharey="row", sharex="col"
     )
     looks = looks_of(settings)
     for column, axis in enumerate(AXES):
@@ -110,7 +120,7 @@ def draw(group: Group, histories: Mapping[str, History]) -> Figure:
             for panel in axes[row]:
                 panel.set_yscale("log")
             log_axis(axes[row, 0].yaxis)
-    legend_below(figure, axes[0, 0], columns=LEGEND_COLUMNS)
+    legend_below(figure, axes[0, 0], columns=columns)
     return figure
 
 

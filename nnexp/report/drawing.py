@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from itertools import pairwise
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from nnexp.figures.style import STYLE, new_figure, own_style
 from nnexp.report.settings import Setting, is_number, show_value, sort_key
@@ -35,7 +36,9 @@ REPORT_STYLE: Any = {
     "grid.color": GRID,
     "legend.handlelength": 2.4,
 }
+LEGEND_ENTRY, LEGEND_LETTER = 0.55, 0.068  # inches that an entry takes, and each letter of its text
 DARK = 70  # of 255; a darker colour is lost on a dark page
+AXIS_LETTERS, LEAST_GAP = 52, 0.045  # letters along an axis; and the least share of it between labels one above another
 LOG_FROM, LOG_KEYS_FROM = 20, 10  # an axis or a swept key that spans this factor is drawn on a logarithmic scale
 
 P = ParamSpec("P")
@@ -124,10 +127,17 @@ def looks_of(settings: Sequence[Setting]) -> dict[str, tuple[Any, Any]]:
 
 
 def legend_below(figure: Figure, axes: Axes, *, columns: int) -> None:
-    """A legend of the lines of `axes` under the whole figure, its rows evenly filled."""
+    """A legend of the lines of `axes` under the whole figure, in at most so many columns, as many as have room."""
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) > 1:
-        figure.legend(handles, labels, loc="outside lower center", ncols=even_columns(len(labels), columns))
+        fitting = fitting_columns(labels, figure.get_size_inches()[0], columns)
+        figure.legend(handles, labels, loc="outside lower center", ncols=fitting)
+
+
+def fitting_columns(labels: Sequence[str], width: float, most: int) -> int:
+    """Columns in which a legend of these labels fits a width in inches, its rows evenly filled."""
+    widest = LEGEND_ENTRY + LEGEND_LETTER * max(map(len, labels), default=0)
+    return even_columns(max(1, len(labels)), max(1, min(most, int(width / widest))))
 
 
 def even_columns(n: int, most: int) -> int:
@@ -172,15 +182,51 @@ class KeyScale:
         """Whether values are numbers."""
         return all(map(is_number, self.values))
 
-    def ticks(self, most: int = 12) -> tuple[list[float], list[str]]:
-        """Places and labels of at most so many values, evenly chosen, the first and the last always."""
-        n = len(self.values)
-        chosen = sorted({round(i) for i in np.linspace(0, n - 1, min(n, most))})
-        return [self.positions[i] for i in chosen], [show_value(self.values[i]) for i in chosen]
+    def ticks(self, most: int = 12, room: float | None = None) -> tuple[list[float], list[str]]:
+        """Places and labels on the axis: the values, or round numbers where the values stand too close.
+
+        Parameters
+        ----------
+        most
+            Labels at most. Of more texts some are chosen evenly, the first and the last always.
+        room
+            How many letters the axis has room for, where labels stand side by side; None: they stand one above another.
+        """
+        labels = [show_value(value) for value in self.values]
+        if not self.is_numeric or not self._is_crowded(labels, most, room):
+            n = len(self.values)
+            chosen = sorted({round(i) for i in np.linspace(0, n - 1, min(n, most))})
+            return [self.positions[i] for i in chosen], [labels[i] for i in chosen]
+        places = self._round_places(min(most, 6))
+        shown = [f"{10.0**place if self.is_log else place:.4g}" for place in places]
+        return ([self.positions[0], *places], ["0", *shown]) if self.is_broken else (places, shown)
+
+    def _is_crowded(self, labels: Sequence[str], most: int, room: float | None) -> bool:
+        """Whether labels of all values would stand on top of each other."""
+        if len(labels) > most or len(labels) < 2:
+            return len(labels) > most
+        gaps = np.diff(self.positions) / ((self.positions[-1] - self.positions[0]) or 1.0)
+        if room is None:
+            return bool(gaps.min() < LEAST_GAP)
+        needed = [(len(a) + len(b)) / 2 + 1 for a, b in pairwise(labels)]
+        return bool((gaps * room < needed).any())
+
+    def _round_places(self, most: int) -> list[float]:
+        """Places of round numbers: 1, 2, 5 of each decade or the decades alone, or even steps on a straight scale."""
+        low, high = self.positions[1 if self.is_broken else 0], self.positions[-1]
+        if not self.is_log:
+            return [float(t) for t in MaxNLocator(most).tick_values(low, high) if low <= t <= high]
+        decades = range(math.floor(low), math.ceil(high) + 1)
+        fine = [d + math.log10(m) for d in decades for m in (1, 2, 5)]
+        found = [place for place in fine if low - 1e-9 <= place <= high + 1e-9]
+        if len(found) <= most:
+            return found
+        step = math.ceil((high - low) / most)
+        return [float(d) for d in decades if low - 1e-9 <= d <= high + 1e-9 and d % step == 0]
 
     def put_on(self, axes: Axes) -> None:
         """Label the x axis of `axes`, and mark the break before zero."""
-        places, labels = self.ticks()
+        places, labels = self.ticks(room=AXIS_LETTERS)
         crowded = sum(len(label) for label in labels) > 42
         axes.set_xticks(places, labels, rotation=30 if crowded else 0, ha="right" if crowded else "center")
         axes.xaxis.set_minor_locator(NullLocator())

@@ -47,6 +47,11 @@ def profiles(found: methods.Benchmark) -> Exhibit:
     return Exhibit("profiles", methods.draw(found), caption)
 
 
+def best_of(group: Group) -> str:
+    """What the settings are called of which not all are shown."""
+    return "The best" if group.has_choice else "The first"
+
+
 def slug(name: str) -> str:
     """A name as part of a file's name."""
     return re.sub(r"[^\w-]+", "_", name).strip("_")
@@ -60,7 +65,7 @@ def _curves(group: Group, histories: Mapping[str, History]) -> Exhibit:
         caption += ", shades reach from the lowest to the highest." if few else "."
         caption += " A run that has ended keeps its last value."
     if len(group.settings) > MOST_LINES:
-        caption += f" Of {len(group.settings):,} settings the best {MOST_LINES} are shown."
+        caption += f" {best_of(group)} {MOST_LINES} of {len(group.settings):,} settings are shown."
     return Exhibit("curves", curves.draw(group, histories), caption)
 
 
@@ -70,9 +75,12 @@ def _responses(group: Group) -> Iterator[Exhibit]:
         others = ", the other keys as in the best setting" if len(group.keys) > 1 else ""
         caption = (
             f"Final accuracy and loss over {name_of(key)}{others}: means over the seeds, as bars their 95 % bootstrap "
-            "intervals (from three seeds on), single seeds as faint dots; the triangle marks the best."
+            "intervals (from three seeds on), single seeds as faint dots"
         )
+        caption += "; the triangle marks the best." if group.has_choice else "."
         yield Exhibit(f"over-{slug(key)}", responses.validation_curve(group, key), caption)
+    if not group.has_choice:
+        return
     if responses.is_grid(group):
         first, second = map(name_of, group.keys)
         missing = "" if responses.is_full(group) else "; grey was not run"
@@ -100,8 +108,10 @@ def _classes(group: Group, files: RunFiles, runs: Mapping[str, StoredRun]) -> It
         f"Each class on the {part} part: a mark at the mean over the seeds, a line from the lowest to the highest."
     )
     if len(shown) < len(group.settings):
-        caption += f" The best {len(found)} settings are shown."
+        caption += f" {best_of(group)} {len(found)} settings are shown."
     yield Exhibit("classes", classes.per_class(found, looks_of(shown)), caption)
+    if not group.has_choice:
+        return
     first, second = found[:2]
     caption = (
         f"Confusion on the {part} part, all seeds together, of the two best settings, {first.label} (left) and "
@@ -120,6 +130,8 @@ def _layers(group: Group, files: RunFiles, runs: Mapping[str, StoredRun]) -> Ite
         "beneath each the one unit of every other setting that is most like it, with the correlation of the weights; a "
         "minus: like with all signs turned, and drawn so. Red is positive; each picture has its own scale."
     )
+    if len(found) < len(group.settings):
+        caption += f" {best_of(group)} {len(found)} of {len(group.settings):,} settings are shown."
     if (units := len(found[0].weights)) > layers.MOST_UNITS:
         caption += f" Of {units} units the {layers.MOST_UNITS} with the closest partners are shown."
     yield Exhibit("hidden_layers", layers.draw(found), caption)

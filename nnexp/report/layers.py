@@ -16,7 +16,7 @@ from nnexp.report.drawing import drawn
 from nnexp.report.matching import ODD, match_units
 from nnexp.report.settings import Group
 
-MOST_SETTINGS, MOST_UNITS = 5, 25
+MOST_SETTINGS, MOST_UNITS = 8, 25
 WIDTH, LARGEST_CELL, GAP, CAPTION = 10.4, 0.5, 0.05, 0.13  # inches
 
 

@@ -168,23 +168,25 @@ def _section(title: str, group: Group, histories: Mapping[str, History]) -> Sect
     """Sentences and tables about the runs on one data set."""
     comparisons = compare_settings(group)
     said = [*sentences.about_choice(group), *sentences.about_comparisons(group, comparisons)]
-    if own := _of_group(histories, group):
+    if (own := _of_group(histories, group)) and group.has_choice:
         metric = curves.followed(group, own)[0]
         said += sentences.about_curves(curves.winners(group, own, metric), metric)
-    shown = [tables.of_settings(group)]
-    if comparisons:
+    shown = [tables.of_what(group)] if group.is_lettered else []
+    shown.append(tables.of_settings(group))
+    if any(comparison.n for comparison in comparisons):
         shown.append(tables.of_comparisons(comparisons, group.final))
     return Section(title, said, shown)
 
 
 def compare_settings(group: Group) -> list[Comparison]:
     """All pairs of few settings, or the best of many against the next best, on the metric that is reported."""
-    if len(group.settings) < 2 or group.most_seeds < 2:
+    measured = [setting for setting in group.ranked if setting.column(group.final.key).notna().any()]
+    if len(measured) < 2 or group.most_seeds < 2 or not group.has_choice:
         return []
-    ranked = group.ranked[:MOST_COMPARED]
+    ranked = measured[:MOST_COMPARED]
     labels = [setting.label for setting in ranked]
     pairs = [(labels[0], other) for other in labels[1:]]
-    if len(group.settings) <= ALL_PAIRS_UP_TO:
+    if len(measured) <= ALL_PAIRS_UP_TO:
         pairs = list(combinations(labels, 2))
     values = {setting.label: setting.by_seed(group.final.key) for setting in ranked}
     return compare(values, pairs, higher_is_better=group.final.higher_is_better)

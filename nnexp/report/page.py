@@ -13,21 +13,26 @@ READABLE = 560  # pixels; narrower screens scroll a figure rather than shrink it
 
 STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #1d2023; --soft: #5d666e; --line: #d9dde1; --card: #f6f7f8;
-  --accent: #0b5f95; }
+  --accent: #0b5f95; --shade: #0007; }
 @media (prefers-color-scheme: dark) { :root { --ground: #16191c; --ink: #e6e8ea; --soft: #9aa4ad; --line: #3a4148;
-  --card: #1e2226; --accent: #6db7ea; } }
+  --card: #1e2226; --accent: #6db7ea; --shade: #fff7; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1120px; padding: 1.5rem 1rem 4rem; background: var(--ground); color: var(--ink);
+body { margin: 0 auto; max-width: 1200px; padding: 1.5rem 1rem 4rem; background: var(--ground); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; }
 h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; padding-top: .9rem; border-top: 1px solid var(--line); }
 p.facts { color: var(--soft); margin: 0 0 1.2rem; font-size: .92rem; }
 code { font-size: .88em; background: var(--card); padding: .1em .35em; border-radius: 4px; }
 ul.says { padding-left: 1.15rem; margin: .4rem 0 1.2rem; } ul.says li { margin: .3rem 0; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
+/* A shade at an edge says that there is more to scroll to: it stands still, what hides it moves with the content. */
+.scroll { margin: 0 0 .9rem; overflow-x: auto; scrollbar-width: thin; background:
+  linear-gradient(var(--ground), var(--ground)) left / 18px 100% no-repeat local,
+  linear-gradient(var(--ground), var(--ground)) right / 18px 100% no-repeat local,
+  linear-gradient(to right, var(--shade), transparent) left / 18px 100% no-repeat scroll,
+  linear-gradient(to left, var(--shade), transparent) right / 18px 100% no-repeat scroll; }
+table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
 caption, figcaption { text-align: left; color: var(--soft); font-size: .88rem; padding: .2rem 0 .5rem; }
-th, td { padding: .28rem .65rem .28rem 0; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top;
+th, td { padding: .28rem .6rem .28rem 0; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top;
   white-space: nowrap; }
 th { white-space: normal; overflow-wrap: normal; }
 td.long { white-space: normal; min-width: min(14rem, 40vw); overflow-wrap: normal; }

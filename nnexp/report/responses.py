@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import matplotlib
@@ -16,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nnexp.figures.style import PART_COLORS
 from nnexp.report.drawing import INK, KeyScale, drawn, legend_below, panels
-from nnexp.report.settings import Group, Metric, Setting, is_number, name_of, show_value
+from nnexp.report.settings import Group, Metric, Setting, is_number, name_of, show_value, sort_key
 
 MAP = "cividis"  # even to colour-blind eyes
 LEAST_NUMBERS, LEAST_TEXTS = 3, 2
@@ -29,7 +28,8 @@ def slice_through_best(group: Group, key: str) -> list[Setting]:
     """The settings that differ from the best one in this key alone, in the order of its values."""
     others = [other for other in group.keys if other != key]
     best = group.best.values
-    return [s for s in group.settings if all(s.values[other] == best[other] for other in others)]
+    found = [s for s in group.settings if all(s.values[other] == best[other] for other in others)]
+    return sorted(found, key=lambda setting: sort_key(setting.values[key]))
 
 
 def curve_keys(group: Group) -> list[str]:
@@ -61,7 +61,8 @@ def validation_curve(group: Group, key: str) -> Figure:
         panel.grid(visible=True)
         panel.margins(x=0.06)
         scale.put_on(panel)
-        _mark_best(panel, scale(group.best.values[key]))
+        if group.has_choice:
+            _mark_best(panel, scale(group.best.values[key]))
     legend_below(figure, axes[0, 0], columns=3)
     return figure
 
@@ -180,22 +181,9 @@ def scatter(group: Group) -> Figure:
         panel.plot(*best, color="#D55E00", marker="o", markersize=9, fillstyle="none", markeredgewidth=1.6)
         panel.set_xlabel(axis_name(key))
         panel.grid(visible=True)
-        if len(scale.values) <= 12 or not scale.is_numeric:
-            scale.put_on(panel)
-        elif scale.is_log:
-            _decades(panel, scale)
+        scale.put_on(panel)
     axes[0, 0].set_ylabel(metric.axis_label)
     return figure
-
-
-def _decades(panel: Axes, scale: KeyScale) -> None:
-    """Label an axis of logarithms by powers of ten, and zero where it stands apart."""
-    logs = scale.positions[1:] if scale.is_broken else scale.positions
-    decades = list(range(math.ceil(logs[0] - 1e-9), math.floor(logs[-1] + 1e-9) + 1))
-    places, labels = [float(d) for d in decades], [f"{10.0**d:g}" for d in decades]
-    if scale.is_broken:
-        places, labels = [scale.positions[0], *places], ["0", *labels]
-    panel.set_xticks(places, labels)
 
 
 @drawn

@@ -137,13 +137,19 @@ def about_choice(group: Group) -> list[str]:
     even = all(setting.n == group.most_seeds for setting in group.settings)
     seeds = f"{'' if even else 'up to '}{count(group.most_seeds, 'seed')} each"
     said = [f"{len(group.settings):,} settings of {keys}, {seeds}."]
+    if not group.has_choice:
+        said.append(
+            "Nothing is held out and lambda differs, so none of them is called the best: the training loss is lowest "
+            "with the least penalty, whatever the data. data.test_size=0.2 holds out a part to choose by."
+        )
+        return said
     if group.is_flattered:
-        said.append(f"The best by {group.by.name} is {best.label}: {final}.")
+        said.append(f"The best by {group.by.name} is {best.full_name}: {final}.")
         said += _flattered(group)
     else:
         chosen = group.by.show(best.column(group.by.key).mean())
         said.append(
-            f"Chosen by {group.by.name} ({chosen}): {best.label}. "
+            f"Chosen by {group.by.name} ({chosen}): {best.full_name}. "
             f"On the test part, not looked at for the choice: {final}."
         )
     untested = sum(setting.column(metric.key).isna().all() for setting in group.settings)
@@ -159,9 +165,11 @@ def about_choice(group: Group) -> list[str]:
 def _flattered(group: Group) -> list[str]:
     if group.part != "test":
         return []
+    some = any(setting.column("accuracy/validation").notna().any() for setting in group.settings)
+    why = "Not all of them have a validation part" if some else "There is no validation part"
     return [
-        f"There is no validation part, so the best of {len(group.settings):,} was chosen on the test part itself, "
-        "which flatters it. With data.validation_size=0.2 the choice is made on a part of its own."
+        f"{why}, so the best of {len(group.settings):,} was chosen on the test part itself, which flatters it. "
+        "With data.validation_size=0.2 the choice is made on a part of its own."
     ]
 
 
@@ -173,7 +181,7 @@ def _nothing_held_out(group: Group) -> list[str]:
 
 def about_comparisons(group: Group, comparisons: Sequence[Comparison]) -> list[str]:
     """What can be said of differences between settings at this number of seeds."""
-    if len(group.settings) < 2:
+    if len(group.settings) < 2 or not group.has_choice:
         return []
     if group.most_seeds < 2:
         return ["Each setting was run with one seed, which cannot tell skill from luck; seed=0,1,2,3,4 adds a spread."]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ NAMES = {
     "optimizer.maxiter": "iterations at most",
 }
 BARE = (METHOD, "model.activation", "training.dtype", "data.name")  # values that say themselves what they are
+LONGEST_LABEL = 34  # letters; longer names would be cut in figures and be alike there
 SMALL = 0.01  # nats; below, a value is written with an exponent
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
@@ -74,11 +75,24 @@ class Metric:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """One choice of all that was swept but the seed, and its finished runs, one a seed."""
+    """One choice of all that was swept but the seed, and its finished runs, one a seed.
+
+    `label` names it in words, or by a letter where the words are long or the same for two; `words` says what it is.
+    """
 
     label: str
     values: dict[str, Any]
     runs: Frame
+
+    @property
+    def words(self) -> str:
+        """The setting in words."""
+        return label_of(self.values) if self.values else self.label
+
+    @property
+    def full_name(self) -> str:
+        """The label, with the words in brackets behind a letter."""
+        return self.label if self.label == self.words else f"{self.label} ({self.words})"
 
     @property
     def n(self) -> int:
@@ -111,7 +125,7 @@ class Group:
     keys : tuple of str
         What was swept, without the seed.
     settings : tuple of Setting
-        In the order of their values.
+        In the order of their values; best first where they are called by letters.
     by, final : Metric
         What the best setting is chosen by, and what is reported of it. They differ where there is a validation part.
     n_superseded : int
@@ -125,9 +139,27 @@ class Group:
     final: Metric
     n_superseded: int = 0
 
+    @property
+    def is_lettered(self) -> bool:
+        """Whether the settings are called A, B, C."""
+        return any(setting.label != setting.words for setting in self.settings)
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether one setting can be called the best.
+
+        Not by the training part where lambda differs: its loss is lowest with the least penalty, whatever the data.
+        """
+        return not (self.by.key == "loss/train" and L2 in self.keys)
+
     @cached_property
     def ranked(self) -> tuple[Setting, ...]:
-        """Best first, by the mean over the seeds; a setting with less than half of the seeds of another comes last."""
+        """Best first, by the mean over the seeds; a setting with less than half of the seeds of another comes last.
+
+        In the order of their values where there is no best one.
+        """
+        if not self.has_choice:
+            return self.settings
         most = max(setting.n for setting in self.settings)
         sign = -1 if self.by.higher_is_better else 1
         tie = f"loss/{self.by.key.partition('/')[2]}"
@@ -194,7 +226,22 @@ def make_group(runs: Frame, params: Sequence[str], name: str = "") -> Group:
         chosen = {key: _plain(rows[key].iloc[0]) for key in keys}
         settings.append(Setting(label_of(chosen), chosen, newest))
     settings.sort(key=lambda setting: [sort_key(value) for value in setting.values.values()])
-    return Group(name, keys, tuple(settings), by, final, superseded)
+    return _lettered(Group(name, keys, tuple(settings), by, final, superseded))
+
+
+def _lettered(group: Group) -> Group:
+    """The group with its settings called A, B, C, best first, where their names in words are long or not unique."""
+    labels = [setting.label for setting in group.settings]
+    if len(set(labels)) == len(labels) and max(map(len, labels)) <= LONGEST_LABEL:
+        return group
+    settings = [replace(setting, label=letter(place)) for place, setting in enumerate(group.ranked)]
+    return replace(group, settings=tuple(settings))
+
+
+def letter(place: int) -> str:
+    """A to Z, then AA, AB, ..."""
+    first, last = divmod(place, 26)
+    return (letter(first - 1) if first else "") + chr(ord("A") + last)
 
 
 def swept_keys(runs: Frame, params: Sequence[str]) -> tuple[str, ...]:
@@ -241,8 +288,8 @@ def name_of(key: str) -> str:
 
 
 def label_of(values: dict[str, Any]) -> str:
-    """A setting in words, such as "lambda 1 · 25 units"."""
-    return " · ".join(_label(key, value) for key, value in values.items())
+    """A setting in words, such as "lambda 1 · 25 units", without the keys that it does not have."""
+    return " · ".join(_label(key, value) for key, value in values.items() if value != MISSING) or MISSING
 
 
 def _label(key: str, value: Any) -> str:

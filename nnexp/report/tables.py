@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from nnexp.report.page import Table
-from nnexp.report.settings import Group, Metric, show_value
+from nnexp.report.settings import Group, Metric, name_of, show_value
 from nnexp.report.statistics import Comparison, Summary
 from nnexp.report.table import MISSING, Frame
 from nnexp.terminal import clock
@@ -32,8 +32,18 @@ def of_settings(group: Group) -> Table:
     if group.most_seeds > 1:
         caption = "Means over the seeds with 95 % intervals; iterations, evaluations and time of the fit are medians."
     if len(group.settings) > MOST_SETTINGS:
-        caption += f" The best {MOST_SETTINGS} of {len(group.settings):,}; all runs are in runs.csv."
-    return Table(caption, header, rows, best=0 if len(group.settings) > 1 else None)
+        which = "The best" if group.has_choice else "The first"
+        caption += f" {which} {MOST_SETTINGS} of {len(group.settings):,}; all runs are in runs.csv."
+    return Table(caption, header, rows, best=0 if len(group.settings) > 1 and group.has_choice else None)
+
+
+def of_what(group: Group) -> Table:
+    """What the settings are that are called by letters: the values of all that differs between them."""
+    header = ["setting", *map(name_of, group.keys)]
+    shown = group.ranked[:MOST_SETTINGS]
+    rows = [[setting.label, *(show_value(setting.values[key]) for key in group.keys)] for setting in shown]
+    best = 0 if group.has_choice else None
+    return Table("The settings: all that differs between them.", header, rows, best=best)
 
 
 def _losses(group: Group) -> list[Metric]:
@@ -64,8 +74,10 @@ def of_comparisons(comparisons: Sequence[Comparison], metric: Metric) -> Table:
     header = ["better", "than", "ahead on", "by on average", "95 % interval", "p", "p (Holm)"]
     rows = []
     for c in comparisons:
+        if not c.n:
+            continue  # no seed is common to them
         ties = f", {c.ties} equal" if c.ties else ""
-        by = metric.show_difference(c.difference.mean) if c.n else MISSING
+        by = metric.show_difference(c.difference.mean)
         p_values = [MISSING if math.isnan(p) else f"{p:.2g}" for p in (c.p, c.p_holm)]
         rows.append([c.first, c.second, f"{c.wins} of {c.n}{ties}", by, _bounds(c.difference, metric), *p_values])
     return Table(f"Pairs of settings over their common seeds, by {metric.name}.", header, rows, frozenset({0, 1}))
@@ -83,15 +95,19 @@ def of_runs(frame: Frame, params: Sequence[str]) -> Table:
     """The runs, with what was swept and their final figures."""
     swept = [key for key in params if frame[key].astype(str).nunique() > 1]
     columns = ["name", "status", *swept, *(key for key in FINALS if key in frame), "seconds", "run_id"]
-    rows = [[_cell(value) for value in row] for row in frame[columns].head(MOST_RUNS).itertuples(index=False)]
+    shown = frame[columns].head(MOST_RUNS).itertuples(index=False)
+    rows = [[_cell(key, value) for key, value in zip(columns, row, strict=True)] for row in shown]
+    header = [f"{key} (%)" if key in FINALS and Metric(key).is_share else key for key in columns]
     some = f"the first {MOST_RUNS} of {len(frame):,} runs" if len(frame) > MOST_RUNS else f"the runs ({len(frame)})"
     caption = f"Table of {some}; every param and metric is in runs.csv and runs.parquet"
-    return Table(caption, columns, rows, frozenset({0, 1}))
+    return Table(caption, header, rows, frozenset({0, 1}))
 
 
-def _cell(value: Any) -> str:
+def _cell(key: str, value: Any) -> str:
     if value is None or value is pd.NA or value != value:
         return ""
+    if key in FINALS and Metric(key).is_share:
+        return Metric(key).show(value, unit=False)
     if isinstance(value, float):
         return f"{value:.5g}"
     return value if isinstance(value, str) else show_value(value)

@@ -1,9 +1,11 @@
 """Whole reports, made from runs by hand."""
 
+import itertools
 import re
 import time
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -184,3 +186,55 @@ def test_different_data_sets_are_not_compared(tmp_path):
 def test_the_command_of_a_sweep_is_shown_as_text(tmp_path):
     result = report([stored_run(tmp_path, 0, status="FAILED")], tmp_path / "out", {"command": "nnexp -m seed=0,1 <x>"})
     assert "nnexp -m seed=0,1 &lt;x&gt;" in result.path.read_text()
+
+
+def test_a_report_over_mixed_runs_names_settings_by_letters_and_compares_no_training_loss(tmp_path):
+    swept = {"model__l2": (0.0, 1.0), "model__init_scale": (0.1, 0.2), "training__dtype": ("float64", "float32")}
+    runs = grid(tmp_path, accuracy=lambda model__l2, **_: 0.9 - 0.1 * model__l2, **swept, seed=(0, 1))
+    whole = trained_run(tmp_path, 90, model__l2=5.0, model__init_scale=0.1, training__dtype="float64")
+    for key in ("accuracy/test", "loss/test"):
+        del whole.metrics[key]
+    history = pd.read_csv(tmp_path / whole.run_id / "reports/history.csv")
+    history.drop(columns=["accuracy/test", "loss/test"]).to_csv(
+        tmp_path / whole.run_id / "reports/history.csv", index=False
+    )
+    result = report([*runs, whole], tmp_path / "out", formats=("svg",))
+    page = result.path.read_text()
+    assert "<caption>The settings: all that differs between them.</caption>" in page
+    assert re.search(r"<tr class=\"best\"><td class=\"text\">A</td>", page)
+    assert "lowest training loss" not in page
+    assert "test loss" in " ".join(result.sentences)  # of the runs that have one
+    assert "0 of 0" not in page
+    assert "8 of 9 settings are shown" in page  # in the picture of the hidden layers
+    for figure in (tmp_path / "out/figures").glob("*.svg"):
+        assert " · " not in figure.read_text(), figure.name
+
+
+def test_ticks_of_many_lambdas_are_round_and_apart(tmp_path):
+    from nnexp.report import responses
+    from nnexp.report.settings import groups
+    from nnexp.report.table import param_keys, tidy
+
+    lambdas = [0.0101 * 1.23**i for i in range(40)]
+    runs = [stored_run(tmp_path, i, metrics={"accuracy/test": 0.8}, model__l2=l2) for i, l2 in enumerate(lambdas)]
+    frame = tidy(runs)
+    (group,) = groups(frame, param_keys(frame, runs))
+    for draw in (responses.scatter, lambda g: responses.validation_curve(g, "model.l2")):
+        figure = draw(group)
+        figure.canvas.draw()
+        axes = figure.axes[0]
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["0.1", "1", "10"]
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_a_difference_of_confusion_matrices_writes_no_signed_zero():
+    from nnexp.report.classes import ClassFigures, confusions
+
+    def figures(counts):
+        return ClassFigures("x", ("a", "b"), {}, np.array(counts))
+
+    figure = confusions(figures([[995, 5], [0, 1000]]), figures([[1000, 0], [20, 980]]))
+    written = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert "+2" in written
+    assert not {"+0", "−0", "-0", "0"} & written
