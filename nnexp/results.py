@@ -14,6 +14,7 @@ import numpy as np
 from nnexp import datasets, evaluation, figures
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, predict
+from nnexp.tracking.records import read_arrays
 from nnexp.tracking.rundir import RunDirectory, to_json, write_atomically
 from nnexp.training import columns_of
 
@@ -39,9 +40,9 @@ def describe(directory: RunDirectory) -> dict[str, Any]:
     if result.get("described") or not (directory.path / "weights.npz").exists():
         return result
     split = load_split(record)
-    with np.load(directory.path / "weights.npz") as stored:
-        theta, weights = stored["theta"], stored["weights_0"]
-        snapshots = {int(key.split("_")[1]): stored[key] for key in stored.files if key.startswith("snapshot_")}
+    stored = read_arrays(directory.path / "weights.npz")
+    theta, weights = stored["theta"], stored["weights_0"]
+    snapshots = {int(key.split("_")[1]): value for key, value in stored.items() if key.startswith("snapshot_")}
     forward = _Forwards(record, theta)
     formats = record["figures"]
 
@@ -52,7 +53,8 @@ def describe(directory: RunDirectory) -> dict[str, Any]:
     _write_table(directory, reports[shown])
 
     history = columns_of(directory.history())
-    _save(directory, "cost_curves", figures.cost_curves(history), formats)
+    if len(history):
+        _save(directory, "cost_curves", figures.cost_curves(history), formats)
     _save(directory, "confusion_matrix", figures.confusion_matrix(reports[shown].confusion, part.classes), formats)
     hidden = figures.hidden_layer(weights, part.image_shape, part.image_order)
     _save(directory, "hidden_layer", hidden, formats)

@@ -24,6 +24,7 @@ from nnexp.terminal import Progress
 from nnexp.tracking import disk_claims, ledger
 from nnexp.tracking.claims import MINE, Claim
 from nnexp.tracking.keeper import Keeper, keeper_for
+from nnexp.tracking.records import RecordError
 from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory
 from nnexp.tracking.store import HELD, StoreError
 from nnexp.training import Row, fit
@@ -146,6 +147,11 @@ def _not_kept(directory: RunDirectory, keeper: Keeper, error: OSError) -> Outcom
     """The outcome of a run that ended where its directory cannot be written, as on a full disk."""
     message = f"the run directory {directory.path} cannot be written: {error}"
     keeper.ask("fail", path=str(directory.path), message=message)
+    return _lost(directory, message)
+
+
+def _lost(directory: RunDirectory, message: str) -> Outcome:
+    """The outcome of a run whose directory does not hold its result."""
     return Outcome("FAILED", str(directory.path), None, {"status": "FAILED", "message": message})
 
 
@@ -289,7 +295,12 @@ def finish(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
         published, address = answer["complete"], answer["address"]
     except StoreError as error:
         problem = str(error)
-    result = directory.result or {}
+    try:
+        result = directory.result
+    except RecordError as error:
+        return _lost(directory, str(error))
+    if result is None:
+        return _lost(directory, f"the run directory {directory.path} was deleted before the run was published")
     return Outcome(
         status=result["status"],
         path=str(directory.path),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nnexp.config import Config, ConfigError
+from nnexp.config import ACTIVATION_NAMES, Config, ConfigError
+from nnexp.errors import one_line
+from nnexp.tracking.records import RecordError, read_arrays
+
+MOST_LAYERS = 10_000
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -35,15 +42,23 @@ def _from_npz(path: Path, config: Config) -> Network:
     from nnexp.nn import pack
 
     try:
-        with np.load(path) as stored:
-            count = int(stored["n_layers"]) if "n_layers" in stored.files else 0
-            layers = [(stored[f"weights_{i}"], stored[f"biases_{i}"]) for i in range(count)]
-            activation = str(stored["activation"]) if "activation" in stored.files else config.model.activation
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"--weights {path}: not the weights of a network ({error})") from error
-    if not layers:
-        raise ConfigError(f"--weights {path}: expected n_layers, weights_0, biases_0, ..., got none of them")
-    weights, biases = [w for w, _ in layers], [b for _, b in layers]
+        stored = read_arrays(path)
+    except RecordError as error:
+        raise ConfigError(f"--weights: {error}") from error
+    n_layers = stored.get("n_layers", np.array(0))
+    if n_layers.shape != () or n_layers.dtype.kind not in "iu" or not 0 < n_layers < MOST_LAYERS:
+        raise ConfigError(f"--weights {path}: expected n_layers, weights_0, biases_0, ..., got {_names(stored)}")
+    weights = [_numbers(path, f"weights_{i}", stored, ndim=2) for i in range(int(n_layers))]
+    biases = [_numbers(path, f"biases_{i}", stored, ndim=1) for i in range(int(n_layers))]
+    for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
+        if len(b) != len(w) or (i and w.shape[1] != len(weights[i - 1])):
+            shape = (len(b), len(weights[i - 1]) if i else w.shape[1])
+            raise ConfigError(f"--weights {path}: expected weights_{i} of shape {shape}, got {w.shape}")
+    activation = str(stored["activation"]) if "activation" in stored else config.model.activation
+    if activation not in ACTIVATION_NAMES:
+        raise ConfigError(
+            f"--weights {path}: expected an activation of {', '.join(ACTIVATION_NAMES)}, got {activation[:40]!r}"
+        )
     return Network(pack(weights, biases), (weights[0].shape[1], *(len(w) for w in weights)), activation)
 
 
@@ -53,13 +68,15 @@ def _from_mat(path: Path, config: Config) -> Network:
 
     try:
         stored = loadmat(path)
-    except (ValueError, OSError, NotImplementedError) as error:
-        raise ConfigError(f"--weights {path}: not a .mat file that can be read ({error})") from error
+    except Exception as error:  # of a damaged file each part of the format has errors of its own
+        raise ConfigError(f"--weights {path}: not a .mat file that can be read: {one_line(error)}") from error
     thetas = []
-    while f"Theta{len(thetas) + 1}" in stored:
-        thetas.append(np.asarray(stored[f"Theta{len(thetas) + 1}"], dtype=float))
+    while (name := f"Theta{len(thetas) + 1}") in stored:
+        thetas.append(_numbers(path, name, stored, ndim=2))
     if not thetas:
-        raise ConfigError(f"--weights {path}: expected the matrices Theta1, Theta2, ..., got none of them")
+        raise ConfigError(f"--weights {path}: expected the matrices Theta1, Theta2, ..., got {_names(stored)}")
+    if thetas[0].shape[1] < 2:
+        raise ConfigError(f"--weights {path}: expected Theta1 with a column of biases and more, got 1 column")
     for inner, outer in pairwise(thetas):
         if outer.shape[1] != inner.shape[0] + 1:
             raise ConfigError(
@@ -68,3 +85,23 @@ def _from_mat(path: Path, config: Config) -> Network:
             )
     theta = np.concatenate([matrix.ravel() for matrix in thetas])
     return Network(theta, (thetas[0].shape[1] - 1, *(len(m) for m in thetas)), config.model.activation)
+
+
+def _numbers(path: Path, name: str, stored: Mapping[str, Any], *, ndim: int) -> np.ndarray:
+    """An array of a file, checked."""
+    if name not in stored:
+        raise ConfigError(f"--weights {path}: expected {name} in it, got {_names(stored)}")
+    array = np.asarray(stored[name])
+    if array.dtype.kind not in "fiu" or array.ndim != ndim or not array.size:
+        what = "a matrix" if ndim == 2 else "a vector"
+        raise ConfigError(f"--weights {path}: expected {what} of numbers as {name}, got {array.dtype} {array.shape}")
+    array = array.astype(float)
+    if not np.isfinite(array).all():
+        raise ConfigError(f"--weights {path}: {name} holds values that are not finite")
+    return array
+
+
+def _names(stored: Mapping[str, Any]) -> str:
+    """What a file holds, for a message."""
+    names = [name for name in stored if not name.startswith("__")]
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "") if names else "nothing"

@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlparse
 
 import numpy as np
 
+from nnexp.errors import one_line
+from nnexp.tracking import records
 from nnexp.tracking.claims import is_here
 from nnexp.tracking.rundir import HISTORY, RunDirectory
 from nnexp.tracking.store import UID, Store, StoredRun
@@ -68,8 +70,15 @@ class RunFiles:
 
     def _history(self, run: StoredRun) -> History | None:
         content = self.read(run, HISTORY)
-        history = parse_history(content) if content else self._from_metrics(run)
-        return history if history and len(history["step"]) else None
+        try:
+            history = parse_history(content) if content else self._from_metrics(run)
+            return history if history and len(history["step"]) else None
+        except (ValueError, KeyError) as error:
+            self._leave_out(run, HISTORY, error)
+            return None
+
+    def _leave_out(self, run: StoredRun, name: str, error: Exception) -> None:
+        records.tell_once(f"{name} of the run {run.run_id} ({run.name}) is damaged: {one_line(error)}; left out")
 
     def _from_metrics(self, run: StoredRun) -> History | None:
         """The history as the store's metrics, for a run without the file. Far slower."""
@@ -86,16 +95,22 @@ class RunFiles:
 
     def report(self, run: StoredRun, part: str) -> dict[str, Any] | None:
         """The classification report of a run on a part, as :meth:`nnexp.evaluation.Report.as_dict` has it."""
-        content = self.read(run, f"reports/classification_report_{part}.json")
-        return json.loads(content) if content else None
+        name = f"reports/classification_report_{part}.json"
+        content = self.read(run, name)
+        try:
+            return json.loads(content) if content else None
+        except ValueError as error:
+            self._leave_out(run, name, error)
+            return None
 
     def hidden_layer(self, run: StoredRun) -> dict[str, Any] | None:
         """`weights`, `image_shape`, `image_order` and `activation` of a run's first hidden layer."""
         content = self.read(run, "weights.npz")
         if content is None:
             return None
-        with np.load(io.BytesIO(content)) as stored:
-            if "weights_0" not in stored.files or "image_shape" not in stored.files:
+        try:
+            stored = records.arrays_of(io.BytesIO(content))
+            if "weights_0" not in stored or "image_shape" not in stored:
                 return None
             return {
                 "weights": stored["weights_0"],
@@ -103,6 +118,9 @@ class RunFiles:
                 "image_order": str(stored["image_order"]),
                 "activation": str(stored["activation"]),
             }
+        except (ValueError, KeyError, TypeError) as error:
+            self._leave_out(run, "weights.npz", error)
+            return None
 
 
 def parse_history(content: bytes) -> History:

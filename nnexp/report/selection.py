@@ -7,10 +7,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from nnexp.errors import UsageError, one_line
 from nnexp.report.files import RunFiles
+from nnexp.sweeps.parent import PLAN_FILE, check_plan
+from nnexp.tracking.records import tell_once
 from nnexp.tracking.store import KIND, RUN_KEY, SWEEP, Store, StoredRun, import_mlflow
 
 KEY_BY_KEY = 50  # so many keys are asked for one by one
@@ -103,8 +106,13 @@ def _sweep(store: Store, value: str) -> Found:
 
 
 def _plan(store: Store, parent: StoredRun) -> dict[str, Any]:
-    content = RunFiles(store).read(parent, "plan.json")
-    return json.loads(content) if content else {"sweep": parent.tags[SWEEP]}
+    content = RunFiles(store).read(parent, PLAN_FILE)
+    try:
+        if content:
+            return check_plan(Path(PLAN_FILE), json.loads(content))
+    except ValueError as error:
+        tell_once(f"{PLAN_FILE} of the run {parent.run_id} ({parent.name}) is damaged: {one_line(error)}; left out")
+    return {"sweep": parent.tags[SWEEP]}
 
 
 def _from_elsewhere(store: Store, plan: Mapping[str, Any], runs: list[StoredRun]) -> list[StoredRun]:

@@ -5,7 +5,6 @@ Run directories of this machine are looked at first: they need no store, and the
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from nnexp.config import TrackingConfig
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.recorded import RERUN_OF, Recorded, RecordedHere, from_store, published_id
 from nnexp.sweeps.parent import PLAN_FILE, read_plan, sweep_directory
+from nnexp.tracking.records import RecordError, tell_once
 from nnexp.tracking.rundir import RECORD, RunDirectory, run_directories
 from nnexp.tracking.store import (
     KIND,
@@ -175,12 +175,16 @@ class Finder:
 
     def _plan(self, sweep: str, parent: StoredRun | None) -> dict[str, Any]:
         folder = sweep_directory(self.tracking.directory, sweep)
-        if (folder / PLAN_FILE).is_file():
+        try:
             return read_plan(folder)
+        except FileNotFoundError:
+            pass
+        except RecordError as error:
+            tell_once(f"{error}; what the store has of the plan is taken")
         if parent is None or self._store is None:
             return {}
         try:
-            return json.loads(Path(self._store.client.download_artifacts(parent.run_id, PLAN_FILE)).read_text())
+            return read_plan(Path(self._store.client.download_artifacts(parent.run_id, PLAN_FILE)).parent)
         except Exception:
             return {}  # its runs say which there are
 

@@ -14,8 +14,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from nnexp.errors import one_line
 from nnexp.rerun.errors import RerunError
 from nnexp.tracking import claims, liveness
+from nnexp.tracking.records import RecordError, read_arrays
 from nnexp.tracking.rundir import HISTORY, PUBLISHED, RESULT, RunDirectory
 from nnexp.tracking.store import RUN_KEY, UID, Store, StoredRun
 
@@ -97,7 +99,10 @@ class Recorded(ABC):
     def overrides(self) -> list[str]:
         """The overrides of its command line."""
         path = self.files.path / OVERRIDES
-        return [str(item) for item in OmegaConf.load(path)] if path.exists() else []
+        try:
+            return [str(item) for item in OmegaConf.load(path)] if path.exists() else []
+        except (OSError, ValueError, TypeError, YAMLError, OmegaConfBaseException) as error:
+            raise RerunError(f"{self}: {OVERRIDES} is damaged: {one_line(error)}") from error
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
@@ -107,11 +112,11 @@ class Recorded(ABC):
     @cached_property
     def thetas(self) -> dict[str, np.ndarray]:
         """`theta0` and `theta`; empty where it has no weights."""
-        path = self.files.path / WEIGHTS
-        if not path.exists():
+        try:
+            stored = read_arrays(self.files.path / WEIGHTS)
+        except FileNotFoundError:
             return {}
-        with np.load(path) as stored:
-            return {key: stored[key] for key in ("theta0", "theta") if key in stored.files}
+        return {key: stored[key] for key in ("theta0", "theta") if key in stored}
 
 
 class RecordedHere(Recorded):
@@ -218,7 +223,9 @@ def from_store(store: Store, run: StoredRun, scratch: Path) -> Recorded:
 
 def published_id(directory: RunDirectory) -> str | None:
     """The id that a store gave the run of a directory; the latest where several did."""
-    path = directory.path / PUBLISHED
-    states = directory.read_json(PUBLISHED) if path.exists() else {}
-    ids = [state["run_id"] for state in states.values() if state.get("run_id")]
+    try:
+        states = directory.read_json(PUBLISHED).values()
+    except (FileNotFoundError, RecordError):  # it only saves looking the id up
+        return None
+    ids = [state["run_id"] for state in states if isinstance(state, dict) and state.get("run_id")]
     return ids[-1] if ids else None

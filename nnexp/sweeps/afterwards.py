@@ -13,7 +13,8 @@ from nnexp.sweeps.session import Controls, Session
 from nnexp.tracking import liveness
 from nnexp.tracking.claims import is_lost
 from nnexp.tracking.publish import sweep_uid
-from nnexp.tracking.rundir import to_json
+from nnexp.tracking.records import RecordError, tell_once
+from nnexp.tracking.rundir import peek, to_json
 from nnexp.tracking.store import OWNER, RUN_KEY, SWEEP, Store, StoredRun
 
 HEARTBEAT = 10.0
@@ -26,11 +27,22 @@ class LateParent:
         self.root, self.sweep, self._stores = root, sweep, stores
         self.folder = sweep_directory(root, sweep)
         self.name = f"sweep {sweep}"
-        self.has_plan = (self.folder / PLAN_FILE).exists()
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether its plan is on this machine; a damaged one is told, once."""
+        try:
+            return bool(read_plan(self.folder))
+        except FileNotFoundError:
+            return False
+        except RecordError as error:
+            tell_once(f"{error}; the sweep is left out")
+            return False
 
     def is_of(self, directory: Any) -> bool:
         """Whether a run directory is of this sweep."""
-        return directory.record["tracking"].get("sweep") == self.sweep
+        known = peek(directory)
+        return known is not None and known[0]["tracking"].get("sweep") == self.sweep
 
     @property
     def is_private(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from nnexp.tracking import ledger, liveness
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.rundir import RunDirectory, peek
 
 MOST = 2  # ends that a worker may owe while it trains
 MARK = ".ending"  # in a run directory whose end is under way behind another run
@@ -67,7 +67,10 @@ def wait_for(root: str, sweep: str) -> None:
 
 def _is_under_way(directory: RunDirectory, sweep: str) -> bool:
     """Whether somebody alive is bringing the run to its end: a worker of this sweep, maybe another start of it."""
-    record, result = directory.record, directory.result
+    known = peek(directory)
+    if known is None:
+        return False
+    record, result = known
     if record["tracking"].get("sweep") != sweep or result is None or not (directory.path / MARK).exists():
         return False
     is_alive = liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.sweeps.ranking import Score, heading
-from nnexp.tracking import claims, liveness, views
+from nnexp.tracking import claims, liveness, records, views
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.publish import sweep_uid
 from nnexp.tracking.rundir import run_name, to_json, write_atomically
@@ -151,9 +150,47 @@ def plan_record(
     }
 
 
+PLAN: records.Shape = {
+    "sweep": records.is_text,
+    "name": records.is_text,
+    "swept_keys": lambda value: isinstance(value, list) and all(map(records.is_text, value)),
+    "command": lambda value: isinstance(value, str),
+    "uri": lambda value: value is None or records.is_text(value),
+    "experiment": records.is_text,
+    "made": records.is_number,
+    "jobs": lambda value: isinstance(value, list) and all(map(_is_job, value)),
+}
+
+
+def _is_job(value: Any) -> bool:
+    is_job = isinstance(value, dict) and {"key", "overrides", "name"} <= set(value)
+    return is_job and isinstance(value["overrides"], list) and isinstance(value["key"], str | None)
+
+
 def read_plan(folder: Path) -> dict[str, Any]:
-    """The plan kept in a folder."""
-    return json.loads((folder / PLAN_FILE).read_text())
+    """The plan kept in a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    RecordError
+        If it is damaged.
+    """
+    path = folder / PLAN_FILE
+    return check_plan(path, records.read_object(path))
+
+
+def check_plan(path: Path, plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan that was read from a file, if it is one.
+
+    Raises
+    ------
+    RecordError
+        If it is none.
+    """
+    records.check(path, plan, needed=PLAN, possible={})
+    return plan
 
 
 def count(standings: Mapping[str, Any], planned: int) -> dict[str, int]:

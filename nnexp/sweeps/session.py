@@ -23,6 +23,7 @@ from nnexp.terminal import StatusLine, say
 from nnexp.tracking import disk_claims, ledger, numerics
 from nnexp.tracking.claims import FINISHED
 from nnexp.tracking.repair import repair
+from nnexp.tracking.rundir import peek
 from nnexp.tracking.store import Store
 
 ATTEMPTS = 2  # times a job may take its process down before it is left
@@ -351,7 +352,8 @@ class Session:
         deadline = time.monotonic() + (self.controls.tracking.patience if self.store is not None else 0)
         while True:
             entries = ledger.entries(self.controls.tracking.directory)
-            kept = sum(d.result is not None and d.record["tracking"].get("sweep") == self.sweep for d in entries)
+            known = [found for directory in entries if (found := peek(directory))]
+            kept = sum(r is not None and record["tracking"].get("sweep") == self.sweep for record, r in known)
             if not kept or time.monotonic() > deadline:
                 return kept
             time.sleep(0.2)

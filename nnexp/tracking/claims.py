@@ -163,7 +163,7 @@ def is_here(directory: RunDirectory, uid: str) -> bool:
     """Whether this machine has the directory of that very run."""
     try:
         return directory.uid == uid
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError):
         return False
 
 

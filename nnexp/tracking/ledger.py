@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from nnexp.tracking.rundir import RECORD, RunDirectory, write_atomically
+from nnexp.tracking.records import RecordError, tell_once
+from nnexp.tracking.rundir import RECORD, RunDirectory, readable, write_atomically
+from nnexp.tracking.tags import is_path
 
 FOLDER = "unpublished"
 
@@ -44,12 +47,12 @@ def has(root: str | Path, directory: RunDirectory) -> bool:
 
 def beat(directory: RunDirectory) -> None:
     """Give the run's entry, where it has one, the time of now."""
-    ledger = directory.record.get("ledger")
-    if ledger:
-        try:
+    try:
+        ledger = directory.record.get("ledger")
+        if ledger:
             os.utime(_entry(Path(ledger), directory))
-        except FileNotFoundError:
-            pass
+    except (OSError, RecordError):
+        pass  # the run is published, or gone
 
 
 def last_beat(root: str | Path, directory: RunDirectory) -> float | None:
@@ -60,21 +63,41 @@ def last_beat(root: str | Path, directory: RunDirectory) -> float | None:
         return None
 
 
-def entries(root: str | Path) -> list[RunDirectory]:
-    """The directories that still have something to publish, oldest first; entries of deleted ones are dropped."""
+def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:
+    """The directories that still have something to publish, oldest first; entries of deleted ones are dropped.
+
+    Those whose records are damaged are told and left out, unless the caller asks for them too.
+    """
     ledger = folder(root)
     if not ledger.is_dir():
         return []
     found = []
     for entry in sorted(ledger.iterdir()):
-        if entry.name.startswith("."):
+        directory = None if entry.name.startswith(".") else _directory_of(entry)
+        if directory is None:
             continue
-        try:
-            directory = RunDirectory(entry.read_text().strip())
-        except FileNotFoundError:
-            continue  # published this moment
         if (directory.path / RECORD).exists():
             found.append(directory)
         elif directory.path.parent.is_dir():  # and not a disk that is away
             entry.unlink(missing_ok=True)
-    return found
+    return found if damaged else list(readable(found))
+
+
+def _directory_of(entry: Path) -> RunDirectory | None:
+    """The directory that an entry stands for; a damaged entry is made again from its name, or told and dropped."""
+    try:
+        text = entry.read_text().strip()
+        if Path(text).is_absolute() and is_path(text):
+            return RunDirectory(text)
+    except FileNotFoundError:
+        return None  # published this moment
+    except (OSError, ValueError):
+        pass
+    directory = RunDirectory(entry.parent.parent / "runs" / entry.name.rpartition(".")[0])
+    with suppress(OSError):
+        entry.unlink(missing_ok=True)
+        if (directory.path / RECORD).exists() and entry.name.rpartition(".")[0]:
+            enter(entry.parent, directory)
+            return directory
+    tell_once(f"{entry} is damaged: it names no run directory; left out")
+    return None

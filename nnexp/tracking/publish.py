@@ -21,6 +21,7 @@ from filelock import Timeout as LockTimeout
 from nnexp.tracking import ledger, views
 from nnexp.tracking.model import publish_model
 from nnexp.tracking.notes import NOTE, run_note
+from nnexp.tracking.records import RecordError, read_arrays, tell_once
 from nnexp.tracking.rundir import HISTORY, PUBLISHED, RunDirectory
 from nnexp.tracking.store import (
     BID,
@@ -111,6 +112,7 @@ class Publication:
         StoreError
             Where the store cannot be used, or another process does not stop publishing the run.
         """
+        _ = self.directory.record  # one that is gone is not made again for its lock
         with self._alone():
             record, result = self.directory.record, self.directory.result
             run_id = self.ensure_run(record)
@@ -122,6 +124,12 @@ class Publication:
             if result is not None and to_the_end:
                 self._publish_end(run_id, record, result)
             return self.complete
+
+    def close_vanished(self, reason: str) -> None:
+        """Give the run in the store a true status, once its directory is gone; what the store has of it stays."""
+        run = self.store.get(self.run_id) if self.run_id and not self.complete else None
+        if run is not None and run.status == "RUNNING":
+            self.store.terminate(run.run_id, "KILLED", message=reason)
 
     def reopen(self) -> None:
         """Have the end of the run published again, because something was added to it."""
@@ -232,7 +240,7 @@ class Publication:
         note = _note(record, result, run_id)
         self.store.tag(run_id, {**note, **result.get("tags", {}), **parent})
         self._upload(run_id)
-        has_weights = (self.directory.path / WEIGHTS).exists()
+        has_weights = self._has_weights()
         if has_weights and record.get("layer_sizes"):
             last = {value[0]: value for value in metrics_of(self.directory.history())}
             last |= {value[0]: value for value in finals}
@@ -245,6 +253,16 @@ class Publication:
         self._remember()
         if not self.is_copy and record.get("ledger"):
             ledger.leave(Path(record["ledger"]), self.directory)
+
+    def _has_weights(self) -> bool:
+        """Whether there are weights; damaged ones are told, and no model is made of them."""
+        try:
+            return bool(read_arrays(self.directory.path / WEIGHTS))
+        except FileNotFoundError:
+            return False
+        except RecordError as error:
+            tell_once(f"{error}; published without a model")
+            return False
 
     def _enter_ledger(self, record: dict[str, Any]) -> None:
         if not self.is_copy and record.get("ledger"):

@@ -19,6 +19,7 @@ from nnexp.errors import one_line
 from nnexp.tracking import ledger
 from nnexp.tracking.answers import Answers, Request, serve
 from nnexp.tracking.publish import Publication
+from nnexp.tracking.records import VanishedError
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import Store, StoreError
 
@@ -130,6 +131,8 @@ class Publisher:
             try:
                 self.attempt(lambda path=path, publication=publication: self._advance(path, publication))
                 self._refused.pop(path, None)
+            except VanishedError as error:
+                self._let_go(path, publication, error)
             except Exception:
                 if self.problem:
                     return
@@ -148,6 +151,13 @@ class Publisher:
     def _advance(self, path: str, publication: Publication) -> None:
         publication.advance(to_the_end=path not in self.open)  # the trainer says when it is drawn
         self.backlog.pop(path, None)
+
+    def _let_go(self, path: str, publication: Publication, error: VanishedError) -> None:
+        """Nothing more is to be published of a run whose directory was deleted."""
+        for runs in (self.open, self.backlog, self._refused):
+            runs.pop(path, None)
+        with suppress(Exception):  # the store is away; who finds the run there closes it as lost
+            publication.close_vanished(f"its directory was deleted before it was published: {one_line(error)}")
 
     def _leave(self) -> None:
         """The trainer is gone: close what it left open, publish what is left, mend what other crashes left."""
@@ -201,7 +211,11 @@ class Publisher:
             return {"complete": True, "run_id": None, "address": None}
         if self.problem and time.monotonic() < self._retry_at:
             raise StoreError(self.problem)
-        self.attempt(lambda: self._advance(path, publication))
+        try:
+            self.attempt(lambda: self._advance(path, publication))
+        except VanishedError as error:
+            self._let_go(path, publication, error)
+            raise
         address = publication.store.address(publication.run_id)
         return {"complete": publication.complete, "run_id": publication.run_id, "address": address}
 

@@ -35,14 +35,13 @@ def repair(store: Store, root: str | Path, tell: Callable[[str], None] = lambda 
         if closed is not None and closed.status != "RUNNING":
             mended.append(run.name)
     for directory in ledger.entries(root):
-        if _attempt(
-            lambda directory=directory: _publish(directory, store, root, tell), store, str(directory.path), tell
-        ):
-            mended.append(directory.record["name"])
+        name = _attempt(lambda directory=directory: _publish(directory, store, root, tell), store, directory.path, tell)
+        if name is not None:
+            mended.append(name)
     return mended
 
 
-def _attempt(work: Callable[[], Any], store: Store, name: str, tell: Callable[[str], None]) -> Any:
+def _attempt(work: Callable[[], Any], store: Store, name: object, tell: Callable[[str], None]) -> Any:
     try:
         return work()
     except Exception as error:
@@ -52,13 +51,13 @@ def _attempt(work: Callable[[], Any], store: Store, name: str, tell: Callable[[s
         return None
 
 
-def _publish(directory: RunDirectory, store: Store, root: str | Path, tell: Callable[[str], None]) -> bool:
-    """Publish a run that was kept back, if it was made for this store and nobody is at it."""
+def _publish(directory: RunDirectory, store: Store, root: str | Path, tell: Callable[[str], None]) -> str | None:
+    """Publish a run that was kept back, if it was made for this store and nobody is at it; its name if it is whole."""
     record = directory.record
     uri, experiment = record["tracking"]["uri"], record["tracking"]["experiment"]
     is_meant_for_this = uri is not None and (absolute_uri(uri), experiment) == (store.uri, store.experiment)
     last_beat = ledger.last_beat(root, directory)
     if not is_meant_for_this or liveness.lost_reason(record["owner"], last_beat, record["heartbeat"]) is None:
-        return False
+        return None
     prepare(root, directory, tell)
-    return Publication(directory, store).advance()
+    return record["name"] if Publication(directory, store).advance() else None

@@ -25,6 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from nnexp.tracking import records
+from nnexp.tracking.records import RecordError, VanishedError
+
 RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
 HISTORY = "reports/history.csv"
 TAIL = 4096  # bytes of a history that hold its last row
@@ -92,13 +95,40 @@ class RunDirectory:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What `run.json` says."""
-        return self.read_json(RECORD)
+        """What `run.json` says.
+
+        Raises
+        ------
+        VanishedError
+            If there is none.
+        RecordError
+            If it is damaged.
+        """
+        path = self.path / RECORD
+        try:
+            value = records.read_object(path)
+        except FileNotFoundError as error:
+            raise VanishedError(f"{self.path} holds no run (any more)") from error
+        records.check(path, value, needed={"uid": records.is_text}, possible={**records.RUN, **records.RUN_LATER})
+        return value
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """How the run ended, or None while it has not."""
-        return self.read_json(RESULT) if (self.path / RESULT).exists() else None
+        """How the run ended, or None while it has not.
+
+        Raises
+        ------
+        RecordError
+            If `result.json` is damaged.
+        """
+        path = self.path / RESULT
+        try:
+            value = records.read_object(path)
+        except FileNotFoundError:
+            return None
+        needed = {"status": records.RESULT["status"]}
+        records.check(path, value, needed=needed, possible={**records.RESULT, **records.RESULT_LATER})
+        return value
 
     def add_to_result(self, **values: Any) -> dict[str, Any]:
         """Set keys of `result.json`, mappings in it key by key, and return all of it.
@@ -113,25 +143,30 @@ class RunDirectory:
             return result
 
     def file(self, name: str) -> Path:
-        """The path of a file of the run, its folder made."""
+        """The path of a file of the run, its folder made.
+
+        Raises
+        ------
+        VanishedError
+            If the run directory is gone: a part of it would be taken for a run.
+        """
+        if not self.path.is_dir():
+            raise VanishedError(f"{self.path} is not there (any more)")
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the directory; the error names it where it is damaged."""
-        try:
-            return json.loads((self.path / name).read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{self.path / name} is damaged: {error}") from error
+        return records.read_object(self.path / name)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole or not at all."""
-        write_atomically(self.path / name, to_json(value))
+        write_atomically(self.file(name), to_json(value))
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file whole or not at all."""
-        write_atomically(self.path / name, text)
+        write_atomically(self.file(name), text)
 
     def write_weights(self, **arrays: Any) -> None:
         """Write `weights.npz` whole or not at all."""
@@ -153,9 +188,16 @@ class RunDirectory:
         )
 
     def history(self) -> list[dict[str, float]]:
-        """The rows of the history on the disk; a row cut off by a crash is left out."""
+        """The rows of the history on the disk; a row cut off by a crash is left out, and so is what is damaged."""
         path = self.path / HISTORY
-        return list(read_rows(path)) if path.exists() else []
+        try:
+            text = path.read_bytes().decode(errors="replace")
+        except FileNotFoundError:
+            return []
+        header, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
+        if not header and not (self.path / RESULT).exists():
+            return []  # killed at its first row
+        return list(records.rows_of(path, header.split(","), lines))
 
 
 def last_row(directory: RunDirectory) -> dict[str, float]:
@@ -191,20 +233,42 @@ class HistoryWriter:
 
 
 def run_directories(root: str | Path) -> list[RunDirectory]:
-    """The run directories of an output directory, oldest first."""
-    return [RunDirectory(path.parent) for path in sorted((Path(root).resolve() / "runs").glob(f"*/{RECORD}"))]
+    """The run directories of an output directory, oldest first, without those whose records are damaged."""
+    found = sorted((Path(root).resolve() / "runs").glob(f"*/{RECORD}"))
+    return list(readable(RunDirectory(path.parent) for path in found))
+
+
+def peek(directory: RunDirectory) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
+    """Record and result of a directory; None where it is removed at this moment, or damaged."""
+    try:
+        return _records(directory)
+    except RecordError:
+        return None
+
+
+def readable(directories: Iterable[RunDirectory]) -> Iterator[RunDirectory]:
+    """Those whose record and result can be read; of the others the damaged file is told, once."""
+    for directory in directories:
+        try:
+            _records(directory)
+        except VanishedError:
+            continue
+        except RecordError as error:
+            records.tell_once(f"{error}; the run is left out")
+            continue
+        yield directory
+
+
+def _records(directory: RunDirectory) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Record and result with all that whoever lists runs relies on."""
+    record, result = directory.record, directory.result
+    records.check(directory.path / RECORD, record, needed=records.RUN, possible={})
+    if result is not None:
+        records.check(directory.path / RESULT, result, needed=records.RESULT, possible={})
+    return record, result
 
 
 def _exact(value: float | None) -> str:
     if value is None or value != value:
         return ""
     return repr(int(value)) if isinstance(value, int | np.integer) else repr(float(value))
-
-
-def read_rows(path: Path) -> Iterator[dict[str, float]]:
-    """Rows of a history file, only the values that are there."""
-    text = path.read_text()
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    for row in csv.DictReader(lines):
-        if None not in row.values():
-            yield {key: float(value) for key, value in row.items() if value}

@@ -11,7 +11,7 @@ from nnexp.credentials import take
 from nnexp.errors import UsageError, one_line
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import RECORD, RunDirectory
+from nnexp.tracking.rundir import RECORD, RunDirectory, run_directories
 from nnexp.tracking.store import Store, StoreError, absolute_uri
 
 PATIENCE = 30.0  # seconds in which a tracking server has to answer here, where nobody trains
@@ -122,7 +122,7 @@ class Stores:
 def _chosen(root: str | Path, names: Sequence[str], *, is_copy: bool) -> tuple[list[RunDirectory], set[str]]:
     """The directories that are meant, and the sweeps that are named."""
     if not names:
-        return (_all(root) if is_copy else ledger.entries(root)), set()
+        return (_all(root) if is_copy else ledger.entries(root, damaged=True)), set()
     chosen: dict[Path, RunDirectory] = {}
     sweeps = set()
     for name in names:
@@ -178,8 +178,8 @@ def is_private(directory: RunDirectory) -> bool:
 
 def _all(root: str | Path) -> list[RunDirectory]:
     """Every run directory of an output directory, and those that its ledger knows elsewhere."""
-    found = [RunDirectory(path.parent) for path in sorted((Path(root) / RUNS).glob(f"*/{RECORD}"))]
-    return list({directory.path: directory for directory in found + ledger.entries(root)}.values())
+    found = run_directories(root) + ledger.entries(root, damaged=True)
+    return list({directory.path: directory for directory in found}.values())
 
 
 def _directory(root: str | Path, name: str) -> RunDirectory | None:

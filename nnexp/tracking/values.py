@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from nnexp.tracking.records import rows_of
 
 NOT_METRICS = ("step", "time", "seconds")
 
@@ -31,16 +32,13 @@ class HistoryReader:
             text = file.read()
         text = text[: text.rfind(b"\n") + 1]
         self._offset += len(text)
-        lines = list(csv.reader(text.decode().splitlines()))
+        lines = text.decode(errors="replace").splitlines()
         if self._columns is None and lines:
-            self._columns = lines.pop(0)
+            self._columns = lines.pop(0).split(",")
         first, self._read = self._read, self._read + len(lines)
-        columns = self._columns or []
-        return [
-            {column: float(value) for column, value in zip(columns, line, strict=True) if value}
-            for line in lines[max(skip - first, 0) :]
-            if len(line) == len(columns)
-        ]
+        if not lines or self._columns is None:
+            return []
+        return list(rows_of(self._path, self._columns, lines[max(skip - first, 0) :]))
 
 
 def metrics_of(rows: Iterable[dict[str, float]]) -> Iterator[Value]:

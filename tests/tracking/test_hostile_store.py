@@ -50,9 +50,14 @@ def test_a_finished_job_is_not_done_again_for_a_hostile_run_of_its_key(nnexp):
     [job, _] = [run for run in store.search() if RUN_KEY in run.tags]
     keys = {RUN_KEY: job.tags[RUN_KEY], SWEEP: job.tags[SWEEP]}
     store.create("of nobody", job.start, {**keys, OWNER: "no record", HEARTBEAT: "x", UID: "of nobody"})
+    for path in ("runs/damaged/run.json", "unpublished/damaged.12345678"):
+        path = nnexp.folder / "outputs" / path
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
     again = nnexp(*words)
     assert again.status == 0, again.err
-    assert len(nnexp.directories()) == 2
+    assert again.err.count("runs/damaged/run.json is damaged") == 1
+    assert len(nnexp.directories()) == 3
     assert "2 of 2 jobs finished, 0 failed" in again.out
 
 

@@ -2,15 +2,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from tools import made_up
 
 from nnexp.tracking import ledger
-from nnexp.tracking.rundir import HISTORY, HistoryWriter, RunDirectory, read_rows, run_name, write_atomically
+from nnexp.tracking.rundir import HISTORY, HistoryWriter, RunDirectory, run_name, write_atomically
 
 
 def test_history_reads_back_to_the_same_bits(tmp_path):
     directory = RunDirectory.create(tmp_path / "run", {"uid": "a"})
     rows = [
-        {"step": i, "cost/train": np.float64(0.1) * 3**i, "loss/test": float("nan") if i else 1e-310} for i in range(5)
+        {"step": i, "time": 1.0, "cost/train": np.float64(0.1) * 3**i, "loss/test": float("nan") if i else 1e-310}
+        for i in range(5)
     ]
     writer = HistoryWriter(directory, rows[0])
     for row in rows:
@@ -24,10 +26,10 @@ def test_history_reads_back_to_the_same_bits(tmp_path):
 
 def test_a_row_cut_off_by_a_crash_is_left_out(tmp_path):
     directory = RunDirectory.create(tmp_path / "run", {"uid": "a"})
-    directory.file(HISTORY).write_text("step,cost/train\n0,2.5\n1,2.25\n2,2.1")
-    assert [row["step"] for row in read_rows(directory.path / HISTORY)] == [0, 1]
-    directory.file(HISTORY).write_text("step,cost/train\n0,2.5\n1\n")
-    assert [row["step"] for row in read_rows(directory.path / HISTORY)] == [0]
+    directory.file(HISTORY).write_text("step,time,cost/train\n0,1,2.5\n1,1,2.25\n2,1,2.1")
+    assert [row["step"] for row in directory.history()] == [0, 1]
+    directory.file(HISTORY).write_text("step,time,cost/train\n0,1,2.5\n1\n")
+    assert [row["step"] for row in directory.history()] == [0]
 
 
 def test_a_directory_that_holds_a_run_is_not_overwritten(tmp_path):
@@ -57,12 +59,10 @@ def test_names_of_one_second_differ():
 
 def test_the_ledger_lists_what_is_not_published_and_forgets_what_is_gone(tmp_path):
     book = ledger.folder(tmp_path)
-    directories = [RunDirectory.create(tmp_path / "runs" / name, {"uid": name}) for name in "abc"]
-    for directory in directories:
-        ledger.enter(book, directory)
+    directories = [made_up.begin(tmp_path, name) for name in "abc"]
     ledger.leave(book, directories[1])
     (directories[2].path / "run.json").unlink()
-    assert [d.uid for d in ledger.entries(tmp_path)] == ["a"]
+    assert [d.uid for d in ledger.entries(tmp_path)] == ["a-uid"]
     assert [path.read_text() for path in book.iterdir()] == [str(directories[0].path)]
 
 
