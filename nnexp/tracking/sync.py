@@ -245,8 +245,8 @@ def prepare(root: str | Path, directory: RunDirectory, tell: Tell) -> None:
     """
     from nnexp.results import describe
 
+    record = directory.record  # where that is damaged, nothing is made of the rest
     if directory.result is None:
-        record = directory.record
         reason = liveness.lost_reason(record["owner"], ledger.last_beat(root, directory), record["heartbeat"])
         if reason is None:
             raise StillTrainingError("still training, and published by its own process")
