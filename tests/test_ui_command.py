@@ -1,8 +1,13 @@
 """`nnexp ui` before it serves anything. What it serves is looked at in tests/browser."""
 
+import contextlib
+import os
+import signal
 import socket
+from pathlib import Path
 
 import pytest
+from tools.made_up import wait_for
 
 from nnexp.commands import ui
 from nnexp.config import ConfigError
@@ -40,3 +45,38 @@ def test_without_a_store_there_is_a_sentence(nnexp):
     assert (done.status, done.out) == (2, "")
     assert done.err.splitlines()[-1].startswith("there is no store at ")
     assert "Traceback" not in done.err
+
+
+def processes_of(session):
+    """The processes of a session that are there, and what they run."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] not in "ZX":
+                found[int(path.parent.name)] = (path.parent / "cmdline").read_bytes()
+    return found
+
+
+def children_of(pid):
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks at processes as Linux shows them")
+def test_the_server_ends_with_the_command_however_that_ends_and_is_found_past_a_proxy(with_store):
+    nowhere = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    environment = {k: v for k, v in os.environ.items() if k.lower() != "no_proxy"} | nowhere
+    started = [with_store.start("ui", "--port=0", env=environment, start_new_session=True) for _ in range(2)]
+    for process in started:
+        assert any(line.startswith("Ctrl-C ends it") for line in process.stdout), process.stderr.read()
+    sessions = [child for process in started for child in children_of(process.pid)]
+    assert len(sessions) == 2
+    assert all(b"mlflow" in b" ".join(processes_of(session).values()) for session in sessions)
+    killed, interrupted = started
+    killed.kill()
+    os.killpg(interrupted.pid, signal.SIGINT)  # as a terminal does
+    out, err = interrupted.communicate(timeout=60)
+    assert (interrupted.returncode, out) == (0, "")
+    assert all(line.startswith("[MLflow]") for line in err.splitlines()), err  # what its server says when it starts
+    killed.communicate(timeout=60)
+    wait_for(lambda: not any(map(processes_of, sessions)), 60)

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from nnexp import lifeline
 from nnexp.credentials import whole
 from nnexp.errors import ExitStatus
 from nnexp.terminal import say
@@ -78,32 +79,34 @@ def serve(uri: str, port: int, shown: list[tuple[str, str]], opened: bool) -> in
     command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     quiet = {"PYTHONWARNINGS": "ignore", "MLFLOW_LOGGING_LEVEL": "WARNING"}
-    settings = {**MLFLOW_SETTINGS, **quiet, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl-C does: the server must not be left behind
-    where = {
-        "MLFLOW_BACKEND_STORE_URI": sqlalchemy_uri(whole(uri))
-    }  # not among the arguments, which everybody can read
-    server = subprocess.Popen(command, env={**settings, **os.environ, **where})
+    settings = {**MLFLOW_SETTINGS, **quiet, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    # Not among the arguments, which everybody can read.
+    settings["MLFLOW_BACKEND_STORE_URI"] = sqlalchemy_uri(whole(uri))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitStatus.DONE))
+    server = lifeline.start(command, settings)
     try:
         if not answers(server, f"http://{LOOPBACK}:{port}/health"):
             say("The MLflow server did not start.")
-            return 1
+            return ExitStatus.FAILED
         show(shown, opened)
         print("Ctrl-C ends it.", flush=True)
-        return server.wait()
-    except KeyboardInterrupt:
-        return 0
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            return ExitStatus.DONE
+        say("The MLflow server has ended.")
+        return ExitStatus.FAILED
     finally:
-        server.terminate()
-        server.wait()
+        lifeline.end(server)
 
 
 def answers(server: subprocess.Popen, address: str) -> bool:
     """Wait until a server that has just been started answers; say whether it does."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy reaches the loopback of this host
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urllib.request.urlopen(address, timeout=5):
+            with direct.open(address, timeout=5):
                 return True
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)

@@ -66,6 +66,7 @@ CHECKS = {  # what a tag must be to be believed
 LATEST = 2.0**33  # seconds since the epoch: the year 2242
 LOCK_SECONDS = 120
 UI_ADDRESS = "http://127.0.0.1:5000"
+LOOPBACK = ("127.0.0.1", "localhost")
 PAGE = 1000
 ANSWER_SECONDS = 3.0  # a tracking server that takes longer is done without while runs train
 FRESH_SECONDS = 5.0  # so long an answer is taken as a sign that the next one will come
@@ -98,6 +99,7 @@ def import_mlflow():
     """MLflow, imported once, quiet and with our settings."""
     for name, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(name, value)
+    _spare_the_loopback()
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     collects = gc.isenabled()
@@ -111,6 +113,13 @@ def import_mlflow():
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return mlflow
+
+
+def _spare_the_loopback() -> None:
+    """Have no server on this very host looked for through a proxy, which would look on its own."""
+    spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if spared != "*" and not set(LOOPBACK) <= set(spared.split(",")):
+        os.environ["no_proxy"] = ",".join([*filter(None, [spared]), *LOOPBACK])
 
 
 class Store:
