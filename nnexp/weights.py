@@ -47,7 +47,8 @@ def _from_npz(path: Path, config: Config) -> Network:
         raise ConfigError(f"--weights: {error}") from error
     n_layers = stored.get("n_layers", np.array(0))
     if n_layers.shape != () or n_layers.dtype.kind not in "iu" or not 0 < n_layers < MOST_LAYERS:
-        raise ConfigError(f"--weights {path}: expected n_layers, weights_0, biases_0, ..., got {_names(stored)}")
+        got = f"n_layers {str(n_layers)[:40]}" if "n_layers" in stored else _names(stored)
+        raise ConfigError(f"--weights {path}: expected n_layers (an integer >= 1), weights_0, biases_0, ..., got {got}")
     weights = [_numbers(path, f"weights_{i}", stored, ndim=2) for i in range(int(n_layers))]
     biases = [_numbers(path, f"biases_{i}", stored, ndim=1) for i in range(int(n_layers))]
     for i, (w, b) in enumerate(zip(weights, biases, strict=True)):

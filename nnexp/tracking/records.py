@@ -142,7 +142,8 @@ def arrays_of(file: IO[bytes]) -> dict[str, np.ndarray]:
             raise ValueError("expected the arrays of an .npz file, got one array")
         return {name: stored[name] for name in stored.files}
     except Exception as error:  # each layer of the format has errors of its own: zip, zlib, the header, pickle
-        raise ValueError(one_line(error)) from error
+        is_pickle = "pickle" in str(error)  # as NumPy takes all that is no archive to be; it advises to load it
+        raise ValueError("it is no archive of numbers" if is_pickle else one_line(error)) from error
 
 
 def rows_of(path: Path, columns: Sequence[str], lines: Sequence[str]) -> Iterator[dict[str, float]]:
