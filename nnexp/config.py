@@ -19,6 +19,8 @@ from nnexp.errors import UsageError
 from nnexp.paths import absolute, absolute_uri, uri_problem
 
 ACTIVATION_NAMES = ("sigmoid", "tanh", "relu")
+# Beyond these the loss is lost in the rounding of the penalty, and costs leave the range of floating-point numbers.
+LARGEST_L2, LARGEST_THETA = 1e12, 1e6
 FIGURE_FORMATS = ("png", "svg", "pdf")
 
 # Keys that say where and how a run is kept, not what it computes: they enter neither the params nor the identity.
@@ -206,7 +208,7 @@ def _hidden_size(key: str, value: Any) -> int | list[int]:
 def _init_scale(key: str, value: Any) -> float | str:
     if value == "glorot":
         return value
-    return _number("a number > 0 or glorot", lambda s: s > 0)(key, value)
+    return _number("a number > 0 and up to 1e6, or glorot", lambda s: 0 < s <= LARGEST_THETA)(key, value)
 
 
 def _formats(key: str, value: Any) -> tuple[str, ...]:
@@ -243,7 +245,7 @@ READERS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
     "data": {"name": _text, "test_size": _share, "validation_size": _share},
     "model": {
         "hidden_size": _hidden_size,
-        "l2": _number("a number >= 0", lambda x: x >= 0),
+        "l2": _number("in [0, 1e12]", lambda x: 0 <= x <= LARGEST_L2),
         "activation": _choice(*ACTIVATION_NAMES),
         "init_scale": _init_scale,
     },

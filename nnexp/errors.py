@@ -23,7 +23,7 @@ class ExitStatus(IntEnum):
     DONE = 0
     FAILED = 1
     BAD_USAGE = 2  # wrong usage or config; nothing was done
-    DIFFERENT = 3  # done, but `rerun --check` finds a difference, or some runs of a sweep failed
+    DIFFERENT = 3  # done, but `rerun --check` or `gradcheck` finds a difference, or some runs failed
     NOT_PUBLISHED = 4  # done, but not all of it is in the store
     INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from filelock import Timeout as LockTimeout
 
 from nnexp import datasets
 from nnexp.config import Config, ConfigError
 from nnexp.datasets import Dataset, Split
 from nnexp.errors import ExitStatus
-from nnexp.nn import n_parameters
+from nnexp.nn import n_parameters, objective_bytes
 from nnexp.optim import check_memory
 from nnexp.record import Task, make_record, save_weights, summary, write_description
 from nnexp.terminal import Progress
@@ -111,7 +112,8 @@ def execute(task: Task, finish: Finish | None = None, share: Share | None = None
         split = share(split, config)
     layer_sizes = layer_sizes_of(config, dataset)
     try:
-        check_memory(config.optimizer.method, n_parameters(layer_sizes))
+        besides = objective_bytes(layer_sizes, len(split.train), np.dtype(config.training.dtype))
+        check_memory(config.optimizer.method, n_parameters(layer_sizes), besides)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     directory = RunDirectory.create(task.path, make_record(task, dataset, split, layer_sizes))

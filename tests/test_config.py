@@ -27,7 +27,7 @@ def test_the_default_config_is_the_exercises_setting():
         ("model.hidden_size=abc", ("`model.hidden_size`", "'abc'")),
         ("model.hidden_size=[25,0]", ("`model.hidden_size`", "[25, 0]")),
         ("model.hidden_size=true", ("`model.hidden_size`", "True")),
-        ("model.l2=-1", ("`model.l2`", ">= 0", "-1")),
+        ("model.l2=-1", ("`model.l2`", "in [0, 1e12]", "-1")),
         ("model.l2=.inf", ("`model.l2`", "inf")),
         ("model.activation=step", ("`model.activation`", "sigmoid, tanh, relu", "'step'")),
         ("model.init_scale=0", ("`model.init_scale`", "glorot", "0")),

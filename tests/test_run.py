@@ -278,7 +278,7 @@ def test_the_exercise_to_the_letter(seed, cache, tmp_path, monkeypatch):
 def test_gradcheck_checks_every_parameter(nnexp):
     done = nnexp("gradcheck", "data=digits", "--json")
     assert done.status == 0, done.err
-    assert set(done.json) == {"n_params", "central_difference", "complex_step", "seconds"}
+    assert set(done.json) == {"n_params", "central_difference", "complex_step", "seconds", "verdict"}
     assert done.json["n_params"] == 25 * 65 + 10 * 26
     assert done.json["central_difference"] < 1e-8
     assert done.json["complex_step"] < 1e-13

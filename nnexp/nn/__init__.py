@@ -5,6 +5,7 @@ from nnexp.nn.gradcheck import GradientCheck, LayerCheck, directional_check, ful
 from nnexp.nn.network import Forward, cross_entropy, predict, probabilities
 from nnexp.nn.objective import Objective
 from nnexp.nn.parameters import initialize, n_parameters, pack, unpack
+from nnexp.nn.resources import gradient_check_bytes, gradient_check_seconds, objective_bytes
 
 __all__ = [
     "ACTIVATIONS",
@@ -16,8 +17,11 @@ __all__ = [
     "cross_entropy",
     "directional_check",
     "full_check",
+    "gradient_check_bytes",
+    "gradient_check_seconds",
     "initialize",
     "n_parameters",
+    "objective_bytes",
     "pack",
     "predict",
     "probabilities",

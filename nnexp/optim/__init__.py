@@ -3,7 +3,7 @@
 Knows only ``fun(theta) -> (cost, gradient)``, nothing of networks.
 """
 
-from nnexp.optim.memory import check_memory, memory_bytes
+from nnexp.optim.memory import available_bytes, check_memory, memory_bytes
 from nnexp.optim.methods import METHODS, Method, check_options
 from nnexp.optim.minimizer import minimize
 from nnexp.optim.results import Iterate, NonFiniteCostError, OptimizeResult
@@ -14,6 +14,7 @@ __all__ = [
     "Method",
     "NonFiniteCostError",
     "OptimizeResult",
+    "available_bytes",
     "check_memory",
     "check_options",
     "memory_bytes",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from nnexp.optim.evaluations import N_REMEMBERED
 from nnexp.optim.methods import find
 
+OWN_VECTORS = 4  # of the size of theta that each method keeps at least, besides the points remembered
 PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
 
@@ -24,16 +26,24 @@ def memory_bytes(method: str, n_params: int) -> int | None:
     return None if quadratic is None else quadratic(n_params)
 
 
-def check_memory(method: str, n_params: int) -> None:
-    """Raise ValueError, with the figures, if what `method` takes is more than the memory available.
+def check_memory(method: str, n_params: int, besides: int = 0) -> None:
+    """Raise ValueError, with the figures, if what `method` takes, and `besides` in bytes, exceeds the memory available.
 
     Does nothing where the system does not say how much that is.
     """
-    needed, available = memory_bytes(method, n_params), available_bytes()
-    if needed is not None and available is not None and needed > available:
+    matrix, available = memory_bytes(method, n_params) or 0, available_bytes()
+    if available is None:
+        return
+    if matrix > available:
         raise ValueError(
-            f"`optimizer.method` {method} holds a matrix of {n_params:,} x {n_params:,}: {needed / 1e9:.1f} GB, but "
+            f"`optimizer.method` {method} holds a matrix of {n_params:,} x {n_params:,}: {matrix / 1e9:.1f} GB, but "
             f"{available / 1e9:.1f} GB are available; take one whose memory is linear, such as L-BFGS-B"
+        )
+    needed = matrix + (2 * N_REMEMBERED + OWN_VECTORS) * 8 * n_params + besides
+    if needed > available:
+        raise ValueError(
+            f"`model.hidden_size` makes a network of {n_params:,} parameters, which takes about {needed / 1e9:.1f} GB "
+            f"to train by {method}, but {available / 1e9:.1f} GB are available"
         )
 
 

@@ -32,9 +32,16 @@ def test_what_cannot_fit_is_refused_with_figures():
         check_memory("BFGS", 1_000_000)
 
 
+def test_a_network_that_cannot_fit_is_refused_with_figures():
+    with pytest.raises(ValueError, match=r"`model.hidden_size` makes .* 1,000,000,000,000 parameters, .* 160000.0 GB"):
+        check_memory("L-BFGS-B", 10**12)
+    with pytest.raises(ValueError, match=r"about 1000000.0 GB to train by CG, but \d"):
+        check_memory("CG", 10, besides=10**15)
+
+
 def test_what_fits_is_accepted():
     check_memory("BFGS", 10)
-    check_memory("L-BFGS-B", 10**12)
+    check_memory("L-BFGS-B", 10**5, besides=10**6)
 
 
 @pytest.fixture
