@@ -56,6 +56,8 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def has_experiment(path: Path, name: str) -> bool:
     """Whether the store has an experiment, which it only has once its schema is complete."""
+    if not path.is_file():
+        return False
     try:
         with closing(connect(path)) as database:
             return bool(database.execute(f"SELECT 1 FROM {EXPERIMENTS} WHERE name = ?", (name,)).fetchone())
@@ -69,10 +71,12 @@ def examine(path: Path) -> Contents:
     Raises
     ------
     DatabaseError
-        If it is no SQLite database, is damaged, or is the database of another application.
+        If it is no regular file, no SQLite database, is damaged, or is the database of another application.
     """
     if not path.exists():
         return Contents()
+    if not path.is_file():  # a folder, or a device, which must never be replaced
+        raise DatabaseError(f"{path} is not a regular file")
     try:
         with closing(connect(path)) as database:
             tables = frozenset(
@@ -101,6 +105,7 @@ def prepare(path: Path, build: Callable[[Path], None]) -> None:
     DatabaseError
         If there is a file that is no store, or one that holds something and cannot be used.
     """
+    path = path.resolve()  # a link stays, and the file is made where it leads
     new = path.with_name(f".{path.name}.new")
     remove(new)  # of a process that was killed here
     contents = _settled(path)
@@ -139,9 +144,11 @@ def _changed(path: Path) -> float:
 
 
 def remove(path: Path) -> None:
-    """Remove a database with what SQLite keeps beside it."""
+    """Remove a database with what SQLite keeps beside it; only regular files."""
     for suffix in SUFFIXES:
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        file = path.with_name(path.name + suffix)
+        if file.is_file():
+            file.unlink(missing_ok=True)
 
 
 def check(path: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 import random
 import sqlite3
 import subprocess
@@ -79,6 +80,21 @@ def damaged_stores(folder, empty_store):
         "foreign": "another application",
         "newer": "another version of MLflow",
     }
+
+
+def test_a_device_or_a_folder_is_never_replaced_and_a_link_stays_a_link(tmp_path):
+    os.mkfifo(tmp_path / "device.db")
+    (tmp_path / "folder.db").mkdir()
+    for name in ("device", "folder"):
+        with pytest.raises(StoreError, match=f"{name}.db is not a regular file"):
+            _ = Store(f"sqlite:///{tmp_path}/{name}.db", "e").experiment_id
+    assert (tmp_path / "device.db").is_fifo()
+    assert not list((tmp_path / "folder.db").iterdir())
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "mlflow.db").symlink_to(tmp_path / "elsewhere/real.db")
+    assert takes_a_run(f"sqlite:///{tmp_path}/mlflow.db")
+    assert (tmp_path / "mlflow.db").is_symlink()
+    assert (tmp_path / "elsewhere/real.db").is_file()
 
 
 def test_a_file_that_is_no_store_is_told_in_one_line_and_left_as_it_is(tmp_path, empty_store, monkeypatch, capsys):
