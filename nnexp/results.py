@@ -14,6 +14,7 @@ import numpy as np
 from nnexp import datasets, evaluation, figures
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, predict
+from nnexp.tracking.places import data_file
 from nnexp.tracking.records import read_arrays
 from nnexp.tracking.rundir import RunDirectory, to_json, write_atomically
 from nnexp.training import columns_of
@@ -39,6 +40,8 @@ def describe(directory: RunDirectory) -> dict[str, Any]:
         raise ValueError(f"{directory.path} has not ended")
     if result.get("described") or not (directory.path / "weights.npz").exists():
         return result
+    if (path := data_file(directory)) is not None:
+        record["data"]["path"] = path
     split = load_split(record)
     stored = read_arrays(directory.path / "weights.npz")
     theta, weights = stored["theta"], stored["weights_0"]

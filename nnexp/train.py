@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from nnexp.tracking.claims import MINE, Claim
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.records import RecordError
 from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory
-from nnexp.tracking.store import HELD, StoreError
+from nnexp.tracking.store import HELD, StoreError, open_store
 from nnexp.training import Row, fit
 
 DRAWING_SECONDS = 120
@@ -80,6 +80,9 @@ def keeper_of(config: Config) -> Keeper:
     """The keeper that publishes runs of this config."""
     tracking = config.tracking
     uri = tracking.uri if tracking.backend == "mlflow" else None
+    if uri is not None:
+        with suppress(StoreError):  # the keeper meets it too, and then it is told
+            open_store(uri, tracking.experiment).settle()
     return keeper_for(uri, tracking.experiment, tracking.heartbeat)
 
 

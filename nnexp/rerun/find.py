@@ -16,6 +16,7 @@ from nnexp.config import TrackingConfig
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.recorded import RERUN_OF, Recorded, RecordedHere, from_store, published_id
 from nnexp.sweeps.parent import PLAN_FILE, read_plan, sweep_directory
+from nnexp.tracking import places
 from nnexp.tracking.records import RecordError, tell_once
 from nnexp.tracking.rundir import RECORD, RunDirectory, run_directories
 from nnexp.tracking.store import (
@@ -215,7 +216,7 @@ class _Here:
 
     @property
     def is_at_home(self) -> bool:
-        return self.directory.record.get("tags", {}).get("nnexp.directory") == str(self.directory.path)
+        return places.is_at_home(self.directory)
 
     def recorded(self) -> Recorded:
         return RecordedHere(self.directory)

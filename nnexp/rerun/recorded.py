@@ -16,7 +16,7 @@ from yaml import YAMLError
 
 from nnexp.errors import one_line
 from nnexp.rerun.errors import RerunError
-from nnexp.tracking import claims, liveness
+from nnexp.tracking import claims, liveness, places
 from nnexp.tracking.records import RecordError, read_arrays
 from nnexp.tracking.rundir import HISTORY, PUBLISHED, RESULT, RunDirectory
 from nnexp.tracking.store import RUN_KEY, UID, Store, StoredRun
@@ -151,7 +151,7 @@ class RecordedHere(Recorded):
     @property
     def data_path(self) -> str | None:
         """The data file as it was found then, where the data set came from a file."""
-        return self._record.get("data", {}).get("path")
+        return places.data_file(self._directory)
 
     @cached_property
     def files(self) -> RunDirectory:

@@ -12,6 +12,7 @@ from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
 from nnexp.tracking import liveness
 from nnexp.tracking.claims import is_lost
+from nnexp.tracking.places import store_at
 from nnexp.tracking.publish import sweep_uid
 from nnexp.tracking.records import RecordError, tell_once
 from nnexp.tracking.rundir import peek, to_json
@@ -54,7 +55,9 @@ class LateParent:
 
     def _open(self) -> tuple[dict[str, Any], Store]:
         plan = read_plan(self.folder)
-        return plan, self._stores.of(plan["uri"], plan["experiment"])
+        old = plan.get("directory")  # the output directory may have been moved since
+        uri = store_at(plan["uri"], Path(old) if old else None, Path(self.root).resolve()) if plan["uri"] else None
+        return plan, self._stores.of(uri, plan["experiment"])
 
     def ensure(self) -> None:
         """Make the parent run where it is missing, so that the sweep's runs can name it."""
@@ -71,6 +74,7 @@ class LateParent:
         session = self._session(plan, store)
         session.parent = Parent(store, plan, HEARTBEAT)
         session.parent.run_id = run.run_id
+        session.parent.adopt()
         store.client.log_text(run.run_id, to_json(plan), PLAN_FILE)
         session.report()
         if (owner := plan.get("owner")) and liveness.lost_reason(owner, None, HEARTBEAT) is None:

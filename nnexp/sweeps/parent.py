@@ -19,6 +19,7 @@ from nnexp.tracking.store import (
     HEARTBEAT_EVERY,
     KIND,
     OWNER,
+    PARENT,
     STATUS_MESSAGE,
     SWEEP,
     UID,
@@ -77,7 +78,15 @@ class Parent:
         self.store.client.update_run(run_id, status="RUNNING")
         self.store.tag(run_id, self._signs())
         self.store.client.log_text(run_id, to_json(self.plan), PLAN_FILE)
+        self.adopt()
         self.show()
+
+    def adopt(self) -> None:
+        """Put every run of the sweep under this parent; one of an earlier start may have been deleted since."""
+        run_id = self.ensure()
+        for run in self.store.tagged(SWEEP, self.plan["sweep"]):
+            if KIND not in run.tags and run.tags.get(PARENT) != run_id:
+                self.store.tag(run.run_id, {PARENT: run_id})
 
     def show(self, run_ids: Collection[str] = (), ranked_by: str = "accuracy/test") -> None:
         """Give the sweep its view in the UI."""
@@ -126,7 +135,8 @@ class Parent:
         self.store.tag(self.ensure(), tags)
 
     def end(self, status: str, message: str) -> None:
-        """Close the sweep."""
+        """Close the sweep; a run that ended meanwhile may still name the parent of an earlier start."""
+        self.adopt()
         self.store.tag(self.ensure(), {STATUS_MESSAGE: message})
         self.store.client.set_terminated(self.ensure(), status)
 
@@ -143,6 +153,7 @@ def plan_record(
         "command": command,
         "uri": tracking.uri if tracking.backend == "mlflow" else None,
         "experiment": tracking.experiment,
+        "directory": str(Path(tracking.directory).resolve()),
         "made": time.time(),
         "owner": liveness.owner(),
         "made_as": run_name(),

@@ -12,9 +12,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from nnexp.tracking.places import ledger_of
 from nnexp.tracking.records import RecordError, tell_once
 from nnexp.tracking.rundir import RECORD, RunDirectory, readable, write_atomically
-from nnexp.tracking.tags import is_path
 
 FOLDER = "unpublished"
 
@@ -26,13 +26,22 @@ def folder(root: str | Path) -> Path:
 
 def _entry(ledger: Path, directory: RunDirectory) -> Path:
     """The entry's file: sorted by the directory's name, and another for another directory of that name."""
-    digest = hashlib.sha256(str(directory.path).encode()).hexdigest()[:8]
-    return ledger / f"{directory.path.name}.{digest}"
+    return ledger / f"{directory.path.name}.{_digest(_name(ledger, directory))}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def _name(ledger: Path, directory: RunDirectory) -> str:
+    """The directory as an entry has it: from the output directory where it is in there, which may be moved."""
+    root, path = ledger.parent, directory.path
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def enter(ledger: Path, directory: RunDirectory) -> None:
     """Note that the directory has something to publish."""
-    write_atomically(_entry(ledger, directory), str(directory.path))
+    write_atomically(_entry(ledger, directory), _name(ledger, directory))
 
 
 def leave(ledger: Path, directory: RunDirectory) -> None:
@@ -48,9 +57,9 @@ def has(root: str | Path, directory: RunDirectory) -> bool:
 def beat(directory: RunDirectory) -> None:
     """Give the run's entry, where it has one, the time of now."""
     try:
-        ledger = directory.record.get("ledger")
-        if ledger:
-            os.utime(_entry(Path(ledger), directory))
+        ledger = ledger_of(directory)
+        if ledger is not None:
+            os.utime(_entry(ledger, directory))
     except (OSError, RecordError):
         pass  # the run is published, or gone
 
@@ -78,6 +87,7 @@ def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:
             continue
         if (directory.path / RECORD).exists():
             found.append(directory)
+            _rename(entry, ledger, directory)
         elif directory.path.parent.is_dir():  # and not a disk that is away
             entry.unlink(missing_ok=True)
     return found if damaged else list(readable(found))
@@ -86,9 +96,9 @@ def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:
 def _directory_of(entry: Path) -> RunDirectory | None:
     """The directory that an entry stands for; a damaged entry is made again from its name, or told and dropped."""
     try:
-        text = entry.read_text().strip()
-        if Path(text).is_absolute() and is_path(text):
-            return RunDirectory(text)
+        text = entry.read_text()
+        if entry.name == f"{Path(text).name}.{_digest(text)}":
+            return RunDirectory(_place(entry.parent.parent, Path(text)))
     except FileNotFoundError:
         return None  # published this moment
     except (OSError, ValueError):
@@ -101,3 +111,22 @@ def _directory_of(entry: Path) -> RunDirectory | None:
             return directory
     tell_once(f"{entry} is damaged: it names no run directory; left out")
     return None
+
+
+def _place(root: Path, entered: Path) -> Path:
+    """The directory of an entry; one that an older version entered by its absolute path may have been moved since."""
+    path, moved = root / entered, root / "runs" / entered.name
+    if path.is_relative_to(root) or not (moved / RECORD).exists():
+        return path
+    is_other = (path / RECORD).exists() and (path / RECORD).read_bytes() != (moved / RECORD).read_bytes()
+    return path if is_other else moved
+
+
+def _rename(entry: Path, ledger: Path, directory: RunDirectory) -> None:
+    """Give the entry of an older version the name that it is looked for by."""
+    named = _entry(ledger, directory)
+    if entry.name != named.name:
+        times = entry.stat()
+        enter(ledger, directory)
+        os.utime(named, (times.st_atime, times.st_mtime))
+        entry.unlink(missing_ok=True)

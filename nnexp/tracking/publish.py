@@ -21,6 +21,7 @@ from filelock import Timeout as LockTimeout
 from nnexp.tracking import ledger, views
 from nnexp.tracking.model import publish_model
 from nnexp.tracking.notes import NOTE, run_note
+from nnexp.tracking.places import DIRECTORY, ledger_of, store_of
 from nnexp.tracking.records import RecordError, read_arrays, tell_once
 from nnexp.tracking.rundir import HISTORY, PUBLISHED, RunDirectory
 from nnexp.tracking.store import (
@@ -165,6 +166,7 @@ class Publication:
     def _first_tags(self, record: dict[str, Any], claim: str | None) -> dict[str, str]:
         tags = {
             **record["tags"],
+            DIRECTORY: str(self.directory.path),
             UID: record["uid"],
             OWNER: record["owner"],
             HEARTBEAT: f"{time.time():.1f}",
@@ -185,7 +187,7 @@ class Publication:
 
     def _origin(self, record: dict[str, Any]) -> str | None:
         """The id of the run in the store that it was made for, if it ever got there."""
-        home = record["tracking"]["uri"]
+        home = store_of(self.directory)
         known = self._known().get(absolute_uri(home), {}) if home else {}
         result = self.directory.result or {}
         ids = (known.get("run_id"), result.get("run_id"))
@@ -251,8 +253,8 @@ class Publication:
             return  # its figures could not be made; they may be, later
         self.complete = True
         self._remember()
-        if not self.is_copy and record.get("ledger"):
-            ledger.leave(Path(record["ledger"]), self.directory)
+        if not self.is_copy and (entered := ledger_of(self.directory)) is not None:
+            ledger.leave(entered, self.directory)
 
     def _has_weights(self) -> bool:
         """Whether there are weights; damaged ones are told, and no model is made of them."""
@@ -265,8 +267,8 @@ class Publication:
             return False
 
     def _enter_ledger(self, record: dict[str, Any]) -> None:
-        if not self.is_copy and record.get("ledger"):
-            ledger.enter(Path(record["ledger"]), self.directory)
+        if not self.is_copy and (entered := ledger_of(self.directory)) is not None:
+            ledger.enter(entered, self.directory)
 
     def _upload(self, run_id: str) -> None:
         """Every artifact, but none twice in this process; to a server a few at a time."""

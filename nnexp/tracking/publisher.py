@@ -18,6 +18,7 @@ from typing import Any
 from nnexp.errors import one_line
 from nnexp.tracking import ledger
 from nnexp.tracking.answers import Answers, Request, serve
+from nnexp.tracking.places import ledger_of
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.records import VanishedError
 from nnexp.tracking.rundir import RunDirectory
@@ -189,8 +190,8 @@ class Publisher:
         publication = self.open.pop(path, None) or self.backlog.get(path) or self._publication(path)
         if publication is not None:
             self.backlog[path] = publication
-        elif root := RunDirectory(path).record.get("ledger"):
-            ledger.leave(Path(root), RunDirectory(path))  # no store is to get it
+        elif (entered := ledger_of(RunDirectory(path))) is not None:
+            ledger.leave(entered, RunDirectory(path))  # no store is to get it
         return publication
 
     # What the trainer asks for.
@@ -200,7 +201,8 @@ class Publisher:
     def do_open(self, path: str) -> None:
         """Follow a run directory; its first publication is made at once."""
         self.is_busy.set()
-        self.root = Path(RunDirectory(path).record["ledger"]).parent
+        entered = ledger_of(RunDirectory(path))
+        self.root = entered and entered.parent
         self.open[path] = self._publication(path)
         self._look()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnexp.errors import one_line
 from nnexp.tracking import claims, ledger, liveness
+from nnexp.tracking.places import store_of
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import Store, StoreError, absolute_uri
@@ -54,7 +55,7 @@ def _attempt(work: Callable[[], Any], store: Store, name: object, tell: Callable
 def _publish(directory: RunDirectory, store: Store, root: str | Path, tell: Callable[[str], None]) -> str | None:
     """Publish a run that was kept back, if it was made for this store and nobody is at it; its name if it is whole."""
     record = directory.record
-    uri, experiment = record["tracking"]["uri"], record["tracking"]["experiment"]
+    uri, experiment = store_of(directory), record["tracking"]["experiment"]
     is_meant_for_this = uri is not None and (absolute_uri(uri), experiment) == (store.uri, store.experiment)
     last_beat = ledger.last_beat(root, directory)
     if not is_meant_for_this or liveness.lost_reason(record["owner"], last_beat, record["heartbeat"]) is None:

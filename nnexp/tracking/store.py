@@ -29,7 +29,7 @@ from filelock import Timeout as LockTimeout
 from nnexp.credentials import take, whole
 from nnexp.errors import one_line
 from nnexp.paths import SQLITE, absolute_uri, sqlalchemy_uri, sqlite_path
-from nnexp.tracking import database, tags
+from nnexp.tracking import database, relocation, tags
 from nnexp.tracking.server import trouble_of
 
 # Said before MLflow is imported, where the user has not said otherwise.
@@ -184,6 +184,7 @@ class Store:
         """Open the store; a process that finds it complete, as nearly all do, waits for no other."""
         mlflow = import_mlflow()
         path = sqlite_path(self.uri)
+        self.settle()
         is_ready = self.is_server or (path is not None and database.has_experiment(path, self.experiment))
         try:
             with nullcontext() if is_ready else self._guard(path):
@@ -196,6 +197,22 @@ class Store:
         except Exception as error:
             raise self._unusable(error) from error
 
+    def settle(self) -> None:
+        """Let a SQLite store that was moved or copied name its artifacts where they are now, and say so.
+
+        Raises
+        ------
+        StoreError
+            If its database cannot be written.
+        """
+        path = sqlite_path(self.uri)
+        try:
+            if path is not None and relocation.moved_from(path):
+                with self._guard(path):
+                    relocation.settle(path)
+        except Exception as error:
+            raise self._unusable(error) from error
+
     def has_experiment(self) -> bool:
         """Whether the experiment is there; a store that lacks it is left as it is.
 
@@ -205,6 +222,7 @@ class Store:
             If the store cannot be used.
         """
         self.ping()
+        self.settle()
         path = sqlite_path(self.uri)
         try:
             if path is not None and database.examine(path).is_empty:

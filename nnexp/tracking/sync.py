@@ -10,6 +10,7 @@ from typing import Any
 from nnexp.credentials import take
 from nnexp.errors import UsageError, one_line
 from nnexp.tracking import claims, ledger, liveness
+from nnexp.tracking.places import store_of
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import RECORD, RunDirectory, run_directories
 from nnexp.tracking.store import Store, StoreError, absolute_uri
@@ -229,7 +230,7 @@ def publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Tel
     """
     prepare(root, directory, tell)
     tracking = directory.record["tracking"]
-    uri, experiment = tracking["uri"], tracking["experiment"]
+    uri, experiment = store_of(directory), tracking["experiment"]
     return Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri)).advance()
 
 

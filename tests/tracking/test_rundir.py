@@ -63,7 +63,7 @@ def test_the_ledger_lists_what_is_not_published_and_forgets_what_is_gone(tmp_pat
     ledger.leave(book, directories[1])
     (directories[2].path / "run.json").unlink()
     assert [d.uid for d in ledger.entries(tmp_path)] == ["a-uid"]
-    assert [path.read_text() for path in book.iterdir()] == [str(directories[0].path)]
+    assert [path.read_text() for path in book.iterdir()] == ["runs/a"]  # the output directory may be moved
 
 
 def test_threads_that_add_to_a_result_at_once_undo_nothing_of_each_other(tmp_path):

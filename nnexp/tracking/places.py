@@ -1,0 +1,76 @@
+"""Where a run's ledger, store and data file are now: an output directory can be moved or copied, with its project.
+
+A record names them by the paths that they had when the run was made. What lay in the output directory then is looked
+for in the one that the run directory is in now; a data file beside the output directory, beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nnexp.paths import sqlite_path
+from nnexp.tracking.rundir import RunDirectory
+
+DIRECTORY = "nnexp.directory"
+
+
+def ledger_of(directory: RunDirectory) -> Path | None:
+    """The ledger that a run is entered in; None where it has none."""
+    ledger = directory.record.get("ledger")
+    if not ledger:
+        return None
+    old, new = _roots(directory)
+    return Path(ledger) if old is None else Path(_rebased(Path(ledger), old, new))
+
+
+def store_of(directory: RunDirectory) -> str | None:
+    """The address of the store that a run was made for; None where it was made for none."""
+    uri = directory.record["tracking"]["uri"]
+    return uri and store_at(uri, *_roots(directory))
+
+
+def store_at(uri: str, old: Path | None, new: Path) -> str:
+    """A store's address, where the output directory `old` is `new` now."""
+    path = sqlite_path(uri)
+    return uri if path is None or old is None else uri.replace(str(path), _rebased(path, old, new))
+
+
+def data_file(directory: RunDirectory) -> str | None:
+    """The data file of a run; None where its data set came from none."""
+    path = directory.record.get("data", {}).get("path")
+    old, new = _roots(directory)
+    return path if path is None or old is None else _rebased(Path(path), old, new)
+
+
+def is_at_home(directory: RunDirectory) -> bool:
+    """Whether a run directory is the one that its run was made in, and not a copy beside it."""
+    made = directory.record.get("tags", {}).get(DIRECTORY)
+    return made is None or Path(made).name == directory.path.name
+
+
+def _roots(directory: RunDirectory) -> tuple[Path | None, Path]:
+    """The output directory that a run was made in, and the one that its directory is in now.
+
+    The first is None where they are one, or where the run directory was never in an output directory.
+    """
+    record: Mapping[str, Any] = directory.record
+    made, ledger = record.get("tags", {}).get(DIRECTORY), record.get("ledger")
+    here = directory.path.parent
+    if made is None or ledger is None or not Path(made).is_relative_to(root := Path(ledger).parent):
+        return None, here
+    inner = Path(made).parent.relative_to(root).parts  # such as runs
+    if inner and here.parts[-len(inner) :] != inner:
+        return None, here
+    new = Path(*here.parts[: len(here.parts) - len(inner)])
+    return (None if new == root else root), new
+
+
+def _rebased(path: Path, old: Path, new: Path) -> str:
+    """Where a path is now: in the output directory what was in it, and beside it what is gone from beside the old."""
+    if path.is_relative_to(old):
+        return str(new / path.relative_to(old))
+    beside = os.path.normpath(new / os.path.relpath(path, old))
+    return beside if os.path.exists(beside) and not path.exists() else str(path)

@@ -1,0 +1,96 @@
+"""A SQLite store that was moved or copied with its folder.
+
+MLflow keeps absolute addresses of artifacts. The folder in which a store was made is read off its experiments, whose
+artifacts nnexp puts beside the database; where that is not the folder in which the database is now, the addresses under
+it are rewritten, in one transaction. An address whose artifacts were left behind stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from nnexp.terminal import say
+from nnexp.tracking import database
+
+ARTIFACTS = "artifacts"  # the folder beside the database
+DIRECTORY = "nnexp.directory"
+ADDRESSES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+def settle(path: Path) -> None:
+    """Make a store that was moved or copied name its artifacts where they are now, and say so in one line.
+
+    Call it under the store's lock.
+
+    Raises
+    ------
+    sqlite3.Error, OSError
+        If the database cannot be written.
+    """
+    for old in moved_from(path):
+        with closing(database.connect(path)) as store, store:
+            store.execute("BEGIN IMMEDIATE")
+            for table, column in ADDRESSES:
+                _rewrite(store, table, column, "", old.as_uri(), path.parent.as_uri())
+            _rewrite(store, "tags", "value", f"key = '{DIRECTORY}' AND ", str(old), str(path.parent))
+        say(f"The store {path} was moved or copied from {old}; the addresses of its artifacts were put right.")
+
+
+def moved_from(path: Path) -> list[Path]:
+    """The folders in which experiments of a store were made, where those are other ones than that of the store."""
+    try:
+        with closing(database.connect(path)) as store:
+            rows = store.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
+    except sqlite3.Error:
+        return []  # there is no store yet, or none that can be read; who opens it says so
+    places = (_folder(str(location)) for (location,) in rows)
+    return [place for place in places if place is not None and _is_left(place, path)]
+
+
+def _folder(location: str) -> Path | None:
+    """The folder of a store whose experiments keep their artifacts at an address, None where they are elsewhere."""
+    parts = urlsplit(location)
+    artifacts = Path(unquote(parts.path))
+    is_ours = parts.scheme == "file" and artifacts.name == ARTIFACTS and artifacts.as_uri() == location
+    return artifacts.parent if is_ours else None
+
+
+def _is_left(old: Path, path: Path) -> bool:
+    """Whether a store was in a folder and is not any more, or only as another file."""
+    if old == path.parent:
+        return False
+    there = old / path.name
+    if there.exists():
+        return not os.path.samefile(there, path)  # the same one by another way is at home
+    return not (old / ARTIFACTS).exists()  # artifacts without a store: somebody wanted them there
+
+
+def _rewrite(store: sqlite3.Connection, table: str, column: str, condition: str, old: str, new: str) -> None:
+    """Let addresses under `old` name the same under `new`, where that is there or the old one is not."""
+    try:
+        rows = store.execute(
+            f"SELECT rowid, {column} FROM {table} WHERE {condition}substr({column}, 1, ?) = ?",
+            (len(old) + 1, f"{old}/"),
+        ).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such" in str(error):
+            return  # another version of MLflow
+        raise
+    for row, value in rows:
+        moved = new + value.removeprefix(old)
+        if table == "experiments" or _path(moved).exists() or not _path(value).exists():
+            store.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (moved, row))
+
+
+def _path(address: str) -> Path:
+    return Path(unquote(urlsplit(address).path) if address.startswith("file:") else address)
