@@ -22,6 +22,9 @@ from nnexp.tracking.rundir import RunDirectory
 from nnexp.training import FitResult, blas_threads
 
 NOT_IN_DIGEST = ("time", "seconds")
+NAMED_GROUPS = ("data", "model", "optimizer", "training")  # whose keys decide what a run is
+IN_NAME = ("data.name", "data.cache", "optimizer.method", "model.l2", "model.hidden_size")
+LONGEST_NAME = 120  # letters
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
     identity = identity_of(config, dataset)
     deciding = config.deciding()
     git = provenance.git_state()
-    name = (
-        config.tracking.run_name
-        or f"{config.data.name} {config.optimizer.method} λ={config.model.l2:g} H={config.model.hidden_size}"
-    )
+    name = config.tracking.run_name or name_of(config, task.overrides)
     tags = {
         "nnexp.run_key": identity.run_key,
         "nnexp.config_hash": identity.config_hash,
@@ -60,7 +60,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
         "nnexp.directory": str(Path(task.path).resolve()),
         "mlflow.source.name": "nnexp",
         "mlflow.source.type": "LOCAL",
-        "mlflow.user": os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown",
+        "mlflow.user": provenance.user(),
         **({"mlflow.source.git.commit": git["commit"]} if git else {}),
         **({"nnexp.sweep": config.tracking.sweep} if config.tracking.sweep else {}),
         **task.tags,
@@ -96,6 +96,19 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
         "dataset": dataset_input(dataset, split, source),
         "tags": tags,
     }
+
+
+def name_of(config: Config, overrides: Sequence[str]) -> str:
+    """A run's name: data, method, lambda, hidden units and seed, and whatever else was asked for."""
+    name = f"{config.data.name} {config.optimizer.method} λ={config.model.l2:g} H={config.model.hidden_size}"
+    is_whole = not config.data.test_size and not config.data.validation_size
+    name += f" seed={config.seed}" + " whole data" * is_whole
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        group = key.partition(".")[0]
+        if "." in key and group in NAMED_GROUPS and key not in IN_NAME and not (is_whole and key == "data.test_size"):
+            name += f" {key.rpartition('.')[2]}={value}"
+    return name[:LONGEST_NAME]
 
 
 def dataset_input(dataset: Dataset, split: Split, source: Mapping[str, Any]) -> dict[str, str]:

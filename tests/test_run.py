@@ -1,5 +1,6 @@
 """One run by the real command: what it leaves in its directory and in the store."""
 
+import getpass
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from nnexp.cli import main
 from nnexp.config import check
 from nnexp.hydra_app import compose, plain
 from nnexp.optim import METHODS
+from nnexp.record import name_of
 
 ROOT_FILES = {
     "classification_report.txt", "confusion_matrix.png", "hidden_layer.png", "cost_curves.png", "weights.npz",
@@ -41,6 +43,25 @@ def test_the_run_says_how_it_ended_and_where_it_is(smoke):
     assert result["run_id"] in done.out
     assert f"{result['cost']:.6f}" in done.out
     assert "outputs/runs/" in done.out
+
+
+def test_a_runs_name_tells_it_from_others_and_its_user_is_known(smoke):
+    [run] = smoke.store().search()
+    assert run.name == "digits TNC λ=1 H=8 seed=0 images_every=5"
+    assert run.tags["mlflow.user"] == getpass.getuser()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        ([], "ex4 TNC λ=1 H=25 seed=0"),
+        (["experiment=ex4", "seed=3"], "ex4 TNC λ=1 H=25 seed=3 whole data"),
+        (["data.test_size=0", "optimizer=cg", "optimizer.maxfun=50"], "ex4 CG λ=1 H=25 seed=0 whole data maxfun=50"),
+        (["model.l2=3", "model.activation=tanh", "tracking.patience=3"], "ex4 TNC λ=3 H=25 seed=0 activation=tanh"),
+    ],
+)
+def test_runs_that_differ_have_different_names(overrides, name):
+    assert name_of(check(plain(compose(overrides))), overrides) == name
 
 
 def test_params_are_the_leaves_that_decide_and_no_others(smoke):

@@ -20,7 +20,7 @@ from nnexp.sweeps import behind
 from nnexp.sweeps.plan import Keys, decisive, failed_key
 from nnexp.sweeps.sharing import share
 from nnexp.terminal import percent, say
-from nnexp.tracking import ledger, liveness
+from nnexp.tracking import ledger, liveness, provenance
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.rundir import RESULT, RunDirectory
 from nnexp.train import Outcome, execute, finish
@@ -109,7 +109,12 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
             "ledger": str(ledger.folder(tracking.directory)),
             "params": {},
             "overrides": overrides,
-            "tags": {"nnexp.run_key": key, "nnexp.sweep": tracking.sweep, "nnexp.directory": str(path.resolve())},
+            "tags": {
+                "nnexp.run_key": key,
+                "nnexp.sweep": tracking.sweep,
+                "nnexp.directory": str(path.resolve()),
+                "mlflow.user": provenance.user(),
+            },
         }
         directory.write_json("run.json", record)
         directory.write_text("config/config.yaml", without_password(OmegaConf.to_yaml(cfg)))

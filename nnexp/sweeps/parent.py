@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.sweeps.ranking import Score, heading
-from nnexp.tracking import claims, liveness, records, views
+from nnexp.tracking import claims, liveness, provenance, records, views
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.publish import sweep_uid
 from nnexp.tracking.rundir import run_name, to_json, write_atomically
@@ -27,6 +27,8 @@ from nnexp.tracking.store import (
 )
 
 COUNTS = ("planned", "running", "finished", "failed", "lost")
+COLOR = "mlflow.runColor"
+MOST_COLORED = 60  # runs; more lines cannot be told apart
 PLAN_FILE, REPORT_FILE = "plan.json", "report.html"
 
 
@@ -64,6 +66,7 @@ class Parent:
             CLAIM: claim,
             "mlflow.source.name": "nnexp",
             "mlflow.source.type": "LOCAL",
+            "mlflow.user": provenance.user(),
             "nnexp.swept": ",".join(self.plan["swept_keys"]),
             **self._signs(),
         }
@@ -98,6 +101,13 @@ class Parent:
             means = views.local_address(self.store, sweep + views.SEEDS, run_id, mode="CHART")
             self._links["means over seeds"] = means
         self._links["report"] = f"{self._run_link}{run_id}/artifacts/{REPORT_FILE}"
+
+    def color(self, run_ids: Sequence[str]) -> None:
+        """Give the runs of the sweep colours of their own in the UI's charts, but for those that have one."""
+        runs = {run.run_id: run for run in self.store.search(f"tags.`{SWEEP}` = '{self.plan['sweep']}'")}
+        for run_id, color in zip(run_ids[:MOST_COLORED], views.colors(len(run_ids[:MOST_COLORED])), strict=True):
+            if run_id in runs and COLOR not in runs[run_id].tags:
+                self.store.tag(run_id, {COLOR: color})
 
     @property
     def _run_link(self) -> str:

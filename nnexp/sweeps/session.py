@@ -384,6 +384,7 @@ class Session:
         standing = [s for s in self.standings.values() if s.run_id]
         of_others = any(s.state == "finished" and s.sweep != self.sweep for s in standing)
         parent.show([s.run_id for s in standing] if of_others else (), *(best.metric for best in self.best(1)))
+        parent.color([s.run_id for key in self.jobs if (s := self.standings.get(key)) and s.run_id])
         self._address = parent.address
 
 

@@ -6,6 +6,7 @@ the data, of theta at the start and end, of the history and of the predictions a
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import re
@@ -42,6 +43,14 @@ def _git(*arguments: str, good: tuple[int, ...] = (0,)) -> str | None:
 
 
 @cache
+def user() -> str:
+    """Who runs this: the name that the environment or the system gives, else the number of the user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container's user without a name
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+
+
 def git_state() -> dict[str, Any]:
     """Commit, branch and uncommitted difference of the project's checkout, new files included; empty without one."""
     top = _git("rev-parse", "--show-toplevel")

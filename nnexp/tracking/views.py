@@ -6,6 +6,7 @@ browser). So a view is an extra: where it cannot be written, addresses name the 
 
 from __future__ import annotations
 
+import colorsys
 import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,12 +22,14 @@ SEEDS = "-seeds"  # what a sweep's id gets for its second view, of means over se
 KEPT = 30  # views of sweeps in an experiment; the UI lets nobody save a view where there are 40
 LONGEST = 20_000  # characters of a view that the UI takes
 MOST_PARAMS = 6  # columns
+LETTER = 7  # pixels of a letter of a column's name
 
 PARAMS = ("data.name", "optimizer.method", "model.l2", "model.hidden_size", "seed")
 METRICS = (
     "accuracy/validation",
     "accuracy/test",
     "accuracy/train",
+    "loss/validation",
     "loss/test",
     "loss/train",
     "cost/train",
@@ -40,6 +43,19 @@ CURVES = {
     "accuracy": ("accuracy/train", "accuracy/validation", "accuracy/test"),
 }
 IMAGES = {"hidden layer over iterations": ("hidden_layer",)}
+
+
+# For lines on white, one beside the other; the first six are safe for colour-blind readers (M. Okabe and K. Ito, 2008).
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+          "#7B3F99", "#8C564B", "#444444", "#A8A80A", "#E0218A", "#1B5E20")  # fmt: skip
+
+
+def colors(n: int) -> list[str]:
+    """Colours for n runs, no two alike. The UI by itself picks one of twenty by a run's id, often one for two runs."""
+    if n <= len(COLORS):
+        return list(COLORS[:n])
+    hls = [(i / n, (0.32, 0.46, 0.6)[i % 3], 0.7) for i in range(n)]
+    return ["#" + "".join(f"{round(255 * c):02X}" for c in colorsys.hls_to_rgb(*each)) for each in hls]
 
 
 @dataclass(frozen=True)
@@ -61,7 +77,10 @@ class View:
             "searchFilter": self.filter,
             "selectedColumns": columns,
             "columnOrder": columns,
-            "columnWidths": {_param(key): max(80, 40 + 7 * len(key)) for key in self.params},
+            "columnWidths": {
+                **{_param(key): max(80, 40 + LETTER * len(key)) for key in self.params},
+                **{_metric(key): max(80, 48 + LETTER * len(key)) for key in METRICS},  # with room for the sort's arrow
+            },
             "runsHiddenMode": "SHOW_ALL",
             "compareRunSections": _sections(),
             "compareRunCharts": _charts(),

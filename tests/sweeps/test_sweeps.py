@@ -65,6 +65,8 @@ def test_a_sweep_is_planned_run_listed_and_resumed(nnexp):
     assert parent.status == "FINISHED"
     assert {run.tags[PARENT] for run in children(store)} == {parent.run_id}
     assert sorted(run.name for run in children(store)) == ["l2=0 seed=0", "l2=0 seed=1", "l2=1 seed=0", "l2=1 seed=1"]
+    assert len({run.tags["mlflow.runColor"] for run in children(store)}) == 4
+    assert parent.tags["mlflow.user"] == children(store)[0].tags["mlflow.user"] != "unknown"
     assert parent.tags["nnexp.jobs.planned"] == parent.tags["nnexp.jobs.finished"] == "4"
     plan = json.loads(Path(store.client.download_artifacts(parent.run_id, "plan.json")).read_text())
     assert {job["key"] for job in plan["jobs"]} == set(digests(store))

@@ -1,6 +1,7 @@
 """Saved views and the addresses that open them."""
 
 import json
+import re
 import time
 
 import pytest
@@ -54,6 +55,21 @@ def test_a_sweeps_view_shows_its_runs_best_first_with_what_was_swept_before_the_
     assert state["selectedColumns"][0] == "params.`model.l2`"
     assert state["columnOrder"] == state["selectedColumns"]
     assert state["runsHiddenMode"] == "SHOW_ALL"
+
+
+def test_every_metric_has_a_column_wide_enough_for_its_name_validation_too(store):
+    views.keep_sweep(store, make_plan(), PARENT)
+    [state] = kept(store).values()
+    metrics = [column for column in state["selectedColumns"] if column.startswith("metrics.")]
+    assert {"metrics.`loss/validation`", "metrics.`accuracy/validation`"} <= set(metrics)
+    assert all(state["columnWidths"][column] >= 7 * len(column.split("`")[1]) + 48 for column in metrics)
+
+
+@pytest.mark.parametrize("n", [1, 6, 12, 13, 60])
+def test_no_two_runs_of_a_sweep_have_one_colour(n):
+    colors = views.colors(n)
+    assert len(set(colors)) == n
+    assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in colors)
 
 
 def test_a_cost_is_ranked_from_the_lowest(store):
