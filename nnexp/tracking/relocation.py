@@ -2,7 +2,8 @@
 
 MLflow keeps absolute addresses of artifacts. The folder in which a store was made is read off its experiments, whose
 artifacts nnexp puts beside the database; where that is not the folder in which the database is now, the addresses under
-it are rewritten, in one transaction. An address whose artifacts were left behind stays as it is.
+it are rewritten, in one transaction. An address whose artifacts did not come along stays as it is: the database may
+have been copied alone, and a disk that is away comes back.
 """
 
 from __future__ import annotations
@@ -40,9 +41,13 @@ def settle(path: Path) -> None:
     for old in moved_from(path):
         with closing(database.connect(path)) as store, store:
             store.execute("BEGIN IMMEDIATE")
+            uris, paths = (old.as_uri(), path.parent.as_uri()), (str(old), str(path.parent))
+            runs = _under(store, "runs", "artifact_uri", "", *uris)
+            came_along = any(_path(moved).exists() for _, _, moved in runs)
             for table, column in ADDRESSES:
-                _rewrite(store, table, column, "", old.as_uri(), path.parent.as_uri())
-            _rewrite(store, "tags", "value", f"key = '{DIRECTORY}' AND ", str(old), str(path.parent))
+                _rewrite(store, table, column, _under(store, table, column, "", *uris), came_along)
+            rows = _under(store, "tags", "value", f"key = '{DIRECTORY}' AND ", *paths)
+            _rewrite(store, "tags", "value", rows, came_along)
         say(f"The store {path} was moved or copied from {old}; the addresses of its artifacts were put right.")
 
 
@@ -75,8 +80,10 @@ def _is_left(old: Path, path: Path) -> bool:
     return not (old / ARTIFACTS).exists()  # artifacts without a store: somebody wanted them there
 
 
-def _rewrite(store: sqlite3.Connection, table: str, column: str, condition: str, old: str, new: str) -> None:
-    """Let addresses under `old` name the same under `new`, where that is there or the old one is not."""
+def _under(
+    store: sqlite3.Connection, table: str, column: str, condition: str, old: str, new: str
+) -> list[tuple[int, str, str]]:
+    """The addresses under `old`, each with its row and with what it is under `new`."""
     try:
         rows = store.execute(
             f"SELECT rowid, {column} FROM {table} WHERE {condition}substr({column}, 1, ?) = ?",
@@ -84,11 +91,17 @@ def _rewrite(store: sqlite3.Connection, table: str, column: str, condition: str,
         ).fetchall()
     except sqlite3.OperationalError as error:
         if "no such" in str(error):
-            return  # another version of MLflow
+            return []  # another version of MLflow
         raise
-    for row, value in rows:
-        moved = new + value.removeprefix(old)
-        if table == "experiments" or _path(moved).exists() or not _path(value).exists():
+    return [(row, value, new + value.removeprefix(old)) for row, value in rows]
+
+
+def _rewrite(
+    store: sqlite3.Connection, table: str, column: str, rows: list[tuple[int, str, str]], came_along: bool
+) -> None:
+    """Rewrite addresses: of what is there now and, where other artifacts came along, of what is not there yet."""
+    for row, value, moved in rows:
+        if table == "experiments" or _path(moved).exists() or (came_along and not _path(value).exists()):
             store.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (moved, row))
 
 

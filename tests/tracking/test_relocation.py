@@ -85,6 +85,19 @@ def test_a_database_that_is_copied_alone_finds_its_artifacts_where_they_are(old,
     assert store.client.list_artifacts(run.run_id)
 
 
+def test_a_database_whose_artifacts_are_away_keeps_their_addresses(old, tmp_path):
+    (tmp_path / "here").mkdir()
+    shutil.move(old / "mlflow.db", tmp_path / "here/mlflow.db")
+    disk = old.parent.rename(tmp_path / "unmounted")
+    store = Store(f"sqlite:///{tmp_path}/here/mlflow.db", "e")
+    Publication(made_up.whole(tmp_path / "here", "new", store=store), store).advance()
+    assert (tmp_path / "here/artifacts").is_dir()
+    assert not old.parent.exists()
+    disk.rename(old.parent)
+    [published] = [run for run in store.search() if "published" in run.tags["nnexp.uid"]]
+    assert store.client.list_artifacts(published.run_id)
+
+
 def test_a_ledger_of_an_older_version_is_understood_after_a_move(old, tmp_path):
     [entry] = ledger.folder(old).iterdir()
     entry.unlink()
