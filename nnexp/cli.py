@@ -95,6 +95,9 @@ def _main(argv: Sequence[str] | None) -> int:
 
         print(f"nnexp {__version__}")
         return 0
+    from nnexp.tracking.temporary import use_own_folder
+
+    use_own_folder()
     if arguments and arguments[0] in COMMANDS:
         return _command(arguments[0], arguments[1:])
     if arguments and arguments[0][:1].isalpha() and "=" not in arguments[0]:

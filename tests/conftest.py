@@ -28,6 +28,7 @@ LONGEST = (
     "test_a_sweep_on_ray_is_the_sweep_done_serially",
     "test_a_search_goes_on_where_it_was",
     "test_sync_server.py",
+    "test_crash.py",
     "test_run.py",
     "test_keeper.py",
     "test_rerun.py",

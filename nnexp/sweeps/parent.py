@@ -24,6 +24,7 @@ from nnexp.tracking.store import (
     SWEEP,
     UID,
     Store,
+    StoredRun,
 )
 
 COUNTS = ("planned", "running", "finished", "failed", "lost")
@@ -50,6 +51,7 @@ class Parent:
     def __init__(self, store: Store, plan: Mapping[str, Any], heartbeat: float) -> None:
         self.store, self.plan, self.heartbeat = store, plan, heartbeat
         self.run_id: str | None = None
+        self.was_broken_off = False  # the sweep was begun before, and did not come to its end
         self._links: dict[str, str] = {}
 
     def ensure(self) -> str:
@@ -78,6 +80,7 @@ class Parent:
     def begin(self) -> None:
         """Say that the sweep runs, in this process, and show its plan."""
         run_id = self.ensure()
+        self._take_over(self.store.get(run_id))
         self.store.client.update_run(run_id, status="RUNNING")
         self.store.tag(run_id, self._signs())
         self.store.client.log_text(run_id, to_json(self.plan), PLAN_FILE)
@@ -90,6 +93,15 @@ class Parent:
         for run in self.store.tagged(SWEEP, self.plan["sweep"]):
             if KIND not in run.tags and run.tags.get(PARENT) != run_id:
                 self.store.tag(run.run_id, {PARENT: run_id})
+
+    def _take_over(self, run: StoredRun | None) -> None:
+        """See how the sweep ended when it ran before."""
+        if run is None or run.tags.get(OWNER) == liveness.owner():
+            return
+        is_at_work = run.status == "RUNNING" and not claims.is_lost(run)
+        self.was_broken_off = run.status == "KILLED" or (run.status == "RUNNING" and not is_at_work)
+        if not is_at_work:
+            self.store.remove_half_uploads(run.run_id)
 
     def show(self, run_ids: Collection[str] = (), ranked_by: str = "accuracy/test") -> None:
         """Give the sweep its view in the UI."""

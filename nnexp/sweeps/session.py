@@ -22,6 +22,7 @@ from nnexp.sweeps.ranking import Score
 from nnexp.terminal import StatusLine, say
 from nnexp.tracking import disk_claims, ledger, numerics
 from nnexp.tracking.claims import FINISHED
+from nnexp.tracking.leftovers import remove_leftovers
 from nnexp.tracking.repair import repair
 from nnexp.tracking.rundir import peek
 from nnexp.tracking.store import Store
@@ -113,11 +114,14 @@ class Session:
         return standing
 
     def repair(self) -> None:
-        """Put right what crashes left in the store, of whatever run or sweep."""
-        if self.store is None:
-            return
+        """Put right what crashes left in the store and in the output directory, of whatever run or sweep."""
+        if self.store is not None:
+            self._repair_store(self.store)
+        remove_leftovers(self.controls.tracking.directory)
+
+    def _repair_store(self, store: Store) -> None:
         try:
-            mended = repair(self.store, self.controls.tracking.directory, say)
+            mended = repair(store, self.controls.tracking.directory, say)
         except Exception as error:
             self._without_store(error)
         else:
@@ -306,7 +310,7 @@ class Session:
         counts = count(self.standings, self.n_planned)
         message = f"{counts['finished']} of {counts['planned']} jobs finished, {counts['failed']} failed"
         kept = self._kept_back()
-        report = self._compare() if self._launched and counts["finished"] else None
+        report = self._compare() if self._lacks_report and counts["finished"] else None
         self._end("FAILED" if failures else "FINISHED", message)
         best = self.best()
         print(f"{message}; {ranking.heading(best)}:" if best else message)
@@ -328,6 +332,11 @@ class Session:
         if failures:
             return ExitStatus.DIFFERENT
         return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE
+
+    @property
+    def _lacks_report(self) -> bool:
+        """Whether there are runs that the sweep's report does not have, or it was killed before it had one."""
+        return self._launched or (self.parent is not None and self.parent.was_broken_off)
 
     def _compare(self) -> Any:
         """The report of the sweep, in its folder and at the parent run; None where there is no store to read."""

@@ -25,6 +25,7 @@ from typing import IO, Any
 from nnexp.errors import one_line
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import StoreError, sqlite_path
+from nnexp.tracking.temporary import system_folder
 
 BRIEFLY = 1.0  # seconds to wait for a store, once all the patience with it is used up
 NOT_OF_THE_STORE = ("draw",)  # what the keeper does without the store, however silent that is
@@ -41,7 +42,7 @@ class Line:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.waiting: dict[int, Future] = {}
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile(dir=system_folder())
         self._last_words = "no message"
         self._lock = threading.Lock()
         self._number = 0

@@ -15,6 +15,7 @@ from nnexp.tracking.answers import Answers
 from nnexp.tracking.keeper_workers import Claimant, Drawer
 from nnexp.tracking.publisher import Publisher
 from nnexp.tracking.store import Store
+from nnexp.tracking.temporary import remove_own_folder, use_own_folder
 
 LINGER = 120.0  # seconds to go on publishing when the trainer is gone
 TURN = 0.0005  # seconds that a thread which computes holds up the others: a claim must not wait for drawing
@@ -26,6 +27,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when the trainer does, and has runs to close then
     sys.setswitchinterval(TURN)
+    use_own_folder()
     line = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
     writing = threading.Lock()
@@ -59,6 +61,7 @@ def _work(worker: Drawer | Claimant | Publisher) -> None:
         worker.work()
     except BaseException as error:
         print(one_line(error), file=sys.stderr, flush=True)
+        remove_own_folder()
         os._exit(1)
 
 
@@ -73,6 +76,7 @@ def _end(workers: list[Drawer | Claimant | Publisher], threads: list[threading.T
         begun.set()
         thread.join(max(deadline - time.monotonic(), 0.0))
     sys.stderr.flush()
+    remove_own_folder()
     os._exit(0)
 
 

@@ -15,8 +15,10 @@ from pathlib import Path
 from nnexp.tracking.places import ledger_of
 from nnexp.tracking.records import RecordError, tell_once
 from nnexp.tracking.rundir import RECORD, RunDirectory, readable, write_atomically
+from nnexp.tracking.temporary import remove_abandoned, remove_empty_folders
 
 FOLDER = "unpublished"
+ENDING = ".ending"  # in a run directory whose end is under way behind another run
 
 
 def folder(root: str | Path) -> Path:
@@ -45,8 +47,19 @@ def enter(ledger: Path, directory: RunDirectory) -> None:
 
 
 def leave(ledger: Path, directory: RunDirectory) -> None:
-    """Note that the store has all of it."""
+    """Note that the store has all of it.
+
+    What killed processes left half written in the directory goes first: nobody looks into it for that any more.
+    """
+    (directory.path / ENDING).unlink(missing_ok=True)
+    remove_abandoned(directory.path, deep=True)
+    remove_empty_folders(directory.path)
     _entry(ledger, directory).unlink(missing_ok=True)
+
+
+def remove_leftovers(root: str | Path) -> None:
+    """Remove entries that killed processes left half written."""
+    remove_abandoned(folder(root))
 
 
 def has(root: str | Path, directory: RunDirectory) -> bool:

@@ -273,6 +273,7 @@ class Publication:
     def _upload(self, run_id: str) -> None:
         """Every artifact, but none twice in this process; to a server a few at a time."""
         client = self.store.client
+        self.store.remove_half_uploads(run_id)
 
         def upload(path: Path) -> None:
             stat = path.stat()

@@ -177,6 +177,10 @@ class Publisher:
                 repair(self.store, self.root, lambda line: print(line, file=sys.stderr))
         except Exception as error:
             print(one_line(error), file=sys.stderr)
+        if self.root is not None:
+            from nnexp.tracking.leftovers import remove_leftovers
+
+            remove_leftovers(self.root)
 
     def _finish_backlog(self) -> None:
         for path, publication in list(self.backlog.items()):

@@ -27,6 +27,7 @@ import numpy as np
 
 from nnexp.tracking import records
 from nnexp.tracking.records import RecordError, VanishedError
+from nnexp.tracking.temporary import replacing
 
 RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
 HISTORY = "reports/history.csv"
@@ -42,13 +43,8 @@ def run_name() -> str:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def to_json(value: Any) -> str:
@@ -84,8 +80,14 @@ class RunDirectory:
         directory = cls(path)
         if (directory.path / RECORD).exists():
             raise FileExistsError(f"{directory.path} already holds a run; give another hydra.run.dir")
-        directory.path.mkdir(parents=True, exist_ok=True)
-        directory.write_json(RECORD, record)
+        # Not by `write_json`: another process may take it, while it is empty, for what a crash has left.
+        for last in (False, True):
+            try:
+                write_atomically(directory.path / RECORD, to_json(record))
+                break
+            except FileNotFoundError:
+                if last:
+                    raise
         return directory
 
     @property
@@ -170,12 +172,8 @@ class RunDirectory:
 
     def write_weights(self, **arrays: Any) -> None:
         """Write `weights.npz` whole or not at all."""
-        temporary = self.path / ".weights.npz"
-        try:
-            np.savez(temporary, **arrays)
-            os.replace(temporary, self.path / "weights.npz")
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(self.file("weights.npz")) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
 
     def artifacts(self) -> list[Path]:
         """Every file that belongs into the store, sorted."""

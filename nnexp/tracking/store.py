@@ -13,7 +13,6 @@ import hashlib
 import logging
 import os
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -31,6 +30,7 @@ from nnexp.errors import one_line
 from nnexp.paths import SQLITE, absolute_uri, sqlalchemy_uri, sqlite_path
 from nnexp.tracking import database, relocation, tags
 from nnexp.tracking.server import trouble_of
+from nnexp.tracking.temporary import system_folder
 
 # Said before MLflow is imported, where the user has not said otherwise.
 MLFLOW_SETTINGS = {
@@ -72,6 +72,7 @@ ANSWER_SECONDS = 3.0  # a tracking server that takes longer is done without whil
 FRESH_SECONDS = 5.0  # so long an answer is taken as a sign that the next one will come
 PING_ATTEMPTS = 3
 LONGEST_NAME = 250
+HALF_UPLOADS = ".artifact.uploading.*"  # MLflow's name for what it copies
 
 
 class StoreError(RuntimeError):
@@ -258,7 +259,7 @@ class Store:
 
     def _guard(self, path: Path | None) -> FileLock:
         if path is None:
-            lock = Path(tempfile.gettempdir()) / f"nnexp-{hashlib.sha256(self.uri.encode()).hexdigest()[:16]}.lock"
+            lock = system_folder() / f"nnexp-{hashlib.sha256(self.uri.encode()).hexdigest()[:16]}.lock"
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = path.with_name(path.name + ".lock")
@@ -360,6 +361,15 @@ class Store:
         if message:
             self.tag(run_id, {STATUS_MESSAGE: message})
         self.client.set_terminated(run_id, status, end_time=int((end or time.time()) * 1000))
+
+    def remove_half_uploads(self, run_id: str) -> None:
+        """Remove what killed processes left half copied among a run's artifacts; for who alone publishes it."""
+        from mlflow.utils.file_utils import local_file_uri_to_path
+
+        run = self.get(run_id)
+        if run is not None and run.artifact_uri.startswith("file:"):
+            for path in Path(local_file_uri_to_path(run.artifact_uri)).rglob(HALF_UPLOADS):
+                path.unlink(missing_ok=True)
 
     def address(self, run_id: str | None = None) -> str:
         """What to open in a browser, once `nnexp ui` serves the store where it is no server itself."""

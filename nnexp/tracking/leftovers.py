@@ -1,0 +1,62 @@
+"""What killed processes left lying in an output directory: half-written files, directories of runs that never began."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from nnexp.tracking import claims, ledger, liveness
+from nnexp.tracking.rundir import HISTORY, RECORD, RESULT, RunDirectory
+from nnexp.tracking.temporary import remove_abandoned
+
+RUNS, SWEEPS = "runs", "sweeps"
+PLAN_FILE, SHARED = "plan.json", "shared"  # of a sweep; what is shared among its workers
+
+
+def remove_leftovers(root: str | Path) -> None:
+    """Remove what no living process of this machine will need, and close the runs that no ledger has.
+
+    To be called once the runs that the ledger has are put right. Ended runs are not looked at: all that was temporary
+    in them went before they left the ledger.
+    """
+    root = Path(root).resolve()
+    ledger.remove_leftovers(root)
+    for path in _folders(root / SWEEPS):
+        remove_abandoned(path, deep=True)
+        if (path / SHARED).is_dir() and _is_over(path):
+            shutil.rmtree(path / SHARED, ignore_errors=True)
+    for path in _folders(root / RUNS):
+        if not (path / RESULT).exists():
+            try:
+                _put_right(root, RunDirectory(path))
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # another process is at it, or it is damaged
+
+
+def _folders(parent: Path) -> list[Path]:
+    return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+
+
+def _is_over(sweep: Path) -> bool:
+    """Whether the process that began the sweep last is gone."""
+    try:
+        owner = json.loads((sweep / PLAN_FILE).read_text())["owner"]
+        return liveness.lost_reason(owner, None, 0.0) is not None
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _put_right(root: Path, directory: RunDirectory) -> None:
+    """Remove a directory that holds nothing; close the run of a process that is gone, if it has begun."""
+    remove_abandoned(directory.path, deep=True)
+    if not (directory.path / RECORD).exists():
+        directory.path.rmdir()  # only where it is empty, and a run that is about to begin makes it again
+        return
+    record = directory.record
+    if ledger.has(root, directory) or liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:
+        return
+    if (directory.path / HISTORY).exists():
+        claims.close_directory(directory, "the training process was killed")
+    else:
+        shutil.rmtree(directory.path)

@@ -1,0 +1,101 @@
+"""Temporary files with the name of their process in theirs, so that whoever comes later knows those of the dead.
+
+Two kinds: a file beside the one that it is to replace, and a folder of this process for all that MLflow and others
+make by :mod:`tempfile`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from nnexp.tracking.liveness import machine, process_start
+
+STAMP = re.compile(r"([0-9a-f]{8})-(\d+)-(\w+)")  # machine, process id, start of the process
+BESIDE = re.compile(rf"\..+\.{STAMP.pattern}\.[0-9a-f]{{8}}")
+OWN_FOLDER = re.compile(rf"nnexp-{STAMP.pattern}")
+
+
+@cache
+def _machine_digest() -> str:
+    return hashlib.sha256(machine().encode()).hexdigest()[:8]
+
+
+def _stamp() -> str:
+    return f"{_machine_digest()}-{os.getpid()}-{process_start(os.getpid())}"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to be written, its folder made; it takes the place of `path` if all goes well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{_stamp()}.{secrets.token_hex(4)}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def is_abandoned(name: str) -> bool:
+    """Whether a file or folder of this name is temporary, of a process of this machine that is gone."""
+    match = BESIDE.fullmatch(name) or OWN_FOLDER.fullmatch(name)
+    if match is None or match[1] != _machine_digest():
+        return False
+    return process_start(int(match[2])) != match[3]
+
+
+def remove_abandoned(folder: Path, *, deep: bool = False) -> None:
+    """Remove the temporary files in a folder whose process is gone; with `deep`, below it too."""
+    for path in folder.rglob(".*") if deep else folder.glob(".*"):
+        if is_abandoned(path.name):
+            path.unlink(missing_ok=True)
+
+
+def remove_empty_folders(folder: Path) -> None:
+    """Remove the folders below one, where nothing is in them."""
+    for path in sorted(folder.rglob("*/"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def system_folder() -> Path:
+    """The system's folder for temporary files, by its name alone: :mod:`tempfile` tries it out by making a file."""
+    named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    for folder in (*named, "/tmp"):
+        if folder and os.path.isdir(folder) and os.access(folder, os.W_OK):
+            return Path(folder).absolute()
+    return Path(tempfile.gettempdir())
+
+
+def use_own_folder() -> None:
+    """Have all that :mod:`tempfile` makes in this process in one folder, which the next one removes if need be.
+
+    For processes that are ours alone: what is in it goes with the process.
+    """
+    base = system_folder()
+    for path in base.glob("nnexp-*"):
+        if is_abandoned(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+    folder = base / f"nnexp-{_stamp()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return
+    tempfile.tempdir = str(folder)
+    atexit.register(remove_own_folder)
+
+
+def remove_own_folder() -> None:
+    """Remove the folder of this process; for those that end by `os._exit`."""
+    shutil.rmtree(system_folder() / f"nnexp-{_stamp()}", ignore_errors=True)
+    tempfile.tempdir = None
