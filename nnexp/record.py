@@ -82,6 +82,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
             "uri": config.tracking.uri if config.tracking.backend == "mlflow" else None,
             "experiment": config.tracking.experiment,
             "sweep": config.tracking.sweep,
+            "resume": config.resume,
         },
         "ledger": str(ledger.folder(config.tracking.directory)),
         "params": deciding,

@@ -23,11 +23,11 @@ from nnexp.optim import check_memory
 from nnexp.record import Task, make_record, save_weights, summary, write_description
 from nnexp.terminal import Progress
 from nnexp.tracking import disk_claims, ledger
-from nnexp.tracking.claims import MINE, Claim
+from nnexp.tracking.arbitration import FINISHED, HELD, MINE, Claim
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.records import RecordError
 from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory
-from nnexp.tracking.store import HELD, StoreError, open_store
+from nnexp.tracking.store import StoreError, open_store
 from nnexp.training import Row, fit
 
 DRAWING_SECONDS = 120
@@ -306,6 +306,9 @@ def finish(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
         return _lost(directory, str(error))
     if result is None:
         return _lost(directory, f"the run directory {directory.path} was deleted before the run was published")
+    if other := result.get("superseded_by"):
+        told = {"message": result["message"], "verdict": FINISHED}
+        return Outcome("SKIPPED", str(directory.path), other, told, published, problem, address)
     return Outcome(
         status=result["status"],
         path=str(directory.path),

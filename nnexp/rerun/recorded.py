@@ -17,6 +17,7 @@ from yaml import YAMLError
 from nnexp.errors import one_line
 from nnexp.rerun.errors import RerunError
 from nnexp.tracking import claims, liveness, places
+from nnexp.tracking.board import is_lost
 from nnexp.tracking.records import RecordError, read_arrays
 from nnexp.tracking.rundir import HISTORY, PUBLISHED, RESULT, RunDirectory
 from nnexp.tracking.store import RUN_KEY, UID, Store, StoredRun
@@ -126,7 +127,7 @@ class RecordedHere(Recorded):
         self._record, result = directory.record, directory.result
         lost = None
         if result is None:
-            lost = liveness.lost_reason(self._record.get("owner"), None, self._record.get("heartbeat", 10.0))
+            lost = liveness.gone_reason(self._record.get("owner"))
         status = result["status"] if result else "RUNNING" if lost is None else "KILLED"
         message = result.get("message", "") if result else lost or ""
         super().__init__(
@@ -164,7 +165,7 @@ class RecordedInStore(Recorded):
 
     def __init__(self, store: Store, run: StoredRun, scratch: Path) -> None:
         status, message = run.status, run.tags.get("nnexp.status_message", "")
-        if status == "RUNNING" and claims.is_lost(run):
+        if status == "RUNNING" and is_lost(run):
             status, message = "KILLED", "its process is gone"
         super().__init__(run.run_id, run.name, status, message, run.tags)
         self._store, self._run, self._scratch = store, run, scratch

@@ -11,7 +11,7 @@ from nnexp.sweeps.parent import PLAN_FILE, Parent, count, read_plan, sweep_direc
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
 from nnexp.tracking import liveness
-from nnexp.tracking.claims import is_lost
+from nnexp.tracking.board import is_lost
 from nnexp.tracking.places import store_at
 from nnexp.tracking.publish import sweep_uid
 from nnexp.tracking.records import RecordError, tell_once
@@ -77,7 +77,7 @@ class LateParent:
         session.parent.adopt()
         store.client.log_text(run.run_id, to_json(plan), PLAN_FILE)
         session.report()
-        if (owner := plan.get("owner")) and liveness.lost_reason(owner, None, HEARTBEAT) is None:
+        if (owner := plan.get("owner")) and liveness.gone_reason(owner) is None:
             store.tag(run.run_id, {OWNER: owner})  # it goes on without the store, and is closed by the next sync
             return
         children = store.tagged(SWEEP, self.sweep)
@@ -114,5 +114,5 @@ class LateParent:
 class _StoreOnly(Book):
     """What the store alone knows."""
 
-    def _take_directories(self, found: dict[str, Standing], wanted: set[str], since: float) -> None:
+    def _take_directories(self, found: dict[str, Standing], wanted: set[str], since: float, repair: bool) -> None:
         pass

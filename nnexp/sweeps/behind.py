@@ -11,7 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
+from nnexp.errors import one_line
+from nnexp.terminal import say
 from nnexp.tracking import ledger, liveness
 from nnexp.tracking.rundir import RunDirectory, peek
 
@@ -42,18 +45,31 @@ def is_worker() -> bool:
 
 
 def put_off(directory: RunDirectory, end: Callable[[], object]) -> None:
-    """Bring a trained run to its end in the background; wait only while this process owes too many."""
+    """Bring a trained run to its end in the background; wait only while this process owes too many.
+
+    Where the run cannot be marked, as on a full disk, its end is not put off.
+    """
     _slots.acquire()
-    directory.write_text(MARK, "")
+    try:
+        directory.write_text(MARK, "")
+        _threads.submit(_end, directory, end)
+    except OSError:
+        _end(directory, end)
+    except BaseException:
+        _slots.release()
+        raise
 
-    def work() -> None:
-        try:
-            end()
-        finally:
+
+def _end(directory: RunDirectory, end: Callable[[], object]) -> None:
+    """Whatever comes of it, this process owes one less."""
+    try:
+        end()
+    except Exception as error:
+        say(f"{directory.path.name}: its end could not be kept: {one_line(error)}")
+    finally:
+        _slots.release()
+        with suppress(OSError):
             (directory.path / MARK).unlink(missing_ok=True)
-            _slots.release()
-
-    _threads.submit(work)
 
 
 def wait_for(root: str, sweep: str) -> None:
@@ -73,5 +89,6 @@ def _is_under_way(directory: RunDirectory, sweep: str) -> bool:
     record, result = known
     if record["tracking"].get("sweep") != sweep or result is None or not (directory.path / MARK).exists():
         return False
-    is_alive = liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None
-    return is_alive and time.time() - result["ended"] < LONGEST
+    if record["owner"] == liveness.owner():
+        return False  # of this process none is under way: it has all its slots back
+    return liveness.gone_reason(record["owner"]) is None and time.time() - result["ended"] < LONGEST

@@ -58,7 +58,7 @@ class Book:
             if elsewhere:
                 missing = [key for key in wanted if found.get(key) is None or found[key].state in ("lost", "failed")]
                 self._take(found, wanted, self._elsewhere(missing), since, repair, only=("finished", "running"))
-        self._take_directories(found, wanted, since)
+        self._take_directories(found, wanted, since, repair)
         return found
 
     def _elsewhere(self, keys: list[str]) -> list[StoredRun]:
@@ -81,7 +81,7 @@ class Book:
             if standing.state in only:
                 keep_best(found, key, standing)
 
-    def _take_directories(self, found: dict[str, Standing], wanted: set[str], since: float) -> None:
+    def _take_directories(self, found: dict[str, Standing], wanted: set[str], since: float, repair: bool) -> None:
         """Runs of this machine: those that the store does not have yet, and without a store all of them."""
         directories = ledger.entries(self.root)
         if self.store is None:
@@ -96,7 +96,10 @@ class Book:
             if key not in wanted or (is_private and self.store is not None):
                 continue
             if result is None:
-                if liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:
+                reason = ledger.lost_reason(self.root, directory, record)
+                if reason is not None and repair and not liveness.is_of_this_machine(record["owner"]):
+                    claims.close_directory(directory, reason)  # what was seen here is news to those who share the disk
+                elif reason is None:
                     path, name, start = str(directory.path), record["name"], record["started"]
                     held = Standing("running", directory.uid, name=name, start=start, directory=path)
                     keep_best(found, key, held)

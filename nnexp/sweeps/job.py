@@ -52,7 +52,7 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     except Exception as error:
         say(f"failed: {name}: {one_line(error)} ({shown})")
         return _record_failure(cfg, overrides, path, error)
-    if outcome.status == "SKIPPED":
+    if outcome.status == "SKIPPED" and not outcome.path:
         say(f"skipped: {name}: {outcome.result['message']}")
     if outcome.status == "KILLED":
         raise KeyboardInterrupt
@@ -63,6 +63,8 @@ def _tell(outcome: Outcome, name: str, shown: str) -> None:
     """How a run ended, on one line."""
     if outcome.status == "FAILED":
         say(f"failed: {name}: {outcome.result['message']} ({shown})")
+    elif outcome.status == "SKIPPED":
+        say(f"trained in vain: {name}: {outcome.result['message']}, which has the same key")
     elif outcome.status == "FINISHED":
         result = outcome.result
         accuracy = percent(result["accuracy"])

@@ -21,7 +21,7 @@ from nnexp.sweeps.plan import Job, Plan
 from nnexp.sweeps.ranking import Score
 from nnexp.terminal import StatusLine, say
 from nnexp.tracking import disk_claims, ledger, numerics
-from nnexp.tracking.claims import FINISHED
+from nnexp.tracking.arbitration import FINISHED
 from nnexp.tracking.leftovers import remove_leftovers
 from nnexp.tracking.repair import repair
 from nnexp.tracking.rundir import peek
@@ -192,8 +192,9 @@ class Session:
                     time.sleep(POLL)
                 else:
                     return
-                complete = not missing or bool(self._left)
-                self.learn(self.look(jobs, elsewhere=complete), complete=complete)
+                found = {} if self._left else self.look(jobs, elsewhere=False)
+                complete = not all(_is_decided(found.get(job.key)) for job in jobs)
+                self.learn(self.look(jobs) if complete else found, complete=complete)
                 if self.controls.fail_fast and self.failures():
                     return
 
@@ -306,6 +307,7 @@ class Session:
 
     def close(self) -> int:
         """Tell how the sweep ended; return the exit status."""
+        self.repair()  # what seemed to be alive on other machines when it began may have been silent ever since
         failures = self.failures()
         counts = count(self.standings, self.n_planned)
         message = f"{counts['finished']} of {counts['planned']} jobs finished, {counts['failed']} failed"

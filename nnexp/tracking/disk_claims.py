@@ -12,9 +12,8 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp.tracking import ledger, liveness, numerics
-from nnexp.tracking.claims import FINISHED, Claim
+from nnexp.tracking.arbitration import FINISHED, HELD, Claim
 from nnexp.tracking.rundir import RunDirectory
-from nnexp.tracking.store import HELD
 
 FOLDER = "locks"
 LOCK_SECONDS = 0.5  # a lock is held for a moment by those who only look whether it is held
@@ -68,7 +67,7 @@ def standing(
             if record["uid"] == uid or record["identity"]["run_key"] != run_key:
                 continue
             if result is None:
-                if liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:
+                if liveness.gone_reason(record["owner"]) is None:
                     held = held or Claim(HELD, record["uid"])
             elif result["status"] == "FINISHED" and numerics.stands(resume, record.get("tags", {})):
                 is_private = record["tracking"]["uri"] is None  # no store ever gets it

@@ -11,7 +11,9 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from nnexp.tracking import liveness
 from nnexp.tracking.places import ledger_of
 from nnexp.tracking.records import RecordError, tell_once
 from nnexp.tracking.rundir import RECORD, RunDirectory, readable, write_atomically
@@ -83,6 +85,12 @@ def last_beat(root: str | Path, directory: RunDirectory) -> float | None:
         return _entry(folder(root), directory).stat().st_mtime
     except FileNotFoundError:
         return None
+
+
+def lost_reason(root: str | Path, directory: RunDirectory, record: dict[str, Any]) -> str | None:
+    """Why the process that holds the run of a directory must be gone; None while it may be there."""
+    sign = last_beat(root, directory)
+    return liveness.lost_reason(str(directory.path), record.get("owner"), sign, record.get("heartbeat", 10.0))
 
 
 def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:

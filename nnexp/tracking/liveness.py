@@ -1,7 +1,7 @@
 """Whether the process that holds a run is still there.
 
 On the machine that runs it the process table answers at once. From another machine only the heartbeat does: a run
-whose last sign of life is older than :data:`SILENCE` heartbeats is lost.
+whose heartbeat has not changed for :data:`SILENCE` heartbeats, on the clock of the one who watches it, is lost.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import platform
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 SILENCE = 6
 
@@ -57,29 +59,63 @@ def owner() -> str:
     return json.dumps({"machine": machine(), "pid": os.getpid(), "start": process_start(os.getpid())})
 
 
-def lost_reason(owner_record: str | None, last_sign: float | None, heartbeat: float) -> str | None:
-    """Why the holder of a run must be gone; None while it may be alive.
+def gone_reason(owner_record: str | None) -> str | None:
+    """Why the holder of a run is certainly gone, by the process table; None where it is not, or of another machine."""
+    holder = _holder(owner_record)
+    if holder.get("machine") == machine() and process_start(int(holder["pid"])) != holder["start"]:
+        return f"process {holder['pid']} is gone"
+    return None
 
-    Parameters
-    ----------
-    owner_record
-        What :func:`owner` said in the process that holds the run.
-    last_sign
-        Time of its last heartbeat, seconds since the epoch.
-    heartbeat
-        Seconds between its heartbeats.
-    """
+
+def is_of_this_machine(owner_record: str | None) -> bool:
+    """Whether the process table here tells whether the holder is there."""
+    return _holder(owner_record).get("machine") == machine()
+
+
+def _holder(owner_record: str | None) -> dict[str, Any]:
     try:
         holder = json.loads(owner_record or "")
-    except json.JSONDecodeError:
-        holder = {}
-    if holder.get("machine") == machine():
-        if process_start(int(holder["pid"])) != holder["start"]:
-            return f"process {holder['pid']} is gone"
-        return None
-    if last_sign is None:
-        return None
-    silent = time.time() - last_sign
-    if silent > SILENCE * heartbeat:
-        return f"no sign of life for {silent:.0f} s"
-    return None
+        return {"machine": holder["machine"], "pid": int(holder["pid"]), "start": holder["start"]}
+    except (ValueError, TypeError, KeyError):
+        return {}
+
+
+class Observer:
+    """Tells the dead from the living by what changes while it watches, on its own clock.
+
+    What another machine's clock says is never compared with this one's: they may be minutes apart. So a holder
+    elsewhere is lost only when its sign of life has stayed the same for :data:`SILENCE` heartbeats since it was first
+    seen here, and at the first look nobody is.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[str, tuple[object, float]] = {}
+
+    def lost_reason(self, name: str, owner_record: str | None, sign: object, heartbeat: float) -> str | None:
+        """Why the holder of a run must be gone; None while it may be alive.
+
+        Parameters
+        ----------
+        name
+            What tells the run from others.
+        owner_record
+            What :func:`owner` said in the process that holds the run.
+        sign
+            Its last sign of life, whatever changes with each.
+        heartbeat
+            Seconds between its heartbeats.
+        """
+        if is_of_this_machine(owner_record):
+            return gone_reason(owner_record)
+        now = self._clock()
+        seen, since = self._seen.get(name, (None, None))
+        if since is None or seen != sign:
+            self._seen[name] = (sign, now)
+            return None
+        silent = now - since
+        return f"no sign of life for {silent:.0f} s" if silent > SILENCE * heartbeat else None
+
+
+observer = Observer()
+lost_reason = observer.lost_reason  # one memory for all that this process looks at

@@ -18,7 +18,9 @@ from typing import Any
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
-from nnexp.tracking import ledger, views
+from nnexp.tracking import arbitration, ledger, numerics, views
+from nnexp.tracking.arbitration import FencedError, UndecidedError
+from nnexp.tracking.board import StoreBoard
 from nnexp.tracking.model import publish_model
 from nnexp.tracking.notes import NOTE, run_note
 from nnexp.tracking.places import DIRECTORY, ledger_of, store_of
@@ -32,6 +34,7 @@ from nnexp.tracking.store import (
     HELD,
     OWNER,
     PARENT,
+    STATUS_MESSAGE,
     UID,
     Store,
     StoredRun,
@@ -46,6 +49,8 @@ METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
 UPLOADS = 4  # at a time
 LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
 WEIGHTS = "weights.npz"
+SUPERSEDED = "superseded"  # what CLAIM says of a run whose job another run has finished first
+END_SECONDS = 5.0  # to wait for another run of the key that is being finished at the same time
 
 
 class Publication:
@@ -115,16 +120,23 @@ class Publication:
         """
         _ = self.directory.record  # one that is gone is not made again for its lock
         with self._alone():
-            record, result = self.directory.record, self.directory.result
-            run_id = self.ensure_run(record)
-            if self.complete:
-                return True
-            self._hold(run_id)
-            self._describe(run_id, record)
-            self._publish_history(run_id)
-            if result is not None and to_the_end:
-                self._publish_end(run_id, record, result)
-            return self.complete
+            try:
+                return self._advance(to_the_end)
+            except Exception:
+                self._tags = None  # look at the run again the next time: it may have been deleted
+                raise
+
+    def _advance(self, to_the_end: bool) -> bool:
+        record, result = self.directory.record, self.directory.result
+        run_id = self.ensure_run(record)
+        if self.complete:
+            return True
+        self._hold(run_id)
+        self._describe(run_id, record)
+        self._publish_history(run_id)
+        if result is not None and to_the_end:
+            self._publish_end(run_id, record, result)
+        return self.complete
 
     def close_vanished(self, reason: str) -> None:
         """Give the run in the store a true status, once its directory is gone; what the store has of it stays."""
@@ -248,7 +260,7 @@ class Publication:
             last |= {value[0]: value for value in finals}
             publish_model(self.store, self.directory, run_id, params_of(record), list(last.values()), step)
         self._drop_doubles(run_id, record["uid"])
-        self.store.client.set_terminated(run_id, result["status"], end_time=ended)
+        self._end(run_id, record, result)
         if has_weights and not (result.get("described") or result.get("not_described")):
             return  # its figures could not be made; they may be, later
         self.complete = True
@@ -265,6 +277,38 @@ class Publication:
         except RecordError as error:
             tell_once(f"{error}; published without a model")
             return False
+
+    def _end(self, run_id: str, record: dict[str, Any], result: dict[str, Any]) -> None:
+        """Give the run its status; where another run of its key is finished already, it ends as superseded by that."""
+        if result["status"] != "FINISHED" or not self._is_the_only_one(record):
+            self.store.terminate(run_id, result["status"], result["ended"])
+            return
+        resume, tags = record["tracking"].get("resume", True), record["tags"]
+        board = StoreBoard(
+            self.store,
+            record["identity"]["run_key"],
+            record["uid"],
+            me=run_id,
+            end=result["ended"],
+            stands=lambda run: numerics.stands(resume, run.tags, tags),
+        )
+        try:
+            other = arbitration.end(board, patience=END_SECONDS)
+        except (UndecidedError, FencedError) as error:
+            raise StoreError(str(error)) from error
+        if other is None:
+            return
+        message = f"superseded by run {other}"
+        tags = {STATUS_MESSAGE: message}
+        result = self.directory.add_to_result(status="KILLED", message=message, superseded_by=other, tags=tags)
+        self.store.tag(run_id, {CLAIM: SUPERSEDED, **_note(record, result, run_id), **tags})
+        self._upload(run_id)  # the result, which is another now
+        self.store.terminate(run_id, "KILLED", result["ended"])
+
+    def _is_the_only_one(self, record: dict[str, Any]) -> bool:
+        """Whether the run is a job of a sweep that is done once, and not a repetition that somebody has asked for."""
+        tracking = record["tracking"]
+        return bool(tracking.get("sweep")) and tracking.get("resume", True) and not self.is_copy
 
     def _enter_ledger(self, record: dict[str, Any]) -> None:
         if not self.is_copy and (entered := ledger_of(self.directory)) is not None:

@@ -141,10 +141,11 @@ class Publisher:
                 self._refused[path] = failures + 1, time.monotonic() + pause
 
     def _beat(self) -> None:
-        """Say of the open runs that they are alive, on the disk and in the store."""
+        """Say of the runs that are not ended in the store that they are alive, on the disk and in the store."""
         self._last_beat = time.monotonic()
-        for path, publication in self.open.items():
-            ledger.beat(RunDirectory(path))
+        for path, publication in [*self.open.items(), *self.backlog.items()]:
+            with suppress(OSError, ValueError):  # what is wrong with the directory too
+                ledger.beat(RunDirectory(path))
             if publication is not None and publication.run_id and not self.problem:
                 with suppress(Exception):  # what is wrong with the store shows when something is published
                     publication.store.beat(publication.run_id)

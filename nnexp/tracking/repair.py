@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.errors import one_line
-from nnexp.tracking import claims, ledger, liveness
+from nnexp.tracking import claims, ledger
 from nnexp.tracking.places import store_of
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import RunDirectory
@@ -57,8 +57,7 @@ def _publish(directory: RunDirectory, store: Store, root: str | Path, tell: Call
     record = directory.record
     uri, experiment = store_of(directory), record["tracking"]["experiment"]
     is_meant_for_this = uri is not None and (absolute_uri(uri), experiment) == (store.uri, store.experiment)
-    last_beat = ledger.last_beat(root, directory)
-    if not is_meant_for_this or liveness.lost_reason(record["owner"], last_beat, record["heartbeat"]) is None:
+    if not is_meant_for_this or ledger.lost_reason(root, directory, record) is None:
         return None
     prepare(root, directory, tell)
     return record["name"] if Publication(directory, store).advance() else None

@@ -50,7 +50,7 @@ atexit.register(gc.freeze)  # MLflow's many objects are not taken apart one by o
 UID, STATUS_MESSAGE, OWNER, HEARTBEAT = "nnexp.uid", "nnexp.status_message", "nnexp.owner", "nnexp.heartbeat"
 RUN_KEY, SWEEP, KIND, CLAIM = "nnexp.run_key", "nnexp.sweep", "nnexp.kind", "nnexp.claim"
 HEARTBEAT_EVERY, REQUEST = "nnexp.heartbeat_every", "nnexp.request"
-BID, HELD = "bid", "held"  # what CLAIM may say
+BID, HELD = "bid", "held"  # what CLAIM may say, among others (nnexp/tracking/arbitration.py)
 PARENT = "mlflow.parentRunId"
 DIRECTORY, SWEEP_KIND = "nnexp.directory", "sweep"
 JOBS = "nnexp.jobs."  # and what is counted
@@ -370,6 +370,10 @@ class Store:
         if run is not None and run.artifact_uri.startswith("file:"):
             for path in Path(local_file_uri_to_path(run.artifact_uri)).rglob(HALF_UPLOADS):
                 path.unlink(missing_ok=True)
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run, which can then be neither seen by a search nor ended, whoever holds it."""
+        self.client.delete_run(run_id)
 
     def address(self, run_id: str | None = None) -> str:
         """What to open in a browser, once `nnexp ui` serves the store where it is no server itself."""

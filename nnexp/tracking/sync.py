@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nnexp.tracking.rundir import RECORD, RunDirectory, run_directories
 from nnexp.tracking.store import Store, StoreError, absolute_uri
 
 PATIENCE = 30.0  # seconds in which a tracking server has to answer here, where nobody trains
+LOOK_SECONDS = 0.2
 ATTEMPTS = 3  # at a run whose store answers, but not always
 RUNS, SWEEPS = "runs", "sweeps"
 SHOWN = 5
@@ -63,7 +65,7 @@ def sync(
     for parent in parents:
         _attempt(parent.ensure, tell, parent.name)
     published, kept = 0, []
-    for directory in directories:
+    for directory in _decided(root, directories, tell):
         whole = _attempt(lambda directory=directory: publish(root, directory, stores, tell), tell, directory.path.name)
         published += bool(whole)
         if not whole:
@@ -72,6 +74,33 @@ def sync(
         if not any(parent.is_of(directory) for directory in kept):
             _attempt(parent.close, tell, parent.name)
     return published, len(kept)
+
+
+def _decided(root: str | Path, directories: Iterable[RunDirectory], tell: Tell) -> Iterator[RunDirectory]:
+    """The same directories; last of all those held on other machines, once it is known whether somebody is there."""
+    signs = {}
+    for directory in directories:
+        if _may_be_alive_elsewhere(root, directory):
+            signs[directory] = ledger.last_beat(root, directory)
+        else:
+            yield directory
+    if signs:
+        tell(f"waiting for a sign of life of what is held on other machines: {len(signs)} runs")
+    while signs:
+        time.sleep(LOOK_SECONDS)
+        for directory, sign in list(signs.items()):
+            if ledger.last_beat(root, directory) != sign or not _may_be_alive_elsewhere(root, directory):
+                del signs[directory]
+                yield directory
+
+
+def _may_be_alive_elsewhere(root: str | Path, directory: RunDirectory) -> bool:
+    try:
+        record = directory.record
+        is_here = liveness.is_of_this_machine(record["owner"])
+        return not is_here and directory.result is None and ledger.lost_reason(root, directory, record) is None
+    except (OSError, ValueError, KeyError):
+        return False  # damaged, which is told where it is published
 
 
 def _attempt(work: Callable[[], Any], tell: Tell, name: str) -> Any:
@@ -248,7 +277,7 @@ def prepare(root: str | Path, directory: RunDirectory, tell: Tell) -> None:
 
     record = directory.record  # where that is damaged, nothing is made of the rest
     if directory.result is None:
-        reason = liveness.lost_reason(record["owner"], ledger.last_beat(root, directory), record["heartbeat"])
+        reason = ledger.lost_reason(root, directory, record)
         if reason is None:
             raise StillTrainingError("still training, and published by its own process")
         claims.close_directory(directory, reason)

@@ -5,13 +5,17 @@ import sys
 import textwrap
 import threading
 import time
+from collections import Counter
 
 import pytest
+from tools import made_up
 
+from nnexp.sweeps.book import Book
 from nnexp.tracking import claims, liveness
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import HISTORY, RunDirectory
-from nnexp.tracking.store import CLAIM, OWNER, RUN_KEY, Store
+from nnexp.tracking.store import CLAIM, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, Store
+from nnexp.tracking.sync import sync
 
 
 @pytest.fixture
@@ -148,3 +152,76 @@ def test_all_who_elect_get_the_same_run(store):
 
     assert len({claims.elect(store, "sweep-1", create) for _ in range(3)}) == 1
     assert len(store.search()) == 1
+
+
+def job(folder, name, store):
+    """A trained run of a sweep's job, the same for all names."""
+    directory = made_up.whole(folder, name, store=store, sweep="s")
+    record = directory.record
+    record["identity"]["run_key"] = record["tags"][RUN_KEY] = "key"
+    directory.write_json("run.json", record)
+    return directory
+
+
+def status(store, publication):
+    return store.get(publication.run_id).status
+
+
+def test_a_host_that_was_stopped_and_taken_over_ends_as_superseded_with_its_numbers(store, tmp_path, monkeypatch):
+    stopped, other = job(tmp_path, "stopped", store), job(tmp_path, "other", store)
+    first, second = Publication(stopped, store), Publication(other, store)
+    assert claims.claim(first, "key").verdict == "mine"
+    far = json.dumps(json.loads(liveness.owner()) | {"machine": "elsewhere"})
+    ahead = {
+        OWNER: far,
+        HEARTBEAT: str(time.time() + 300),
+        "nnexp.directory": "/elsewhere",
+    }  # its clock says nothing of when that was
+    store.tag(first.run_id, ahead)
+    monkeypatch.setattr(liveness, "SILENCE", 0.05)  # of 10 s
+    assert claims.claim(second, "key") == claims.Claim("held", first.run_id)
+    time.sleep(0.6)
+    assert claims.claim(second, "key").verdict == "mine"
+    assert status(store, first) == "KILLED"
+    numbers = stopped.result
+    assert second.advance()
+    assert first.advance()  # it goes on
+    assert [status(store, each) for each in (first, second)] == ["KILLED", "FINISHED"]
+    message = f"superseded by run {second.run_id}"
+    assert store.get(first.run_id).tags[STATUS_MESSAGE] == message
+    ended = {"status": "KILLED", "message": message, "run_id": first.run_id, "tags": stopped.result["tags"]}
+    assert stopped.result == numbers | ended | {"superseded_by": second.run_id}
+
+
+def test_what_another_finished_in_the_meantime_is_superseded_by_sync_too(store, tmp_path):
+    first, second = job(tmp_path, "first", store), job(tmp_path, "second", store)
+    told = []
+    assert sync(tmp_path, default_uri=store.uri, tell=told.append) == (2, 0)
+    assert told == []
+    states = Counter(run.status for run in store.search())
+    assert states == {"FINISHED": 1, "KILLED": 1}
+    assert {first.result["status"], second.result["status"]} == {"FINISHED", "KILLED"}
+    standing = Book(store, str(tmp_path), "s").look(["key"])["key"]
+    assert standing.state == "finished"
+
+
+def test_a_run_that_was_given_up_while_it_ended_is_made_anew_and_ends_as_it_should(store, tmp_path):
+    publication = Publication(job(tmp_path, "a", store), store)
+    given_up = publication.ensure_run(publication.directory.record)
+    publication.advance(to_the_end=False)
+    store.delete(given_up)  # as another does that wants to end, and takes this one for dead
+    with pytest.raises(Exception, match="active"):
+        publication.advance()
+    assert publication.advance()
+    [run] = store.search()
+    assert (run.status, run.run_id != given_up) == ("FINISHED", True)
+
+
+def test_repetitions_that_were_asked_for_are_all_finished(store, tmp_path):
+    publications = [Publication(job(tmp_path, name, store), store) for name in "ab"]
+    for publication in publications:
+        record = publication.directory.record
+        record["tracking"]["resume"] = False
+        publication.directory.write_json("run.json", record)
+        publication.advance()
+    assert [run.status for run in store.search()] == ["FINISHED", "FINISHED"]

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from nnexp.tracking import liveness
 
 
@@ -12,29 +14,52 @@ def owner_of(process):
 
 
 def test_this_process_is_alive():
-    assert liveness.lost_reason(liveness.owner(), None, 10) is None
+    assert liveness.lost_reason("me", liveness.owner(), None, 10) is None
 
 
 def test_a_killed_process_is_lost_at_once_also_as_a_zombie():
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     record = owner_of(process)
-    assert liveness.lost_reason(record, time.time(), 10) is None
+    assert liveness.lost_reason("run", record, "1", 10) is None
     process.kill()
     deadline = time.time() + 5
-    while liveness.lost_reason(record, time.time(), 10) is None and time.time() < deadline:
+    while liveness.lost_reason("run", record, "1", 10) is None and time.time() < deadline:
         time.sleep(0.01)
-    assert "is gone" in liveness.lost_reason(record, time.time(), 10)  # nobody has waited for it yet: a zombie
+    assert "is gone" in liveness.lost_reason("run", record, "1", 10)  # nobody has waited for it yet: a zombie
     process.wait()
-    assert "is gone" in liveness.lost_reason(record, time.time(), 10)
+    assert "is gone" in liveness.lost_reason("run", record, "1", 10)
 
 
 def test_a_pid_that_was_given_to_another_process_is_not_the_holder():
     record = json.dumps({"machine": liveness.machine(), "pid": os.getpid(), "start": "1"})
-    assert "is gone" in liveness.lost_reason(record, time.time(), 10)
+    assert "is gone" in liveness.lost_reason("run", record, "1", 10)
 
 
-def test_on_another_machine_only_the_heartbeat_tells():
+def test_on_another_machine_only_a_heartbeat_that_changes_tells_and_no_clock_but_the_own():
+    now = [0.0]
+    observer = liveness.Observer(lambda: now[0])
     record = json.dumps({"machine": "elsewhere", "pid": os.getpid(), "start": "1"})
-    assert liveness.lost_reason(record, time.time() - 30, 10) is None
-    assert "no sign of life" in liveness.lost_reason(record, time.time() - 61, 10)
-    assert liveness.lost_reason(record, None, 10) is None
+
+    def reason(at, sign, name="run"):
+        now[0] = at
+        return observer.lost_reason(name, record, sign, 10)
+
+    assert reason(0, "1000.0") is None  # however long ago that was by its clock
+    assert reason(59, "1000.0") is None
+    assert reason(60.5, "700.0") is None  # it was set back by minutes
+    assert reason(120, "700.0") is None
+    assert "no sign of life for 61 s" in reason(121.5, "700.0")
+    assert reason(121.5, "700.0", "another run") is None  # which is seen for the first time
+    assert reason(122, "1010.0") is None  # it was stopped, and goes on
+    assert reason(123, None, "no heartbeat yet") is None
+    assert reason(190, None, "no heartbeat yet")
+
+
+@pytest.mark.parametrize("record", [None, "", "[]", "{}", "1", '{"machine": "m", "pid": "x", "start": 1}'])
+def test_who_left_no_record_may_be_alive_as_long_as_there_are_signs(record):
+    now = [0.0]
+    observer = liveness.Observer(lambda: now[0])
+    assert observer.lost_reason("run", record, "1", 10) is None
+    now[0] = 61
+    assert observer.lost_reason("run", record, "1", 10)
+    assert liveness.gone_reason(record) is None

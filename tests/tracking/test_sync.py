@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from tools.stored import assert_store_has_all_of, runs_of, snapshot
 
 from nnexp import datasets
 from nnexp.sweeps.parent import write_plan
-from nnexp.tracking import ledger
+from nnexp.tracking import ledger, liveness
 from nnexp.tracking.publish import COPIED_FROM, Publication, sweep_uid
 from nnexp.tracking.store import PARENT, STATUS_MESSAGE, Store
 from nnexp.tracking.sync import sync
@@ -102,18 +103,22 @@ def test_a_run_that_trains_is_left_alone_and_one_whose_process_is_gone_is_closed
     assert_store_has_all_of(lost, laptop, tmp_path / "compared")
 
 
-def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more(stores, tmp_path):
+def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more(stores, tmp_path, monkeypatch):
     laptop, _ = stores
     far = made_up.begin(tmp_path, "far", store=laptop)
     owner = json.dumps(json.loads(far.record["owner"]) | {"machine": "elsewhere"})
     far.write_json("run.json", far.record | {"owner": owner})
-    assert run_sync(tmp_path, store=laptop)[0] == (0, 1)
+    monkeypatch.setattr(liveness, "SILENCE", 0.2)  # of its heartbeats of 10 s
     (entry,) = ledger.folder(tmp_path).iterdir()
-    long_ago = time.time() - 100
-    made_up.touch(entry, long_ago)
-    ledger.beat(far)
-    assert run_sync(tmp_path, store=laptop)[0] == (0, 1)
-    made_up.touch(entry, long_ago)
+    made_up.touch(entry, time.time() + 300)  # by a clock that is minutes ahead; it says nothing of now
+    with ThreadPoolExecutor(1) as pool:
+        syncing = pool.submit(run_sync, tmp_path, store=laptop)
+        while not syncing.done():
+            ledger.beat(far)
+            time.sleep(0.1)
+    assert syncing.result()[0] == (0, 1)
+    assert "waiting for a sign of life" in syncing.result()[1][0]
+    made_up.touch(entry, time.time() + 300)
     assert run_sync(tmp_path, store=laptop)[0] == (1, 0)
     assert "no sign of life" in far.result["message"]
 

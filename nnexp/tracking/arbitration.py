@@ -1,0 +1,225 @@
+"""Who does a job, and whose result counts, where many processes want it and any of them may die or stall at any time.
+
+Nothing but the runs of a key is used, in a store without compare-and-swap: runs are made, tagged, ended, deleted and
+searched, each at once. Two rules are pure functions of what one search of the key has found:
+
+:func:`decide` says who trains. Every claimant makes its run first, as a bid, and then looks; so of two claimants at
+least one sees the other. Bids with larger ids withdraw; the bid that nobody stands against is held. A claimant that
+stalls may still come to train what another has taken over in the meantime, which costs time and nothing else, for
+
+:func:`decide_end` says whose run becomes the finished one. Every run says first that it is ending, and then looks; so
+of two that end at least one sees the other. A run that stalled between the two could still finish later, when it has
+long been given up; it is fenced off first, by deleting it: a store does not end a deleted run. So there is never a
+second finished run, whatever the order of steps, the clocks and the stalls, and a judgement of liveness that is wrong
+costs time only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class State(Enum):
+    """What a run of the key is, as the others see it."""
+
+    BID = "bid"
+    HELD = "held"
+    ENDING = "ending"
+    FINISHED = "finished"
+
+
+class Action(Enum):
+    """What a process has to do next."""
+
+    BID = "make a bid"
+    WAIT = "look again later"
+    TAKE = "train"
+    LEAVE = "leave the job to the other run"
+    FENCE = "delete the other run, which was given up"
+    RETREAT = "take back that it is ending"
+    FINISH = "finish"
+    SUPERSEDE = "end as superseded by the other run"
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another run of the key.
+
+    Parameters
+    ----------
+    is_alive
+        Whether its holder may still be there, as far as the observer can tell.
+    """
+
+    run_id: str
+    state: State
+    is_alive: bool
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An action, and the other run that it is about, if any."""
+
+    action: Action
+    rival: Rival | None = None
+
+
+def decide(me: str | None, rivals: Iterable[Rival]) -> Decision:
+    """What a claimant does next.
+
+    Parameters
+    ----------
+    me
+        The id of its bid, None before it has made one.
+    rivals
+        All other runs of the key that are not ended, and the finished ones that stand for the job.
+    """
+    rivals = list(rivals)
+    if finished := _first(rivals, State.FINISHED):
+        return Decision(Action.LEAVE, finished)
+    alive = [rival for rival in rivals if rival.is_alive]
+    if holder := _first(alive, State.HELD, State.ENDING):
+        return Decision(Action.LEAVE, holder)
+    bids = [rival for rival in alive if rival.state is State.BID]
+    if me is None:
+        return Decision(Action.BID)
+    if smaller := next((rival for rival in bids if rival.run_id < me), None):
+        return Decision(Action.LEAVE, smaller)
+    # Those with larger ids withdraw when they look, or were decided before this bid was made and become held.
+    return Decision(Action.WAIT, bids[0]) if bids else Decision(Action.TAKE)
+
+
+def decide_end(me: str, rivals: Iterable[Rival]) -> Decision:
+    """What a trained run does next, which has said that it is ending.
+
+    Parameters
+    ----------
+    rivals
+        All other runs of the key, those among them that others closed while they were ending.
+    """
+    rivals = list(rivals)
+    if finished := _first(rivals, State.FINISHED):
+        return Decision(Action.SUPERSEDE, finished)
+    ending = [rival for rival in rivals if rival.state is State.ENDING]
+    if given_up := next((rival for rival in ending if not rival.is_alive), None):
+        return Decision(Action.FENCE, given_up)
+    if smaller := next((rival for rival in ending if rival.run_id < me), None):
+        return Decision(Action.RETREAT, smaller)
+    return Decision(Action.WAIT, ending[0]) if ending else Decision(Action.FINISH)
+
+
+def _first(rivals: Sequence[Rival], *states: State) -> Rival | None:
+    return next((rival for rival in rivals if rival.state in states), None)
+
+
+class UndecidedError(RuntimeError):
+    """Another process neither decides nor dies; to be tried again later."""
+
+
+class FencedError(RuntimeError):
+    """The own run was given up by another process and deleted; what there is to keep goes into a new one."""
+
+
+class Board(Protocol):
+    """The runs of one key as one process sees and changes them, each step at once. Its own run is `me`."""
+
+    me: str | None
+
+    def rivals(self, *, ending: bool) -> list[Rival]:
+        """The other runs of the key that are finished or may be, for a claim or for the end of the own run."""
+        ...
+
+    def bid(self) -> None:
+        """Make the own run."""
+
+    def withdraw(self) -> None:
+        """Delete the own run."""
+
+    def mark(self, state: State) -> None:
+        """Say of the own run in which state it is."""
+
+    def fence(self, rival: Rival) -> None:
+        """Delete another run, so that it cannot end any more."""
+
+    def finish(self) -> None:
+        """End the own run as finished; a :class:`FencedError` where it is deleted."""
+
+    def wait(self) -> None:
+        """Let others go on."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What came of a claim: `mine`, or `finished` or `held` by the named run."""
+
+    verdict: str
+    run_id: str
+
+
+MINE, FINISHED, HELD = "mine", State.FINISHED.value, State.HELD.value
+
+
+def claim(board: Board, *, patience: float) -> Claim:
+    """Try to get the right to train.
+
+    Raises
+    ------
+    UndecidedError
+        If another claimant neither decides nor dies within `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        decision = decide(board.me, board.rivals(ending=False))
+        if decision.action is Action.BID:
+            board.bid()
+        elif decision.action is Action.TAKE:
+            board.mark(State.HELD)
+            return Claim(MINE, board.me or "")
+        elif decision.rival is not None and decision.action is Action.LEAVE:
+            if board.me is not None:
+                board.withdraw()
+            return Claim(FINISHED if decision.rival.state is State.FINISHED else HELD, decision.rival.run_id)
+        else:
+            board.wait()
+    if board.me is not None:
+        board.withdraw()
+    raise UndecidedError(f"another claimant did not decide within {patience:g} s")
+
+
+def end(board: Board, *, patience: float) -> str | None:
+    """Finish the own run, unless another run of the key is finished: then give its id.
+
+    Raises
+    ------
+    UndecidedError
+        If another run that is ending neither finishes nor dies within `patience` seconds.
+    FencedError
+        If the own run was given up and deleted in the meantime.
+    """
+    deadline = time.monotonic() + patience
+    is_marked = has_retreated = False
+    while time.monotonic() < deadline:
+        if not is_marked and not has_retreated:
+            board.mark(State.ENDING)
+            is_marked = True
+        decision = decide_end(board.me or "", board.rivals(ending=True))
+        if decision.rival is not None and decision.action is Action.SUPERSEDE:
+            return decision.rival.run_id
+        if decision.rival is not None and decision.action is Action.FENCE:
+            board.fence(decision.rival)
+            continue
+        if decision.action is Action.FINISH and is_marked:
+            board.finish()
+            return None
+        if decision.action is Action.FINISH:  # the one that it made way for is gone
+            has_retreated = False
+            continue
+        if decision.action is Action.RETREAT and is_marked:
+            board.mark(State.HELD)
+            is_marked, has_retreated = False, True
+        board.wait()
+    raise UndecidedError("another run of the same key is being finished")
