@@ -249,7 +249,7 @@ class Store:
     def _build(self, mlflow: Any, path: Path) -> None:
         """Make a new store, complete with the experiment, in a file that nobody else knows."""
         client = mlflow.MlflowClient(sqlalchemy_uri(f"{SQLITE}{path}"))
-        self._ensure_experiment(client, path)
+        self._ensure_experiment(client, sqlite_path(self.uri))
         client._tracking_client.store._dispose_engine()  # the file gets another name
 
     @property
@@ -263,6 +263,7 @@ class Store:
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = path.with_name(path.name + ".lock")
+            lock.touch()  # where it cannot be made, that is an error at once and not after a wait
         return FileLock(lock, timeout=LOCK_SECONDS)
 
     def _ensure_experiment(self, client: Any, path: Path | None) -> str:

@@ -90,11 +90,15 @@ def test_a_device_or_a_folder_is_never_replaced_and_a_link_stays_a_link(tmp_path
             _ = Store(f"sqlite:///{tmp_path}/{name}.db", "e").experiment_id
     assert (tmp_path / "device.db").is_fifo()
     assert not list((tmp_path / "folder.db").iterdir())
+    for place in ("/proc", f"{tmp_path}/device.db"):  # where nothing can be made
+        with pytest.raises(StoreError, match="cannot be used"):
+            _ = Store(f"sqlite:///{place}/mlflow.db", "e").experiment_id
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "mlflow.db").symlink_to(tmp_path / "elsewhere/real.db")
     assert takes_a_run(f"sqlite:///{tmp_path}/mlflow.db")
     assert (tmp_path / "mlflow.db").is_symlink()
     assert (tmp_path / "elsewhere/real.db").is_file()
+    assert list(tmp_path.glob("elsewhere/*.lock")) == []
 
 
 def test_a_file_that_is_no_store_is_told_in_one_line_and_left_as_it_is(tmp_path, empty_store, monkeypatch, capsys):
