@@ -137,3 +137,16 @@ def test_what_names_nothing_is_refused_and_makes_no_store(tmp_path, monkeypatch,
     assert main(["evaluate", "--weights", word]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not list(tmp_path.rglob("*.db"))
+
+
+def test_the_data_file_of_a_moved_project_is_found_beside_it(runs, folder, tmp_path, monkeypatch, capsys):
+    moved = tmp_path / "moved"
+    (moved / "outputs/runs").mkdir(parents=True)
+    shutil.copytree(runs[1], moved / "outputs/runs" / runs[1].name)
+    (folder / "own.mat").rename(moved / "own.mat")
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert main(["evaluate", "--weights", str(moved / "outputs/runs" / runs[1].name), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["train"]["cost"] == result_of(runs[1])["cost"]
+    finally:
+        (moved / "own.mat").rename(folder / "own.mat")
