@@ -50,7 +50,7 @@ class ReportResult:
     sentences : tuple of str
         What the page says first.
     choice : tuple of str
-        Those sentences that say which setting is the best and how far that can be believed; empty for a lone setting.
+        Those sentences that say which setting is the best and how far that can be believed; empty for a lone run.
     files : tuple of Path
         All that was written.
     """
@@ -137,10 +137,12 @@ def _choice(parts: Sequence[Group]) -> tuple[str, ...]:
     """What is said of the best setting of each data set, in two or three sentences."""
     said: list[str] = []
     for group in parts[:MOST_DATA_SETS]:
+        own = sentences.about_choice(group)
         if len(group.settings) > 1:
-            comparisons = sentences.about_comparisons(group, compare_settings(group))
-            own = [*sentences.about_choice(group)[1:3], *comparisons[:1]]
-            said += [f"{group.name}: {text}" for text in own] if len(parts) > 1 else own
+            own = [*own[1:3], *sentences.about_comparisons(group, compare_settings(group))[:1]]
+        elif group.best.n == 1:
+            continue
+        said += [f"{group.name}: {text}" for text in own] if len(parts) > 1 else own
     return tuple(said)
 
 

@@ -105,8 +105,8 @@ def sweep_note(
     told = [f"{counts.get(state, 0)} {state}" for state in ("failed", "lost", "running") if counts.get(state)]
     progress = ", ".join([f"{counts.get('finished', 0)} of {counts.get('planned', 0)} jobs finished", *told])
     lines = [f"**{plan['name']}**: {progress}", ""]
-    lines += [" ".join(map(_one_line, choice)), ""] if choice else []
     lines += ["Compare: " + ", ".join(f"[{text}]({link})" for text, link in links.items()), ""]
+    lines += [" ".join(map(_one_line, choice)), ""] if choice else []
     if best:
         has_seeds = any(len(entry.runs) > 1 for entry in best)
         lines += [f"| {ranked_by} | setting |" + " seeds |" * has_seeds, "|---|---|" + "---|" * has_seeds]

@@ -21,6 +21,7 @@ DEFAULT = "nnexp"  # the key of the view of a whole experiment
 SEEDS = "-seeds"  # what a sweep's id gets for its second view, of means over seeds
 KEPT = 30  # views of sweeps in an experiment; the UI lets nobody save a view where there are 40
 LONGEST = 20_000  # characters of a view that the UI takes
+RUN_NAME = "attributes.`Run Name`"
 MOST_PARAMS = 6  # columns
 LETTER = 7  # pixels of a letter of a column's name
 
@@ -68,6 +69,7 @@ class View:
     filter: str = ""
     order_by: str | None = None  # a metric, best first; else the newest first, children under their parent
     ascending: bool = False
+    name_width: int = 300  # pixels of the column of the runs' names
     mean_over: Sequence[str] = ()  # runs that agree in these params are one row and one curve, their mean
 
     def state(self) -> dict[str, Any]:
@@ -76,8 +78,9 @@ class View:
         state = {
             "searchFilter": self.filter,
             "selectedColumns": columns,
-            "columnOrder": columns,
+            "columnOrder": [RUN_NAME, *columns],
             "columnWidths": {
+                RUN_NAME: self.name_width,
                 **{_param(key): max(80, 40 + LETTER * len(key)) for key in self.params},
                 **{_metric(key): max(80, 48 + LETTER * len(key)) for key in METRICS},  # with room for the sort's arrow
             },
@@ -177,7 +180,7 @@ def keep_sweep(
     when = time.strftime("%d %b %H:%M", time.localtime(plan["made"]))
     name = f"{plan['name'].removeprefix('sweep of ')}, {when}"
     ranking = {"order_by": ranked_by, "ascending": ranked_by.startswith(("cost", "loss"))}
-    views = [View(sweep_key(plan["sweep"]), name, varied[:MOST_PARAMS], shown, **ranking)]
+    views = [View(sweep_key(plan["sweep"]), name, varied[:MOST_PARAMS], shown, name_width=220, **ranking)]
     if others:
         key, name = views[0].key + SEEDS, f"means over seeds: {name}"
         views.append(View(key, name, others[:MOST_PARAMS], shown, **ranking, mean_over=others))

@@ -22,7 +22,7 @@ try {
     localStorage.setItem("mlflow.detectIssues.guidanceShown_v1", "true");
 } catch (error) {}  // a sandboxed frame has no storage
 """
-WIDTH, HEIGHT = 1600, 1700  # what is off the screen is not in the page
+WIDTH, HEIGHT = 1900, 1700  # what is off the screen is not in the page
 SWEEP = ["-m", "data=digits", "model.l2=0.1,1,10", "optimizer.maxfun=30", "training.images_every=5"]
 
 

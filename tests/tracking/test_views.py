@@ -53,7 +53,7 @@ def test_a_sweeps_view_shows_its_runs_best_first_with_what_was_swept_before_the_
     assert state["searchFilter"] == children(PARENT)
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`accuracy/test`", False)
     assert state["selectedColumns"][0] == "params.`model.l2`"
-    assert state["columnOrder"] == state["selectedColumns"]
+    assert state["columnOrder"] == ["attributes.`Run Name`", *state["selectedColumns"]]
     assert state["runsHiddenMode"] == "SHOW_ALL"
 
 
@@ -61,6 +61,7 @@ def test_every_metric_has_a_column_wide_enough_for_its_name_validation_too(store
     views.keep_sweep(store, make_plan(), PARENT)
     [state] = kept(store).values()
     metrics = [column for column in state["selectedColumns"] if column.startswith("metrics.")]
+    assert state["columnWidths"]["attributes.`Run Name`"] > 190  # the UI's own, which cuts most names
     assert {"metrics.`loss/validation`", "metrics.`accuracy/validation`"} <= set(metrics)
     assert all(state["columnWidths"][column] >= 7 * len(column.split("`")[1]) + 48 for column in metrics)
 
