@@ -73,11 +73,15 @@ def command_folder() -> Path:
     return Path.cwd()
 
 
+_runs: list[DictConfig] = []  # begun in this process; Hydra writes into each where it has made a directory
+
+
 class CheckBeforeWork(Callback):
     """Checks the config of a single run before Hydra has made any directory."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """End the process with one line where the config is wrong."""
+        _runs.append(config)
         try:
             read_config(config)
         except ConfigError as error:
@@ -133,6 +137,25 @@ def _keys(tree: Any, prefix: str = ""):
 
 def task(cfg: DictConfig) -> Any:
     """The Hydra task: one run. Alone it ends the process with its exit status; in a sweep it returns its outcome."""
+    try:
+        return _run(cfg)
+    finally:
+        # Hydra makes the directory before the data are read; a run that did not begin leaves none.
+        _remove_empty(Path(HydraConfig.get().runtime.output_dir), command_folder() / cfg.tracking.directory)
+
+
+def _remove_empty(path: Path, root: Path) -> None:
+    """Remove a directory that is empty, and those above it up to `root` that are empty without it."""
+    for folder in (path, *path.parents):
+        if folder != path and not folder.is_relative_to(root):
+            return
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def _run(cfg: DictConfig) -> Any:
     from nnexp.record import Task
     from nnexp.summary import show
     from nnexp.train import execute
@@ -183,6 +206,11 @@ def main(arguments: Sequence[str]) -> int:
             raise
         say(explain(error, arguments))
         return ExitStatus.BAD_USAGE
+    except KeyboardInterrupt:
+        for config in _runs:
+            if path := OmegaConf.select(config, "hydra.runtime.output_dir", throw_on_missing=False):
+                _remove_empty(Path(path), command_folder() / config.tracking.directory)
+        raise
     return ExitStatus.DONE
 
 

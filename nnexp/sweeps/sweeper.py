@@ -21,7 +21,7 @@ from nnexp.hydra_app import plain, read_config
 from nnexp.sweeps import plan
 from nnexp.sweeps.loader import SweepLoader
 from nnexp.sweeps.session import Controls, Session
-from nnexp.tracking.store import Store, open_store
+from nnexp.tracking.store import Store, open_store, sqlite_path
 
 
 class BaseSweeper(Sweeper):
@@ -53,6 +53,8 @@ class BaseSweeper(Sweeper):
         store = (
             open_store(config.tracking.uri, config.tracking.experiment) if config.tracking.backend == "mlflow" else None
         )
+        if config.dry_run and (path := sqlite_path(config.tracking.uri)) is not None and not path.exists():
+            store = None  # a look makes no store
         if self.search is not None:
             from nnexp.sweeps.search import run_search
 
