@@ -42,7 +42,7 @@ def _is_over(sweep: Path) -> bool:
     """Whether the process that began the sweep last is gone."""
     try:
         owner = json.loads((sweep / PLAN_FILE).read_text())["owner"]
-        return liveness.lost_reason(owner, None, 0.0) is not None
+        return liveness.gone_reason(owner) is not None
     except (OSError, ValueError, KeyError):
         return False
 
@@ -54,7 +54,7 @@ def _put_right(root: Path, directory: RunDirectory) -> None:
         directory.path.rmdir()  # only where it is empty, and a run that is about to begin makes it again
         return
     record = directory.record
-    if ledger.has(root, directory) or liveness.lost_reason(record["owner"], None, record["heartbeat"]) is None:
+    if ledger.has(root, directory) or liveness.gone_reason(record["owner"]) is None:
         return
     if (directory.path / HISTORY).exists():
         claims.close_directory(directory, "the training process was killed")
