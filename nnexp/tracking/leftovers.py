@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.rundir import HISTORY, RECORD, RESULT, RunDirectory
-from nnexp.tracking.temporary import remove_abandoned
+from nnexp.tracking.temporary import remove_abandoned, system_folder
 
 RUNS, SWEEPS = "runs", "sweeps"
 PLAN_FILE, SHARED = "plan.json", "shared"  # of a sweep; what is shared among its workers
@@ -26,12 +28,23 @@ def remove_leftovers(root: str | Path) -> None:
         remove_abandoned(path, deep=True)
         if (path / SHARED).is_dir() and _is_over(path):
             shutil.rmtree(path / SHARED, ignore_errors=True)
+    _remove_empty_joblib_folders()
     for path in _folders(root / RUNS):
         if not (path / RESULT).exists():
             try:
                 _put_right(root, RunDirectory(path))
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # another process is at it, or it is damaged
+
+
+def _remove_empty_joblib_folders() -> None:
+    """Remove the folders in which processes that are gone would have shared arrays, where nothing is in them."""
+    for base in (os.environ.get("JOBLIB_TEMP_FOLDER"), "/dev/shm", system_folder()):
+        for path in Path(base).glob("joblib_memmapping_folder_*") if base else ():
+            pid = path.name.split("_")[3]
+            with suppress(OSError):  # something is in it, or it is another user's
+                if pid.isdigit() and liveness.process_start(int(pid)) is None and path.stat().st_uid == os.getuid():
+                    path.rmdir()
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -32,7 +32,9 @@ def test_what_a_store_says_is_checked_where_it_is_read(tmp_path, empty_store, mo
 
     assert main(["sweeps", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["sweep"]: row["lost"] + row["running"] for row in rows} == dict(zip(QUOTES, (1, 1, 1, 1, 0, 0), strict=True))
+    assert {row["sweep"]: row["lost"] + row["running"] for row in rows} == dict(
+        zip(QUOTES, (1, 1, 1, 1, 0, 0), strict=True)
+    )
 
     before = {path for path in tmp_path.parent.rglob("*") if tmp_path not in path.parents}
     for words in ([], ["--experiment", "nnexp"], *([sweep] for sweep in (*ELSEWHERE, *QUOTES) if "=" not in sweep)):

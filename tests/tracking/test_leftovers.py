@@ -1,5 +1,6 @@
 """What killed processes left lying about is gone after the next start; what belongs to the living stays."""
 
+import json
 import os
 import subprocess
 import sys
@@ -80,6 +81,17 @@ def test_directories_of_runs_that_never_began_are_removed_and_those_of_the_livin
         ledger.leave(ledger.folder(tmp_path), run_of(tmp_path, name, holder))
     remove_leftovers(tmp_path)
     assert [path.name for path in runs.iterdir()] == ["alive"]
+
+
+def test_empty_folders_of_joblib_go_with_their_process(tmp_path, killed, monkeypatch):
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    gone = json.loads(killed())["pid"]
+    names = [f"joblib_memmapping_folder_{pid}_a_b" for pid in (gone, f"{gone}_full", os.getpid())]
+    for name in names:
+        (tmp_path / name).mkdir()
+    (tmp_path / names[1] / "array").write_text("of a process of another name")
+    remove_leftovers(tmp_path / "outputs")
+    assert [path.name for path in sorted(tmp_path.glob("joblib*"))] == sorted(names[1:])
 
 
 def test_a_run_that_no_ledger_has_is_closed_with_what_it_has(tmp_path, killed):
