@@ -49,6 +49,7 @@ class DataConfig:
     name: str
     test_size: float
     validation_size: float
+    scale: str
     source: Mapping[str, Any]
 
 
@@ -120,7 +121,11 @@ class Config:
         """Every leaf that decides the result, under its dotted key, in the order of the config."""
         tree = {
             "data": {"name": self.data.name, **self.data.source}
-            | {"test_size": self.data.test_size, "validation_size": self.data.validation_size},
+            | {
+                "test_size": self.data.test_size,
+                "validation_size": self.data.validation_size,
+                "scale": self.data.scale,
+            },
             "model": asdict(self.model),
             "optimizer": asdict(self.optimizer),
             "training": asdict(self.training),
@@ -242,7 +247,7 @@ _positive = _number("a number > 0", lambda x: x > 0)
 _share = _number("in [0, 1)", lambda x: 0 <= x < 1)
 
 READERS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
-    "data": {"name": _text, "test_size": _share, "validation_size": _share},
+    "data": {"name": _text, "test_size": _share, "validation_size": _share, "scale": _text},
     "model": {
         "hidden_size": _hidden_size,
         "l2": _number("in [0, 1e12]", lambda x: 0 <= x <= LARGEST_L2),
@@ -314,6 +319,8 @@ def check(tree: Mapping[str, Any], folder: str | Path | None = None) -> Config:
     unknown = [key for key in tree if key not in known]
     if unknown:
         raise ConfigError(f"`{unknown[0]}` is not a config key; the keys are {', '.join(sorted(known))}")
+    if isinstance(tree.get("data"), Mapping):
+        tree = {**tree, "data": {"scale": "none", **tree["data"]}}  # configs that were recorded before had none
     data = _read_group("data", tree, open_ended=True)
     source = {key: value for key, value in tree["data"].items() if key not in READERS["data"]}
     source |= {key: absolute(source[key], folder) for key in PATHS_OF_DATA if _is_text(source.get(key))}
@@ -359,6 +366,7 @@ def _check_collaborators(config: Config) -> Config:
             config.data.name,
             test_size=config.data.test_size,
             validation_size=config.data.validation_size,
+            scale=config.data.scale,
             **config.data.source,
         )
     except ValueError as error:

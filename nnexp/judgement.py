@@ -7,7 +7,7 @@ overrides on top. Weights that belong to no run are judged by the config of toda
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from nnexp.terminal import percent
 from nnexp.weights import Network, read_weights
 
 if TYPE_CHECKING:
-    from nnexp.datasets import Dataset
+    from nnexp.datasets import Dataset, Split
     from nnexp.rerun.recorded import Recorded
 
 WEIGHTS = "weights.npz"
@@ -153,7 +153,7 @@ def _of_run(run: Recorded, overrides: Sequence[str]) -> Judgement:
     """Judge a run by its own config."""
     from nnexp.rerun.rebuild import rebuild
     from nnexp.rerun.recorded import RecordedHere
-    from nnexp.train import load, split_of
+    from nnexp.train import load
 
     weights = run.files.path / WEIGHTS
     if not weights.is_file():
@@ -178,7 +178,7 @@ def _of_run(run: Recorded, overrides: Sequence[str]) -> Judgement:
     if own is None or dataset is None or run.data_digest not in (None, dataset.digest):
         figures, report = _figures(network, data, config)
         return Judgement(part, figures, report, run=str(run))
-    train = split_of(own, dataset).train
+    train = _split(own, dataset, network).train
     figures, report = _figures(network, data, config)
     overlap = _overlap(data, train)
     is_the_same = part == "whole" and overlap == len(data) == len(train)
@@ -202,7 +202,7 @@ def _same_network(network: Network, config: Config) -> None:
 
 def _parts(config: Config, name: str, network: Network) -> tuple[str, Dataset, str]:
     """The part to judge and its name, and the digest of the data set."""
-    from nnexp.train import load, split_of
+    from nnexp.train import load
 
     dataset = load(config)
     fits, has = (dataset.X.shape[1], len(dataset.classes)), (network.layer_sizes[0], network.layer_sizes[-1])
@@ -211,8 +211,17 @@ def _parts(config: Config, name: str, network: Network) -> tuple[str, Dataset, s
             f"{name}: expected a network of {fits[0]} inputs and {fits[1]} outputs for "
             f"{config.data.name}, got {has[0]} and {has[1]}"
         )
-    split = split_of(config, dataset)
+    split = _split(config, dataset, network)
     return ("whole", split.train, dataset.digest) if split.test is None else ("test", split.test, dataset.digest)
+
+
+def _split(config: Config, dataset: Dataset, network: Network) -> Split:
+    """The parts, scaled as the samples were that the network was trained on."""
+    from nnexp.train import split_of
+
+    if network.scaling is None:
+        return split_of(config, dataset)
+    return split_of(replace(config, data=replace(config.data, scale="none")), dataset).scaled(network.scaling)
 
 
 def _figures(network: Network, part: Dataset, config: Config) -> tuple[Figures, str]:

@@ -88,7 +88,8 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
         "params": deciding,
         "overrides": list(task.overrides),
         "data": {"name": config.data.name, **source}
-        | {"test_size": config.data.test_size, "validation_size": config.data.validation_size},
+        | {"test_size": config.data.test_size, "validation_size": config.data.validation_size}
+        | {"scale": config.data.scale},
         "seed": config.seed,
         "layer_sizes": list(layer_sizes),
         "activation": config.model.activation,
@@ -138,8 +139,10 @@ def write_description(directory: RunDirectory, task: Task) -> None:
         directory.write_text("environment/git_diff.patch", diff)
 
 
-def save_weights(directory: RunDirectory, result: FitResult, data: Dataset) -> None:
+def save_weights(directory: RunDirectory, result: FitResult, split: Split) -> None:
     """`weights.npz`: theta and the arrays of each layer, and what is needed to use them."""
+    data, scaling = split.train, split.scaling
+    scaled = {"scale_offset": scaling.offset, "scale_factor": scaling.factor} if scaling else {}
     weights, biases = unpack(result.theta, result.layer_sizes)
     layers = {f"weights_{i}": w for i, w in enumerate(weights)} | {f"biases_{i}": b for i, b in enumerate(biases)}
     snapshots = {
@@ -154,6 +157,7 @@ def save_weights(directory: RunDirectory, result: FitResult, data: Dataset) -> N
         classes=np.array(data.classes),
         image_shape=np.array(data.image_shape or (), dtype=int),
         image_order=data.image_order,
+        **scaled,  # of raw features, before the first layer: (x - offset) * factor
         **layers,
         **snapshots,
     )

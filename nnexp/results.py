@@ -78,13 +78,14 @@ def load_split(record: dict[str, Any]) -> Split:
     """The parts of the very data set that a run was trained on."""
     data = dict(record["data"])
     sizes = {key: data.pop(key) for key in ("test_size", "validation_size")}
+    scale = data.pop("scale", "none")
     dataset = datasets.load(data.pop("name"), **data)
     if dataset.digest != record["identity"]["data_digest"]:
         raise ValueError(
             f"the data set {dataset.name} has changed: its digest is {dataset.digest}, "
             f"the run was trained on {record['identity']['data_digest']}"
         )
-    return dataset.split(**sizes, seed=record["seed"])
+    return dataset.split(**sizes, seed=record["seed"], scale=scale)
 
 
 class _Forwards:

@@ -21,7 +21,7 @@ from nnexp.errors import ExitStatus
 from nnexp.nn import n_parameters, objective_bytes
 from nnexp.optim import check_memory
 from nnexp.record import Task, make_record, save_weights, summary, write_description
-from nnexp.terminal import Progress
+from nnexp.terminal import Progress, say
 from nnexp.tracking import disk_claims, ledger
 from nnexp.tracking.arbitration import FINISHED, HELD, MINE, Claim
 from nnexp.tracking.keeper import Keeper, keeper_for
@@ -30,6 +30,7 @@ from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory
 from nnexp.tracking.store import StoreError, open_store
 from nnexp.training import Row, fit
 
+UNSCALED = 10.0  # features beyond are taken for unscaled ones
 DRAWING_SECONDS = 120
 CLAIM_SECONDS = 10
 LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy
@@ -66,9 +67,16 @@ def load(config: Config) -> Dataset:
 def split_of(config: Config, dataset: Dataset) -> Split:
     """The parts of the data set."""
     try:
-        return dataset.split(config.data.test_size, config.data.validation_size, config.seed)
+        return dataset.split(config.data.test_size, config.data.validation_size, config.seed, config.data.scale)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def hint_at_scaling(split: Split) -> None:
+    """Say so where features are so large that the units of a network start saturated."""
+    largest = float(np.abs(split.train.X).max())
+    if largest > UNSCALED:
+        say(f"hint: features reach {largest:g}; a network trains badly on them: try data.scale=minmax or standard")
 
 
 def layer_sizes_of(config: Config, dataset: Dataset) -> tuple[int, ...]:
@@ -113,6 +121,8 @@ def execute(task: Task, finish: Finish | None = None, share: Share | None = None
     split = split_of(config, dataset)
     if share is not None:
         split = share(split, config)
+    if config.tracking.sweep is None and config.data.scale == "none":
+        hint_at_scaling(split)
     layer_sizes = layer_sizes_of(config, dataset)
     try:
         besides = objective_bytes(layer_sizes, len(split.train), np.dtype(config.training.dtype))
@@ -276,7 +286,7 @@ def _train(task: Task, split: Split, directory: RunDirectory) -> dict[str, Any]:
         if writer is not None:
             writer.close()
     with undisturbed():
-        save_weights(directory, result, split.train)
+        save_weights(directory, result, split)
         return summary(config, result, split)
 
 

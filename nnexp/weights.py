@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnexp.config import ACTIVATION_NAMES, Config, ConfigError
+from nnexp.datasets import Scaling
 from nnexp.errors import one_line
 from nnexp.tracking.records import RecordError, read_arrays
 
@@ -25,6 +26,7 @@ class Network:
     theta: np.ndarray
     layer_sizes: tuple[int, ...]
     activation: str
+    scaling: Scaling | None = None  # of the samples that it was trained on
 
 
 def read_weights(path: Path, config: Config) -> Network:
@@ -60,7 +62,20 @@ def _from_npz(path: Path, config: Config) -> Network:
         raise ConfigError(
             f"--weights {path}: expected an activation of {', '.join(ACTIVATION_NAMES)}, got {activation[:40]!r}"
         )
-    return Network(pack(weights, biases), (weights[0].shape[1], *(len(w) for w in weights)), activation)
+    sizes = weights[0].shape[1], *(len(w) for w in weights)
+    return Network(pack(weights, biases), sizes, activation, _scaling(path, stored, sizes[0]))
+
+
+def _scaling(path: Path, stored: Mapping[str, Any], n_features: int) -> Scaling | None:
+    if "scale_offset" not in stored:
+        return None
+    offset, factor = (_numbers(path, name, stored, ndim=1) for name in ("scale_offset", "scale_factor"))
+    if not len(offset) == len(factor) == n_features:
+        raise ConfigError(
+            f"--weights {path}: expected scale_offset and scale_factor of shape ({n_features},), got {offset.shape} "
+            f"and {factor.shape}"
+        )
+    return Scaling(offset, factor)
 
 
 def _from_mat(path: Path, config: Config) -> Network:

@@ -383,6 +383,28 @@ def test_other_labels_become_classes_by_value(tmp_path):
     assert dataset.image_shape is None
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes", "y"),
+    [
+        (np.array(["cat", "bee", "cat", "cow"], object), ("bee", "cat", "cow"), [1, 0, 1, 2]),  # a cell array
+        (np.array(["cat", "bee", "ox", "cat"]), ("bee", "cat", "ox"), [1, 0, 2, 1]),  # a matrix of characters
+        (np.array(["10", "9", "9", "10"]), ("9", "10"), [1, 0, 0, 1]),
+    ],
+)
+def test_labels_of_a_matlab_file_may_be_texts(tmp_path, labels, classes, y):
+    dataset = datasets.load("mat", path=mat(tmp_path, X=X, y=labels))
+    assert (dataset.classes, dataset.y.tolist()) == (classes, y)
+
+
+def test_a_part_of_the_exercise_names_the_class_0_as_the_whole_does(ex4, tmp_path):
+    kept = ex4.y != 4  # without the digit 5
+    labels = np.where(ex4.y == 9, 10, ex4.y + 1)[kept]
+    part = datasets.load("mat", path=mat(tmp_path, X=ex4.X[kept], y=labels))
+    assert part.classes == ("1", "2", "3", "4", "6", "7", "8", "9", "0")
+    other = datasets.load("mat", path=mat(tmp_path, X=X, y=[5, 10, 5, 10]))
+    assert other.classes == ("5", "10")
+
+
 def test_image_shape_and_order_of_a_matlab_file(tmp_path):
     path = mat(tmp_path, X=np.arange(12.0).reshape(2, 6), y=[1, 2])
     wide = datasets.load("mat", path=path, image_shape=[2, 3])
@@ -411,10 +433,15 @@ def test_equal_values_have_equal_digests_even_as_negative_zeros(tmp_path):
         ({"X": "text", "y": [1, 2, 1, 2]}, "X must be a real matrix"),
         ({"X": np.where(X == 7, np.nan, X), "y": [1, 2, 1, 2]}, "X must be finite, got NaN .* 1 rows, first in row 2"),
         ({"X": np.where(X == 7, -np.inf, X), "y": [1, 2, 1, 2]}, "X must be finite"),
-        ({"X": X, "y": [1, np.nan, 1, 2]}, "labels in y must be integers, got nan in row 1"),
-        ({"X": X, "y": [1, 2, 1.5, 2]}, r"labels in y must be integers, got 1\.5 in row 2"),
-        ({"X": X, "y": np.ones((2, 2))}, "y must be a vector with one integer a sample"),
-        ({"X": X, "y": np.array(["a", "b", "c", "d"], object)}, "y must be a vector with one integer a sample"),
+        ({"X": X, "y": [1, np.nan, 1, 2]}, "labels must be integers or texts, got nan in row 1"),
+        ({"X": X, "y": [1, 2, 1.5, 2]}, r"labels must be integers or texts, got 1\.5 in row 2"),
+        (
+            {"X": X, "y": np.array([0, 1, 2, 3]) * 1e19},
+            r"labels must lie between -2\^53 and 2\^53, got 1e\+19 in row 1",
+        ),
+        ({"X": X, "y": np.array([0, 1, 2, 2**63], np.uint64)}, "labels must lie between .*, got 9223372036854775808"),
+        ({"X": X, "y": np.ones((2, 2))}, "y must be a vector with one integer or text a sample"),
+        ({"X": X, "y": np.array([1.0, "b", "c", "d"], object)}, "y must be a vector with one integer or text a sample"),
         ({"X": X, "y": [3, 3, 3, 3]}, "y must hold at least 2 classes, got 1"),
     ],
 )
@@ -441,6 +468,20 @@ def test_a_file_of_version_7_3_is_refused_with_the_way_out(tmp_path):
     (tmp_path / "own.mat").write_bytes(header.ljust(512, b"\0") + b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(ValueError, match=r"version 7\.3 \(HDF5\) cannot be read; in MATLAB, save it with -v7"):
         datasets.load("mat", path=str(tmp_path / "own.mat"))
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (b"# Created by Octave 8.4.0, Thu Nov 26\n# name: X\n", "a text file of Octave's; .* save -v7 FILE X y"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(300), "an HDF5 file; .* save -v7 FILE X y"),
+    ],
+)
+def test_other_files_of_octaves_are_refused_with_the_way_out(tmp_path, head, message):
+    (tmp_path / "own.mat").write_bytes(head)
+    with pytest.raises(ValueError, match=message) as error:
+        datasets.load("mat", path=str(tmp_path / "own.mat"))
+    assert "\n" not in str(error.value)
 
 
 class Table:
@@ -499,6 +540,74 @@ def test_openml_trouble_is_one_line(monkeypatch, answer, message):
     assert "\n" not in str(error.value)
 
 
+# ---- tables
+
+
+def table(tmp_path, text="b,kind,a\n1,yes,0.5\n2,no,0.25\n3,yes,-1e-3\n", name="own.csv"):
+    (tmp_path / name).write_text(text)
+    return str(tmp_path / name)
+
+
+def test_a_table_gives_its_numbers_in_their_order_and_its_target_as_classes(tmp_path):
+    dataset = datasets.load("csv", path=table(tmp_path), target="kind")
+    np.testing.assert_array_equal(dataset.X, [[1, 0.5], [2, 0.25], [3, -1e-3]])
+    assert (dataset.name, dataset.classes, dataset.y.tolist()) == ("own", ("no", "yes"), [1, 0, 1])
+    by_number = datasets.load("csv", path=table(tmp_path, "x,y\n1,10\n2,9\n"), target="y")
+    assert (by_number.classes, by_number.y.tolist()) == (("9", "10"), [1, 0])
+
+
+def test_parquet_and_tabs_give_what_csv_gives(tmp_path):
+    import pandas as pd
+
+    csv = datasets.load("csv", path=table(tmp_path), target="kind")
+    frame = pd.read_csv(tmp_path / "own.csv")
+    frame.to_parquet(tmp_path / "own.parquet")
+    frame.to_csv(tmp_path / "own.tsv", sep="\t", index=False)
+    for name in ("own.parquet", "own.tsv"):
+        assert datasets.load("csv", path=str(tmp_path / name), target="kind").digest == csv.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "message"),
+    [
+        ("a,b\n1,x\n2,y\n", "kind", "`data.target` must be a column of .*: a, b; got 'kind'"),
+        ("a,c,b\n1,red,x\n2,blue,y\n", "b", "column 'c' must hold numbers, got"),
+        ("a,b\n1,x\n,y\n", "b", "column 'a' has 1 missing or infinite values, first in row 1"),
+        ("a,b\n1,x\ninf,y\n", "b", "column 'a' has 1 missing or infinite"),
+        ("a,b\n1,x\n2,\n", "b", "1 labels are missing, the first in row 1"),
+        ("a,b\n1,0.5\n2,1\n", "b", "column 'b': labels must be integers or texts, got 0.5 in row 0"),
+        ("a,b\n1,x\n2,x\n", "b", "must hold at least 2 classes, got 1"),
+        ("b\nx\ny\n", "b", "columns of numbers beside 'b'"),
+        ("a,b\n", "b", "expected rows"),
+        ("", "b", "not a table that can be read"),
+        ("a,b\n1,x,3,4\n1,2,3,4,5,6\n", "b", "not a table that can be read"),
+    ],
+)
+def test_a_file_that_is_no_table_of_numbers_and_labels_is_refused_in_one_line(tmp_path, text, target, message):
+    with pytest.raises(ValueError, match=message) as error:
+        datasets.load("csv", path=table(tmp_path, text), target=target)
+    assert "\n" not in str(error.value)
+
+
+# ---- scaling
+
+
+@pytest.mark.parametrize("scale", ["minmax", "standard"])
+def test_all_parts_are_scaled_by_the_training_part_alone(scale):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(3, [1, 50, 0], (60, 3)), np.arange(60) % 3
+    dataset = Dataset("own", X, y, ("a", "b", "c"))
+    raw, scaled = dataset.split(0.2, 0.25, 1), dataset.split(0.2, 0.25, 1, scale)
+    train = raw.train.X
+    offset, width = (train.min(0), np.ptp(train, 0)) if scale == "minmax" else (train.mean(0), train.std(0))
+    for name in ("train", "validation", "test"):
+        expected = (getattr(raw, name).X - offset)[:, :2] / width[:2]
+        np.testing.assert_allclose(getattr(scaled, name).X[:, :2], expected, rtol=1e-12)
+        np.testing.assert_array_equal(scaled.scaling(getattr(raw, name).X), getattr(scaled, name).X)
+        np.testing.assert_allclose(getattr(scaled, name).X[:, 2], 0, atol=1e-12)  # it does not vary
+    assert raw.scaling is None
+
+
 # ---- the config keys
 
 
@@ -506,14 +615,14 @@ def test_openml_trouble_is_one_line(monkeypatch, answer, message):
 def test_each_data_config_holds_the_keys_of_its_source(name):
     config = yaml.safe_load((CONF / f"{name}.yaml").read_text())
     assert config.pop("name") == name
-    assert (config.pop("test_size"), config.pop("validation_size")) == (0.2, 0)
+    assert (config.pop("test_size"), config.pop("validation_size"), config.pop("scale")) == (0.2, 0, "none")
     assert set(config) == set(datasets.SOURCES[name].keys)
 
 
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"name": "nope"}, "`data.name` must be one of ex4, digits, mat, openml, got 'nope'"),
+        ({"name": "nope"}, "`data.name` must be one of ex4, digits, mat, csv, openml, got 'nope'"),
         ({"name": 3}, "`data.name` must be one of"),
         ({"name": "ex4", "test_size": 1.5}, r"`data.test_size` must be a number in \[0, 1\), got 1.5"),
         ({"name": "ex4", "test_size": 1}, "`data.test_size`"),
@@ -521,6 +630,11 @@ def test_each_data_config_holds_the_keys_of_its_source(name):
         ({"name": "ex4", "test_size": "much"}, "`data.test_size` .* got 'much'"),
         ({"name": "ex4", "test_size": True}, "`data.test_size`"),
         ({"name": "ex4", "validation_size": -0.1}, r"`data.validation_size` must be a number in \[0, 1\), got -0.1"),
+        ({"name": "ex4", "scale": "max"}, "`data.scale` must be one of none, minmax, standard, got 'max'"),
+        ({"name": "csv", "path": __file__}, "`data.target` must name the column of labels, got None"),
+        ({"name": "csv", "target": "y"}, "`data.path` must name a CSV or Parquet file, got None"),
+        ({"name": "csv", "target": "y", "path": "x.csv"}, "`data.path` must name an existing CSV .* got 'x.csv'"),
+        ({"name": "csv", "target": "y", "path": __file__, "image_order": "A"}, "`data.image_order`"),
         ({"name": "ex4", "path": "x"}, "`data.path` is not a config key of data=ex4, which has .*cache"),
         ({"name": "ex4", "cache": 3}, "`data.cache` must be a folder, or null for none, got 3"),
         ({"name": "ex4", "cache": __file__}, "`data.cache` must be a folder, .* which is a file"),
@@ -542,4 +656,5 @@ def test_a_wrong_key_is_refused_in_one_line_before_any_work(keys, message):
 def test_the_right_keys_pass():
     for name in datasets.SOURCES:
         config = yaml.safe_load((CONF / f"{name}.yaml").read_text())
-        datasets.check(**(config | ({"path": __file__} if name == "mat" else {})))
+        given = {"mat": {"path": __file__}, "csv": {"path": __file__, "target": "y"}}
+        datasets.check(**(config | given.get(name, {})))

@@ -78,4 +78,4 @@ def test_a_network_too_large_for_the_memory_is_refused_before_training(tmp_path,
         main(["data=digits", f"data.cache={cache}", "model.hidden_size=[200000,200000]", "tracking=none"])
     err = capsys.readouterr().err
     assert "`model.hidden_size` makes a network of 40,015,200,010 parameters, which takes about " in err
-    assert not list(tmp_path.glob("outputs/runs/*"))
+    assert not list(tmp_path.glob("outputs/runs/*/run.json"))

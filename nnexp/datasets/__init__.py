@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnexp.datasets import exercise, matfile, published
+from nnexp.datasets import exercise, matfile, published, tablefile
 from nnexp.datasets.cache import cached
 from nnexp.datasets.dataset import Dataset, Split, upright
+from nnexp.datasets.scaling import SCALES, Scaling
 
-__all__ = ["SOURCES", "Dataset", "Source", "Split", "check", "load", "upright"]
+__all__ = ["SOURCES", "Dataset", "Scaling", "Source", "Split", "check", "load", "upright"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ def _load_mat(*, path: str, image_shape: Any = "auto", image_order: str = "F", c
     return matfile.read(path, _shape(image_shape), image_order)
 
 
+def _load_csv(
+    *, path: str, target: str, image_shape: Any = None, image_order: str = "C", cache: str | None = None
+) -> Dataset:
+    del cache
+    return tablefile.read(path, target, _shape(image_shape), image_order)
+
+
 def _load_openml(*, openml_name: str, version: int = 1, image_shape: Any = "auto", cache: str | None = None) -> Dataset:
     stem = f"openml-{openml_name}-{version}"
     dataset = cached(cache, stem, lambda: published.openml(openml_name, version, cache))
@@ -50,6 +58,16 @@ def _load_openml(*, openml_name: str, version: int = 1, image_shape: Any = "auto
 def _check_mat(*, path: Any = None, image_shape: Any = "auto", image_order: Any = "F") -> None:
     matfile.check_path(path)
     _shape(image_shape)
+    _check_order(image_order)
+
+
+def _check_csv(*, path: Any = None, target: Any = None, image_shape: Any = None, image_order: Any = "C") -> None:
+    tablefile.check(path, target)
+    _shape(image_shape)
+    _check_order(image_order)
+
+
+def _check_order(image_order: Any) -> None:
     if image_order not in ("C", "F"):
         raise ValueError(f"`data.image_order` must be F (column by column, as MATLAB stores) or C, got {image_order!r}")
 
@@ -63,6 +81,7 @@ SOURCES: dict[str, Source] = {
     "ex4": Source(_load_ex4, lambda: None, ("cache",)),
     "digits": Source(_load_digits, lambda: None, ("cache",)),
     "mat": Source(_load_mat, _check_mat, ("path", "image_shape", "image_order", "cache")),
+    "csv": Source(_load_csv, _check_csv, ("path", "target", "image_shape", "image_order", "cache")),
     "openml": Source(_load_openml, _check_openml, ("openml_name", "version", "image_shape", "cache")),
 }
 
@@ -72,11 +91,12 @@ def load(name: str, **keys: Any) -> Dataset:
 
     Parameters
     ----------
-    name : {"ex4", "digits", "mat", "openml"}
+    name : {"ex4", "digits", "mat", "csv", "openml"}
         The kind of data set.
     **keys
         What that kind takes of the config, see `SOURCES`: ``cache``, the folder in which a built data set is kept
-        (None: nowhere); for ``mat`` also ``path``, ``image_shape`` and ``image_order`` of :func:`matfile.read`; for
+        (None: nowhere); for ``mat`` also ``path``, ``image_shape`` and ``image_order`` of :func:`matfile.read`, for
+        ``csv`` also ``target`` of :func:`tablefile.read`; for
         ``openml`` also ``openml_name``, ``version`` and ``image_shape`` of :func:`published.openml`.
 
     Returns
@@ -94,14 +114,14 @@ def load(name: str, **keys: Any) -> Dataset:
     return source.load(**keys)
 
 
-def check(name: Any, *, test_size: Any = 0.0, validation_size: Any = 0.0, **keys: Any) -> None:
+def check(name: Any, *, test_size: Any = 0.0, validation_size: Any = 0.0, scale: Any = "none", **keys: Any) -> None:
     """Check the keys of the config group ``data``, cheaply: nothing is imported, read or fetched.
 
     Parameters
     ----------
     name, **keys
         As for :func:`load`.
-    test_size, validation_size
+    test_size, validation_size, scale
         As for :meth:`Dataset.split`.
 
     Raises
@@ -113,6 +133,8 @@ def check(name: Any, *, test_size: Any = 0.0, validation_size: Any = 0.0, **keys
     for key, share in (("test_size", test_size), ("validation_size", validation_size)):
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
             raise ValueError(f"`data.{key}` must be a number in [0, 1), got {share!r}")
+    if scale not in SCALES:
+        raise ValueError(f"`data.scale` must be one of {', '.join(SCALES)}, got {scale!r}")
     cache = keys.pop("cache", None)
     if cache is not None and (not isinstance(cache, str) or not cache.strip()):
         raise ValueError(f"`data.cache` must be a folder, or null for none, got {cache!r}")
@@ -127,7 +149,7 @@ def _source(name: Any, keys: dict[str, Any]) -> Source:
     unknown = [key for key in keys if key not in SOURCES[name].keys]
     if unknown:
         raise ValueError(
-            f"`data.{unknown[0]}` is not a config key of data={name}, which has test_size, validation_size, "
+            f"`data.{unknown[0]}` is not a config key of data={name}, which has test_size, validation_size, scale, "
             + ", ".join(SOURCES[name].keys)
         )
     return SOURCES[name]

@@ -10,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from nnexp.datasets.scaling import Scaling, fit_scaling
+
 # The split draws from [seed, SPLIT_STREAM], so that it is independent of theta's first draw from plain [seed].
 SPLIT_STREAM = 1
 
@@ -99,7 +101,7 @@ class Dataset:
         """Make a data set of the samples at `indices`, in that order."""
         return replace(self, X=self.X[indices], y=self.y[indices])
 
-    def split(self, test_size: float, validation_size: float = 0.0, seed: int = 0) -> Split:
+    def split(self, test_size: float, validation_size: float = 0.0, seed: int = 0, scale: str = "none") -> Split:
         """Hold out a test part, then a validation part of the rest, both stratified.
 
         Each class gives its exact share, rounded by the largest remainder, and keeps at least one sample to train
@@ -112,6 +114,8 @@ class Dataset:
             least one sample.
         seed : int
             Equal seeds give equal parts.
+        scale : {"none", "minmax", "standard"}
+            How all parts are scaled, by the statistics of the training part alone.
 
         Returns
         -------
@@ -129,7 +133,10 @@ class Dataset:
             drawn = _draw(self.y[rest], share, rng, key=f"data.{part}_size") if share else np.empty(0, np.intp)
             held_out[part] = self.subset(rest[drawn]) if drawn.size else None
             rest = np.delete(rest, drawn)
-        return Split(self.subset(rest) if rest.size < len(self) else self, held_out["validation"], held_out["test"])
+        train = self.subset(rest) if rest.size < len(self) else self
+        split = Split(train, held_out["validation"], held_out["test"])
+        scaling = fit_scaling(scale, train.X)
+        return split if scaling is None else split.scaled(scaling)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +146,16 @@ class Split:
     train: Dataset
     validation: Dataset | None
     test: Dataset | None
+    scaling: Scaling | None = None  # that was applied to the parts
+
+    def scaled(self, scaling: Scaling) -> Split:
+        """The same parts, scaled."""
+
+        def scaled(part: Dataset) -> Dataset:
+            return replace(part, X=scaling(part.X))
+
+        validation, test = (part and scaled(part) for part in (self.validation, self.test))
+        return Split(scaled(self.train), validation, test, scaling)
 
 
 def upright(X: np.ndarray, image_shape: tuple[int, int], image_order: str) -> np.ndarray:

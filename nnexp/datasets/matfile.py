@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from nnexp.datasets.dataset import Dataset
-from nnexp.datasets.exercise import CLASSES
+from nnexp.datasets.exercise import SIZE
+from nnexp.datasets.labels import classes_of
+
+DIGITS, EXERCISE_FEATURES = {str(digit) for digit in range(1, 11)}, SIZE * SIZE  # where 10 is the digit 0
+# How files begin that are no .mat, what they are, and how they are saved so that they can be read.
+OTHERS = {
+    b"# Created by Octave": "a text file of Octave's; in Octave, save it with: save -v7 FILE X y",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file; in Octave, save it with: save -v7 FILE X y (in MATLAB with -v7)",
+}
 
 
 def check_path(path: Any) -> None:
@@ -26,7 +34,8 @@ def read(path: str, image_shape: tuple[int, int] | str | None = "auto", image_or
     Parameters
     ----------
     path : str
-        A .mat file of version 7 or before. X has shape (n_samples, n_features), y one integer a sample.
+        A .mat file of version 7 or before. X has shape (n_samples, n_features), y one label a sample: integers, a cell
+        array of texts, or a matrix of characters with a label a row.
     image_shape : (height, width), None or "auto"
         ``auto``: square where the number of features is a square number.
     image_order : {"F", "C"}
@@ -35,7 +44,8 @@ def read(path: str, image_shape: tuple[int, int] | str | None = "auto", image_or
     Returns
     -------
     Dataset
-        Labels 1 to 10 are the exercise's digits, where 10 stands for 0; others become classes by ascending value.
+        Labels 1 to 10 are the exercise's digits, where 10 stands for 0, and so is a part of them that has the 10, where
+        X has the exercise's 400 features. Others become classes by ascending value, texts by the alphabet.
 
     Raises
     ------
@@ -47,10 +57,14 @@ def read(path: str, image_shape: tuple[int, int] | str | None = "auto", image_or
     X, labels = _features(path, variables["X"]), _labels(path, variables["y"])
     if len(X) != len(labels):
         raise _bad(path, f"X must have a row for each of the {len(labels)} labels in y, got shape {X.shape}")
-    values, y = np.unique(labels, return_inverse=True)
-    if len(values) < 2:
-        raise _bad(path, f"y must hold at least 2 classes, got {len(values)}")
-    classes = CLASSES if np.array_equal(values, np.arange(1, 11)) else tuple(str(value) for value in values)
+    try:
+        classes, y = classes_of(labels)
+    except ValueError as error:
+        raise _bad(path, f"y: {error}") from None
+    if len(classes) < 2:
+        raise _bad(path, f"y must hold at least 2 classes, got {len(classes)}")
+    if classes[-1] == "10" and set(classes) <= DIGITS and (len(classes) == 10 or X.shape[1] == EXERCISE_FEATURES):
+        classes = (*classes[:-1], "0")
     shape = fit_image_shape(image_shape, X.shape[1])
     return Dataset(Path(path).stem, X, y, classes, shape, "C" if image_order == "C" else "F")
 
@@ -77,6 +91,14 @@ def _bad(path: str, fault: str) -> ValueError:
 def _variables(path: str) -> dict[str, Any]:
     from scipy.io import loadmat, whosmat
 
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            head = file.read(32)
+    except OSError as error:
+        raise _bad(path, f"it cannot be read ({error.strerror})") from None
+    for beginning, what in OTHERS.items():
+        if head.startswith(beginning):
+            raise _bad(path, what)
     try:
         variables = loadmat(str(Path(path).expanduser()), appendmat=False, variable_names=["X", "y"])
         for name in ("X", "y"):
@@ -107,10 +129,10 @@ def _features(path: str, X: Any) -> np.ndarray:
 def _labels(path: str, y: Any) -> np.ndarray:
     if hasattr(y, "toarray"):
         y = y.toarray()
-    if y.dtype.kind not in "buif" or y.size != max(y.shape, default=0):
-        raise _bad(path, f"y must be a vector with one integer a sample, got {y.dtype} of shape {y.shape}")
-    y = y.ravel()
-    wrong = np.flatnonzero(~(np.isfinite(y) & (y == np.round(y)))) if y.dtype.kind == "f" else np.empty(0, int)
-    if wrong.size:
-        raise _bad(path, f"labels in y must be integers, got {y[wrong[0]]} in row {wrong[0]}")
-    return y.astype(np.int64)
+    if y.dtype.kind == "O" and all(np.size(cell) == 1 and np.asarray(cell).dtype.kind == "U" for cell in y.flat):
+        y = np.array([str(np.asarray(cell).item()) for cell in y.flat])  # a cell array of texts
+    if y.dtype.kind == "U":
+        y = np.char.rstrip(y)  # rows of a matrix of characters are filled up with blanks
+    if y.dtype.kind not in "buifU" or y.size != max(y.shape, default=0):
+        raise _bad(path, f"y must be a vector with one integer or text a sample, got {y.dtype} of shape {y.shape}")
+    return y.ravel()

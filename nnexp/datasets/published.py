@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnexp.datasets.dataset import Dataset
+from nnexp.datasets.labels import classes_of
 from nnexp.datasets.matfile import fit_image_shape
 
 
@@ -61,7 +62,7 @@ def openml(openml_name: str, version: int, folder: str | None) -> Dataset:
         raise ValueError(f"`data.openml_name` = {openml_name}: {wanted} has missing values")
     if X.max() == 255 and X.min() == 0 and np.array_equal(X, np.round(X)):
         X /= 255
-    classes, y = _classes(np.asarray(table.target))
+    classes, y = classes_of(np.asarray(table.target))
     if len(classes) < 2:
         raise ValueError(f"`data.openml_name` = {openml_name}: {wanted} has only {len(classes)} class")
     return Dataset(openml_name, X, y, classes, fit_image_shape("auto", X.shape[1]))
@@ -91,12 +92,3 @@ def _fetch(openml_name: str, version: int, folder: str | None, wanted: str) -> A
                 f"`data.openml_name` = {openml_name}: {wanted} is not in the cache and openml.org does not answer "
                 f"({reason}); the first use needs a network"
             ) from None
-
-
-def _classes(labels: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """Class names, numbers in the order of their values, and each label's index into them."""
-    values, y = np.unique(labels.astype(str), return_inverse=True)
-    if all(re.fullmatch(r"-?\d+", value) for value in values):
-        order = np.argsort([int(value) for value in values], kind="stable")
-        values, y = values[order], np.argsort(order)[y]
-    return tuple(str(value) for value in values), y

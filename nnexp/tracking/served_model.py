@@ -19,6 +19,7 @@ class ServedNetwork(PythonModel):
         """Read the weights once."""
         with np.load(context.artifacts["weights"]) as stored:
             self.layers = [(stored[f"weights_{i}"], stored[f"biases_{i}"]) for i in range(int(stored["n_layers"]))]
+            self.scale = [stored[name] for name in ("scale_offset", "scale_factor") if name in stored.files]
             self.classes = stored["classes"].astype(str)
             self.activation = ACTIVATIONS[str(stored["activation"])]
 
@@ -29,6 +30,9 @@ class ServedNetwork(PythonModel):
         order of `classes`.
         """
         a = np.asarray(model_input, dtype=float)
+        if self.scale:  # inputs are raw, whatever the network was trained on
+            offset, factor = self.scale
+            a = (a - offset) * factor
         for i, (weights, biases) in enumerate(self.layers):
             z = a @ weights.T + biases  # (n, n_in) @ (n_in, n_out) -> (n, n_out)
             a = self.activation(z) if i + 1 < len(self.layers) else _sigmoid(z)
