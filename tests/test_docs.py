@@ -62,7 +62,9 @@ def first_job(override):
 @every_document
 def test_every_command_is_taken_or_refused_as_the_document_says(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "ex4data1.mat").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("ex4data1.mat", "my data.mat", "iris.csv"):
+        (tmp_path / name).touch()
     for line, told in commands(document.read_text()):
         if told.startswith("`"):
             with pytest.raises(ConfigError) as caught:

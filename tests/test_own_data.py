@@ -1,5 +1,6 @@
 """A table of a user's own, unscaled, from the command line to the model that MLflow serves."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -42,7 +43,9 @@ def test_a_scaled_run_is_evaluated_and_served_as_it_was_trained(command):
     assert judged.json["accuracy"] == result["accuracy/test"]
     assert judged.json["train"]["cost"] == pytest.approx(result["cost"], rel=1e-12)
 
-    from nnexp.tracking.served_model import ServedNetwork
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's, of type hints
+        from nnexp.tracking.served_model import ServedNetwork
 
     raw = datasets.load("csv", path=str(command.nnexp.folder / "own.csv"), target="digit").split(0.2, 0, 3).test
     model = ServedNetwork()
