@@ -19,7 +19,6 @@ from nnexp.tracking import ledger, liveness
 from nnexp.tracking.rundir import RunDirectory, peek
 
 MOST = 2  # ends that a worker may owe while it trains
-MARK = ".ending"  # in a run directory whose end is under way behind another run
 LOOK_SECONDS = 0.05
 LONGEST = 300.0  # seconds since a run was trained after which nobody waits for its end
 
@@ -51,7 +50,7 @@ def put_off(directory: RunDirectory, end: Callable[[], object]) -> None:
     """
     _slots.acquire()
     try:
-        directory.write_text(MARK, "")
+        directory.write_text(ledger.ENDING, "")
         _threads.submit(_end, directory, end)
     except OSError:
         _end(directory, end)
@@ -69,7 +68,7 @@ def _end(directory: RunDirectory, end: Callable[[], object]) -> None:
     finally:
         _slots.release()
         with suppress(OSError):
-            (directory.path / MARK).unlink(missing_ok=True)
+            (directory.path / ledger.ENDING).unlink(missing_ok=True)
 
 
 def wait_for(root: str, sweep: str) -> None:
@@ -87,7 +86,7 @@ def _is_under_way(directory: RunDirectory, sweep: str) -> bool:
     if known is None:
         return False
     record, result = known
-    if record["tracking"].get("sweep") != sweep or result is None or not (directory.path / MARK).exists():
+    if record["tracking"].get("sweep") != sweep or result is None or not (directory.path / ledger.ENDING).exists():
         return False
     if record["owner"] == liveness.owner():
         return False  # of this process none is under way: it has all its slots back

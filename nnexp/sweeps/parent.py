@@ -10,6 +10,7 @@ from typing import Any
 
 from nnexp.sweeps.ranking import Score, heading
 from nnexp.tracking import claims, liveness, provenance, records, views
+from nnexp.tracking.board import is_lost
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.publish import sweep_uid
 from nnexp.tracking.rundir import run_name, to_json, write_atomically
@@ -98,7 +99,7 @@ class Parent:
         """See how the sweep ended when it ran before."""
         if run is None or run.tags.get(OWNER) == liveness.owner():
             return
-        is_at_work = run.status == "RUNNING" and not claims.is_lost(run)
+        is_at_work = run.status == "RUNNING" and not is_lost(run)
         self.was_broken_off = run.status == "KILLED" or (run.status == "RUNNING" and not is_at_work)
         if not is_at_work:
             self.store.remove_half_uploads(run.run_id)
