@@ -147,7 +147,8 @@ def _rename(entry: Path, ledger: Path, directory: RunDirectory) -> None:
     """Give the entry of an older version the name that it is looked for by."""
     named = _entry(ledger, directory)
     if entry.name != named.name:
-        times = entry.stat()
-        enter(ledger, directory)
-        os.utime(named, (times.st_atime, times.st_mtime))
-        entry.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process was faster
+            times = entry.stat()
+            enter(ledger, directory)
+            os.utime(named, (times.st_atime, times.st_mtime))
+            entry.unlink()
