@@ -21,6 +21,7 @@ LOOK_SECONDS = 0.2
 ATTEMPTS = 3  # at a run whose store answers, but not always
 RUNS, SWEEPS = "runs", "sweeps"
 SHOWN = 5
+SHORTEST = 3  # characters of the beginning of an id
 
 Tell = Callable[[str], None]
 
@@ -158,11 +159,9 @@ def _chosen(root: str | Path, names: Sequence[str], *, is_copy: bool) -> tuple[l
     for name in names:
         found = _directory(root, name)
         if found is None:
-            of_sweep = [d for d in _all(root) if _sweep(d) == name]
-            if not of_sweep and not (Path(root) / SWEEPS / name).is_dir():
-                raise UsageError(f"{name}: neither a run of {root} nor a run directory nor a sweep")
-            sweeps.add(name)
-            chosen |= {d.path: d for d in of_sweep}
+            sweep = _named_sweep(root, name)
+            sweeps.add(sweep)
+            chosen |= {d.path: d for d in _all(root) if _sweep(d) == sweep}
         else:
             chosen[found.path] = found
     return list(chosen.values()), sweeps
@@ -213,11 +212,38 @@ def _all(root: str | Path) -> list[RunDirectory]:
 
 
 def _directory(root: str | Path, name: str) -> RunDirectory | None:
-    """A run by the path or the name of its directory, or by its id."""
+    """A run by the path or the name of its directory, by its id or the beginning of it, as for `nnexp rerun`.
+
+    Raises
+    ------
+    UsageError
+        If it is the beginning of several ids.
+    """
     for path in (Path(name), Path(root) / RUNS / name):
         if (path / RECORD).exists():
             return RunDirectory(path)
-    return next((d for d in _all(root) if name in _ids(d)), None)
+    known = [(directory, [i for i in _ids(directory) if i]) for directory in _all(root)]
+    exact = next((directory for directory, ids in known if name in ids), None)
+    return exact or _the_one(name, {d.path.name: d for d, ids in known if any(i.startswith(name) for i in ids)})
+
+
+def _named_sweep(root: str | Path, name: str) -> str:
+    """A sweep by its folder, its id or the beginning of it."""
+    known = {path.name for path in (Path(root) / SWEEPS).glob("*")} | {s for d in _all(root) if (s := _sweep(d))}
+    if Path(name).name in known and (name in known or Path(name).is_dir()):
+        return Path(name).name
+    found = _the_one(name, {sweep: sweep for sweep in known if sweep.startswith(name)})
+    if found is None:
+        raise UsageError(f"{name}: neither a run of {root} nor a run directory nor a sweep")
+    return found
+
+
+def _the_one(name: str, found: dict[str, Any]) -> Any:
+    """What a name is the beginning of; None where it begins nothing."""
+    if len(found) > 1:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise UsageError(f"{name} is the beginning of {len(found)} ids: {', '.join(sorted(found)[:SHOWN])}{more}")
+    return next(iter(found.values()), None) if len(name) >= SHORTEST else None
 
 
 def _ids(directory: RunDirectory) -> tuple[str | None, ...]:

@@ -57,6 +57,10 @@ def test_a_run_is_named_by_its_directory_its_name_or_its_id(stores, tmp_path):
     assert run_sync(tmp_path, str(a.path), b.path.name, c.uid, store=laptop) == ((3, 0), [])
     assert [entry.uid for entry in ledger.entries(tmp_path)] == [d.uid]
     assert run_sync(tmp_path, c.result["run_id"], store=laptop) == ((1, 0), [])
+    for beginning in (c.result["run_id"][:20], "named-3-u"):
+        assert run_sync(tmp_path, beginning, store=laptop) == ((1, 0), [])
+    with pytest.raises(ValueError, match="named is the beginning of 4 ids: named-0, named-1"):
+        run_sync(tmp_path, "named", store=laptop)
     with pytest.raises(ValueError, match="nobody: neither a run of"):
         run_sync(tmp_path, "nobody", store=laptop)
 
@@ -162,6 +166,9 @@ def test_runs_of_a_sweep_find_their_parent_which_is_made_from_the_plan(stores, t
         assert laptop.get(run_id).tags[PARENT] == parent.run_id
     assert run_sync(tmp_path, "s1", store=laptop) == ((2, 0), [])
     assert laptop.find_uid(sweep_uid("s1")) == parent
+    make_sweep(tmp_path, "s2-other", laptop, [])
+    assert run_sync(tmp_path, "s2-", store=laptop) == ((0, 0), [])
+    assert run_sync(tmp_path, str(tmp_path / "sweeps/s1"), store=laptop) == ((2, 0), [])
 
 
 @pytest.mark.parametrize(("status", "expected"), [("FAILED", "FAILED"), (None, "KILLED")])
