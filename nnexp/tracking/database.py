@@ -118,6 +118,8 @@ def prepare(path: Path, build: Callable[[Path], None]) -> None:
         return
     try:
         build(new)
+        with closing(connect(new)) as database:  # all of it into the one file that gets the name
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         remove(path)  # what is half-made, and with it a journal that would be rolled back into the new file
         os.replace(new, path)
     finally:

@@ -1,6 +1,7 @@
 """Whoever of trainer and keeper is killed, and however: the run gets a true status and keeps what it had."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from nnexp.tracking import ledger
 from nnexp.tracking.keeper import Keeper, KeeperDiedError
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import STATUS_MESSAGE, Store, StoreError
+from nnexp.train import finish
 
 # A run of many iterations of some 30 ms.
 LONG = ("experiment=smoke", "optimizer=gd", "model.hidden_size=[400,400]", "optimizer.maxiter=100000")
@@ -126,6 +128,30 @@ def test_a_killed_keeper_is_started_again_and_goes_on(tmp_path, empty_store):
     assert keeper.answer("finish", timeout=60, path=str(directory.path))["complete"]
     keeper.close()
     assert_store_has_all_of(directory, store, tmp_path / "compared")
+
+
+def test_a_run_whose_directory_is_deleted_ends_with_one_message_and_holds_up_no_other(tmp_path, empty_store):
+    store = Store(empty_store(tmp_path / "mlflow.db"), "e")
+    gone, good = made_up.begin(tmp_path, "gone", store=store), made_up.whole(tmp_path, "good", store=store)
+    keeper = Keeper(store.uri, "e", heartbeat=0.1)
+    process = keeper.start()._line.process
+    keeper.open(gone)
+    (run_id,) = wait_for(lambda: runs_of(store, "gone-uid"))
+    shutil.rmtree(gone.path)
+    time.sleep(0.3)  # some heartbeats
+    with pytest.raises(StoreError, match="gone holds no run"):
+        keeper.answer("finish", timeout=60, path=str(gone.path))
+    outcome = finish(gone, keeper, 60)
+    assert (outcome.status, outcome.run_id) == ("FAILED", None)
+    assert "was deleted" in outcome.result["message"]
+    keeper.open(good)
+    assert keeper.answer("finish", timeout=60, path=str(good.path))["complete"]
+    keeper.close()
+    assert process.wait(60) == 0
+    assert store.get(run_id).status == "KILLED"
+    assert "was deleted" in store.get(run_id).tags[STATUS_MESSAGE]
+    assert not gone.path.exists()
+    assert ledger.entries(tmp_path) == []
 
 
 @pytest.mark.parametrize("uri", [None, "the store's"])
