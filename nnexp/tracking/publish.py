@@ -130,6 +130,7 @@ class Publication:
         record, result = self.directory.record, self.directory.result
         run_id = self.ensure_run(record)
         if self.complete:
+            self._leave_ledger()  # where the process that completed it was killed before it did
             return True
         self._hold(run_id)
         self._describe(run_id, record)
@@ -265,6 +266,9 @@ class Publication:
             return  # its figures could not be made; they may be, later
         self.complete = True
         self._remember()
+        self._leave_ledger()
+
+    def _leave_ledger(self) -> None:
         if not self.is_copy and (entered := ledger_of(self.directory)) is not None:
             ledger.leave(entered, self.directory)
 

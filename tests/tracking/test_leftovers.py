@@ -118,3 +118,6 @@ def test_a_run_that_is_published_keeps_nothing_half_written_or_half_copied(tmp_p
     assert not half.exists()
     assert not (directory.path / "images").exists()
     assert os.listdir(ledger.folder(tmp_path)) == []
+    ledger.enter(ledger.folder(tmp_path), directory)  # as if its publisher was killed before it could leave
+    assert Publication(RunDirectory(directory.path), store).advance()
+    assert os.listdir(ledger.folder(tmp_path)) == []
