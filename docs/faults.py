@@ -23,6 +23,7 @@ from scipy.optimize import minimize
 from nnexp import datasets
 from nnexp.datasets import Dataset
 from nnexp.nn import Objective, initialize
+from nnexp.terminal import percent
 from nnexp.training import FitResult, blas_threads, fit
 
 N_INPUTS, N_HIDDEN, N_LABELS = 400, 25, 10
@@ -138,7 +139,7 @@ def biases_zeroed(data: Dataset) -> None:
         for seed in range(3):
             theta = train(data, seed).theta.copy()
             for when in ("before", "after"):
-                yield [str(seed), when, f"{right(theta)[0]:.6f}", f"{accuracy(theta, data):.2%}", f"{theta[0]:.6f}"]
+                yield [str(seed), when, f"{right(theta)[0]:.6f}", percent(accuracy(theta, data)), f"{theta[0]:.6f}"]
                 gradient_that_zeroes_biases(theta, data.X, data.Y, 1.0)
 
     table(["seed", "weights", "right cost", "training accuracy", "first entry"], rows())
@@ -158,7 +159,7 @@ def maxiter_ignored(data: Dataset) -> None:
                 done = minimize(right, start, jac=True, method="TNC", options=options)
             warned.extend(f"{options} warned: {' '.join(str(warning.message).split())}" for warning in caught)
             seconds, share = time.perf_counter() - began, accuracy(done.x, data)
-            yield [str(options), str(done.nfev), f"{seconds:.1f}", f"{done.fun:.6f}", f"{share:.2%}"]
+            yield [str(options), str(done.nfev), f"{seconds:.1f}", f"{done.fun:.6f}", percent(share)]
 
     table(["         options", "evaluations", "seconds", "right cost", "training accuracy"], rows())
     print(*warned, sep="\n")
@@ -171,7 +172,7 @@ def training_accuracy_only(data: Dataset) -> None:
     def rows():
         for lmbda in (0.0, 0.1, 1.0, 3.0, 10.0):
             done = fit(split, hidden_sizes=[N_HIDDEN], l2=lmbda, maxfun=BUDGET, evaluate_every=BUDGET)
-            yield [f"{lmbda:g}", *(f"{done.kept[f'accuracy/{part}']:.2%}" for part in ("train", "test"))]
+            yield [f"{lmbda:g}", *(percent(done.kept[f"accuracy/{part}"]) for part in ("train", "test"))]
 
     table(["lambda", "training accuracy", "test accuracy"], rows())
 

@@ -226,3 +226,21 @@ def test_the_faulty_gradient_is_right_and_takes_the_biases_from_theta(faults, pr
     expected = Objective(X, Y, faults.LAYER_SIZES, l2=3.0)(theta)[1]
     np.testing.assert_allclose(faults.gradient_that_zeroes_biases(theta, X, Y, 3.0), expected, atol=1e-14)
     assert not any(matrix[:, 0].any() for matrix in faults.matrices(theta))
+
+
+def test_every_document_names_the_kernel_of_its_trainings():
+    """A training's figures are of one BLAS kernel; elsewhere the same command ends at others."""
+    for name in ("README.md", "docs/exercise.md"):
+        text = (ROOT / name).read_text()
+        assert re.search(r"OpenBLAS's kernel \w+", text), name
+        assert "OPENBLAS_CORETYPE" in text, name
+
+
+def test_an_accuracy_has_one_form_in_documents():
+    forms = {document.name: re.findall(r"\b\d+\.\d\d%", document.read_text()) for document in DOCUMENTS}
+    assert not {name: found for name, found in forms.items() if found}
+
+
+def test_the_courses_files_do_not_dirty_git():
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert {"/ex4weights.mat", "/ex4data1.mat"} <= set(ignored)
