@@ -12,6 +12,7 @@ from pathlib import Path
 HEX = re.compile(
     r"\d{8}-\d{6}-[0-9a-f]{8}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|timestamp\+\d+|m-[0-9a-f]{32}|[0-9a-f]{32}|[0-9a-f]{16}"
 )
+PROXIED = "mlflow-artifacts:/"
 TIMED = ("fit_seconds",)  # metrics that differ from run to run
 DURING_A_RUN = {"run.json", "result.json", "published.json", ".publishing.lock"}
 
@@ -61,7 +62,7 @@ def look(work: Path, experiment: str = "nnexp", database: Path | None = None) ->
             trained = Trained(
                 tags[run]["nnexp.theta_digest"],
                 sha256(json.dumps([row for row in metrics[run] if row[0] not in TIMED]).encode()).hexdigest(),
-                _artifacts(uri),
+                _artifacts(uri, path.parent / "artifacts"),
                 models[run],
             )
             finished.setdefault(tags[run]["nnexp.run_key"], []).append(trained)
@@ -80,8 +81,10 @@ def _metrics(db: sqlite3.Connection, run: str) -> list[tuple]:
     return db.execute(query, (run,)).fetchall()
 
 
-def _artifacts(uri: str) -> frozenset[str]:
+def _artifacts(uri: str, of_server: Path) -> frozenset[str]:
     root = Path(uri.removeprefix("file://"))
+    if uri.startswith(PROXIED):
+        root = of_server / uri.removeprefix(PROXIED)
     return _plain(path.relative_to(root) for path in root.rglob("*") if path.is_file())
 
 

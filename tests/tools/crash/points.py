@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.tools.crash import preloaded
 from tests.tools.crash.invariants import Held, look, violations
 from tests.tools.crash.killpoints import Kill, install, processes_of, trace_of
+from tests.tools.mlflow_server import MlflowServer
 
 TINY = ("experiment=smoke", "optimizer.maxfun=3", "model.hidden_size=3")
 SWEEP = ("-m", *TINY, "seed=0,1")
@@ -31,6 +32,7 @@ class Scenario:
 
     words: tuple[str, ...]
     has_store: bool = True
+    on_server: bool = False
 
     @property
     def is_sweep(self) -> bool:
@@ -44,6 +46,7 @@ SCENARIOS = {
     "run-new": Scenario((*TINY, "seed=0"), has_store=False),
     "sweep-new": Scenario(SWEEP, has_store=False),
     "joblib-new": Scenario((*SWEEP, *JOBLIB), has_store=False),
+    "server": Scenario(SWEEP, on_server=True),
 }
 
 
@@ -162,11 +165,14 @@ class Bench:
         self.base = Path(tempfile.mkdtemp(prefix="nnexp-crash-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
         (self.base / "data").mkdir()
         self._references: dict[str, Held] = {}
+        self._server: MlflowServer | None = None
 
     def __enter__(self) -> "Bench":
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if self._server is not None:
+            self._server.kill()
         if not self.keep:
             shutil.rmtree(self.base, ignore_errors=True)
 
@@ -185,20 +191,34 @@ class Bench:
         return [p for p in points if (not roles or p.kill.role in roles) and victims in (None, p.kill.victims)]
 
     def _reference(self, name: str) -> dict[str, list[str]]:
+        if SCENARIOS[name].on_server:
+            self._server = MlflowServer(self.base / "server").start()
         place = self._place(name, f"reference-{name}")
-        command = place.command(SCENARIOS[name].words)
+        command = place.command(self._words(SCENARIOS[name], place))
         if command.wait() != 0 or wait_until_gone(place):
             kill_all(place)
             raise RuntimeError(f"the unbroken command failed ({command.status}): {command.said}")
-        self._references[name] = held = look(place.work)
+        self._references[name] = held = self._look(SCENARIOS[name], place)
         if problems := violations(held, held, is_sweep=SCENARIOS[name].is_sweep):
             raise RuntimeError(f"the unbroken command leaves {problems}")
         return {role: trace for role in preloaded.SPARES if (trace := trace_of(place.traces, role))}
+
+    def _words(self, scenario: Scenario, place: Place) -> tuple[str, ...]:
+        """The command; on the server, which all points share, each place has an experiment of its own."""
+        if self._server is None or not scenario.on_server:
+            return scenario.words
+        return (*scenario.words, f"tracking.uri={self._server.uri}", f"tracking.experiment={place.top.name}")
+
+    def _look(self, scenario: Scenario, place: Place) -> Held:
+        if self._server is None or not scenario.on_server:
+            return look(place.work)
+        return look(place.work, place.top.name, self._server.folder / "mlflow.db")
 
     def _place(self, scenario: str, name: str) -> Place:
         place = Place(self.base, name)
         if SCENARIOS[scenario].has_store:
             (place.work / "data").symlink_to(self.base / "data")
+        if SCENARIOS[scenario].has_store and not SCENARIOS[scenario].on_server:
             (place.work / "outputs").mkdir()
             shutil.copy(self._empty_store(), place.work / "outputs/mlflow.db")
         return place
@@ -225,7 +245,7 @@ class Bench:
         scenario = SCENARIOS[point.scenario]
         place = self._place(point.scenario, f"point-{point.number}")
         found: list[str] = []
-        first = place.command(scenario.words, point.kill)
+        first = place.command(self._words(scenario, place), point.kill)
         if first.wait() is None:
             found.append(f"the killed command did not end: {first.said}")
         trace = trace_of(place.traces, point.kill.role)
@@ -243,14 +263,14 @@ class Bench:
     def _finish(self, place: Place, scenario: Scenario, reference: Held) -> list[str]:
         """Give the same command again and say what does not hold."""
         found = []
-        again = place.command(scenario.words)
+        again = place.command(self._words(scenario, place))
         if again.wait() != 0:
             found.append(f"the same command ended {again.status}: {again.said}")
         if left := wait_until_gone(place):
             found.append(f"{len(left)} processes are left")
             kill_all(place)
         try:
-            found += violations(look(place.work), reference, is_sweep=scenario.is_sweep)
+            found += violations(self._look(scenario, place), reference, is_sweep=scenario.is_sweep)
         except Exception as error:
             found.append(f"it cannot be looked at: {type(error).__name__}: {error}")
         if not (self.keep and found):
