@@ -276,6 +276,22 @@ def test_counts_stand_out_from_their_background(rng):
         assert (background < 0.6) == (text.get_color() == "white")
 
 
+def test_a_note_beneath_the_worst_mistakes_is_whole_even_under_one_picture():
+    note = "margin: output of the predicted class less that of the true one, before the sigmoid"
+    for n in (1, 25):
+        y_true, y_pred = np.zeros(n, dtype=int), np.ones(n, dtype=int)
+        scores = np.linspace(9.87654, 0.01, n)
+        figure = figures.worst_mistakes(np.ones((n, 8, 8)), y_true, y_pred, scores, "ab", score_note=note)
+        figure.canvas.draw()
+        (axes,) = figure.axes
+        assert axes.get_xlabel() == note
+        box = axes.xaxis.label.get_window_extent()
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        assert {len(text.partition("(")[2]) for text in texts(axes)} == {len("9.88)")}
+
+
 def test_worst_mistakes_are_the_wrong_ones_with_the_highest_scores_in_order():
     images = np.broadcast_to((np.arange(10) / 10)[:, None, None], (10, 8, 8))
     y_true, y_pred = np.array([0] * 10), np.array([0, 1, 2, 1, 0, 0, 0, 0, 0, 1])

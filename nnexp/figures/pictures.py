@@ -207,13 +207,12 @@ def _picture_figure(
     factor = factor or max(1, min(12, round(640 / max(height, width))))
     left = 0.2 + 0.085 * max(map(len, row_names), default=0)
     size = (factor * width / DPI, factor * height / DPI)
-    figure, axes = framed_axes(*size, title, left=left, bottom=0.12 + 0.2 * bool(note), bar=bool(bar))
+    figure, axes = framed_axes(*size, title, left=left, bottom=0.12, bar=bool(bar), note=note)
     low = -1 if colors == SIGNED else 0
     drawn = axes.imshow(tiled, cmap=_colors(colors), vmin=low, vmax=1, aspect="auto")
     pitch = (height - 1) / max(1, len(row_names))
     axes.set_yticks([(row + 0.5) * pitch for row in range(len(row_names))], row_names)
     axes.set_xticks([])
-    axes.set_xlabel(note, loc="left", fontsize=8)
     if bar:
         add_colorbar(axes, drawn, bar)
     return figure, axes

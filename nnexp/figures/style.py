@@ -87,13 +87,16 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def framed_axes(
-    width: float, height: float, title: str, *, left: float, bottom: float, bar: bool = False
+    width: float, height: float, title: str, *, left: float, bottom: float, bar: bool = False, note: str = ""
 ) -> tuple[Figure, Axes]:
     """Make axes of this size in inches with room for a title above and, with `bar`, a colour bar on the right.
 
+    A `note` stands in small letters beneath.
+
     Everything starts at a whole pixel, so that pictures stay sharp.
     """
-    right = max(1.1 if bar else 0.12, 0.075 * len(title) + 0.1 - width)
+    right = max(1.1 if bar else 0.12, 0.075 * len(title) + 0.1 - width, 0.063 * len(note) + 0.1 - width)
+    bottom += 0.2 * bool(note)
     bottom = max(bottom, LEAST_BAR + 0.12 - height) if bar else bottom
     left, bottom, whole_width, whole_height = (
         round(inches * DPI) / DPI for inches in (left, bottom, left + width + right, bottom + height + 0.35)
@@ -103,6 +106,8 @@ def framed_axes(
     axes = figure.add_axes(place, title=title)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
+    if note:
+        axes.set_xlabel(note, loc="left", fontsize=8)
     return figure, axes
 
 

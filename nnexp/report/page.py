@@ -26,8 +26,8 @@ code { font-size: .88em; background: var(--card); padding: .1em .35em; border-ra
 ul.says { padding-left: 1.15rem; margin: .4rem 0 1.2rem; } ul.says li { margin: .3rem 0; }
 /* A shade at an edge says that there is more to scroll to: it stands still, what hides it moves with the content. */
 .scroll { margin: 0 0 .9rem; overflow-x: auto; scrollbar-width: thin; background:
-  linear-gradient(var(--ground), var(--ground)) left / 18px 100% no-repeat local,
-  linear-gradient(var(--ground), var(--ground)) right / 18px 100% no-repeat local,
+  linear-gradient(var(--ground), var(--ground)) left / 18px calc(100% + 2px) no-repeat local,
+  linear-gradient(var(--ground), var(--ground)) right / 18px calc(100% + 2px) no-repeat local,
   linear-gradient(to right, var(--shade), transparent) left / 18px 100% no-repeat scroll,
   linear-gradient(to left, var(--shade), transparent) right / 18px 100% no-repeat scroll; }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
