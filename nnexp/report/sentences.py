@@ -67,7 +67,8 @@ def about_runs(frame: Frame, plan: Mapping[str, Any]) -> list[str]:
         said.append(f"Beware: the runs were made by {codes} versions of the code that decides the result.")
     made = frame.loc[frame[COUNTED] & (frame["arithmetic"] != ""), "arithmetic"].value_counts()
     if len(made) > 1:
-        parts = listed([f"{text} ({count(n, 'run')})" for text, n in made.items()])
+        telling = _telling([str(text) for text in made.index])
+        parts = listed([f"{text} ({count(n, 'run')})" for text, n in zip(telling, made, strict=True)])
         said.append(f"Beware: the runs were made with different arithmetic, which rounds differently: {parts}.")
     return said
 
@@ -100,7 +101,15 @@ def _other_numbers(run: Mapping[str, Any], newest: Mapping[str, Any]) -> str:
     made = [one["arithmetic"] or "a BLAS kernel that was not recorded" for one in (run, newest)]
     if made[0] == made[1]:
         return "but other numbers, for which nothing recorded is the cause"
-    return f"but other numbers: {made[0]} made it, {made[1]} the newer"
+    older, newer = _telling(made)
+    return f"but other numbers: made with {older}, the newer with {newer}"
+
+
+def _telling(arithmetics: Sequence[str]) -> list[str]:
+    """Of BLAS kernel, NumPy and SciPy only what is not the same everywhere."""
+    parts = [text.split(", ") for text in arithmetics]
+    common = set.intersection(*map(set, parts))
+    return [" and ".join(part for part in each if part not in common) or ", ".join(each) for each in parts]
 
 
 def _reasons(frame: Frame, status: str) -> str:

@@ -26,12 +26,13 @@ def test_a_sweep_skips_what_another_kernel_made_and_says_so_and_strict_does_it_a
     report = with_store("report", "--experiment", "nnexp")
     assert report.status == 0, report.err
     assert "last bit" not in report.out
-    assert "2 runs have the key of a newer one, but other numbers: Nehalem, NumPy" in report.out
+    assert (
+        "2 runs have the key of a newer one, but other numbers: made with Nehalem, the newer with Haswell" in report.out
+    )
 
 
 def test_without_a_store_the_run_directories_tell_the_kernel(nnexp):
     grid = [*GRID[:-1], "seed=0", "tracking=none"]
     assert nnexp(*grid, env=OLD).status == 0
-    assert OTHER in nnexp(*grid, "dry_run=true", env=NEW).out
     assert "1 of 1 jobs would run." in nnexp(*grid, "dry_run=true", "resume=strict", env=NEW).out
     assert "0 of 1 jobs would run." in nnexp(*grid, "dry_run=true", "resume=strict", env=OLD).out
