@@ -7,7 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parent.parent
 MLFLOW_STORE = tuple(f"MLFLOW_TRACKING_{name}" for name in ("URI", "USERNAME", "PASSWORD"))
 MEMORY = Path("/dev/shm")
+PROCESS_MARK = "NNEXP_TEST_PROCESS"
 ENOUGH = 2**31  # bytes; a session of all tests leaves some 300 MB
 # What takes longest begins first, so that no worker is left with it at the end: tests that may run anywhere, and files.
 LONGEST = (
@@ -81,6 +83,36 @@ def pytest_xdist_make_scheduler(config, log):
 def _own_environment(monkeypatch):
     for name in ("MLFLOW_EXPERIMENT_NAME", "HYDRA_FULL_ERROR", "NNEXP_DATABASE_URIS", *MLFLOW_STORE):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Note for the fixtures whether the test has failed."""
+    report = yield
+    item.has_failed = getattr(item, "has_failed", False) or report.failed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _no_process_outlives_a_failure(request, monkeypatch):
+    """End what a failed test has started, and nothing else: it is known by a mark in its environment."""
+    mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    monkeypatch.setenv(PROCESS_MARK, mark)
+    yield
+    if getattr(request.node, "has_failed", False):
+        for pid in marked(mark):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def marked(mark):
+    """The processes, on Linux, that were started with a mark."""
+    found, wanted = [], f"{PROCESS_MARK}={mark}".encode()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if wanted in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
-from functools import cache
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -28,7 +25,6 @@ from nnexp.train import Outcome, execute, finish
 
 def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     """Do the job and tell how it ended; a failure is told when it happens and left as a FAILED run."""
-    end_with_the_sweep()
     name = cfg.tracking.run_name
     shown = " ".join(decisive(overrides))
 
@@ -71,26 +67,6 @@ def _tell(outcome: Outcome, name: str, shown: str) -> None:
         say(f"finished: {name}: cost {result['cost']:.6g}, accuracy {accuracy} (run {outcome.run_id})")
         if not outcome.published:
             say(f"not published: {name}: {outcome.problem}")
-
-
-@cache
-def end_with_the_sweep() -> None:
-    """See that a worker process ends when the sweep that started it is killed, closing the run in hand.
-
-    A worker of joblib otherwise waits for minutes for jobs that nobody will send.
-    """
-    if not behind.is_worker():
-        return
-    sweep = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == sweep:
-            time.sleep(1)
-        while True:  # the first may only end the run in hand
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(2)
-
-    threading.Thread(target=watch, name="nnexp-sweep-watch", daemon=True).start()
 
 
 def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Exception) -> Outcome:

@@ -20,6 +20,7 @@ from nnexp.config import Config, ConfigError
 from nnexp.hydra_app import plain, read_config
 from nnexp.sweeps import plan
 from nnexp.sweeps.loader import SweepLoader
+from nnexp.sweeps.parent_watch import watched
 from nnexp.sweeps.session import Controls, Session
 from nnexp.tracking.store import Store, open_store, sqlite_path
 
@@ -104,6 +105,7 @@ class BaseSweeper(Sweeper):
     def launch(self, overrides: list[list[str]]) -> list[Any]:
         """Give jobs to Hydra's launcher and wait for them; return the outcome of each, None where there is none."""
         first, self._launched = self._launched, self._launched + len(overrides)
+        watched(self.launcher)
         returned = self.launcher.launch(overrides, initial_job_idx=first)
         return [job.return_value if job.status == JobStatus.COMPLETED else None for job in returned]
 

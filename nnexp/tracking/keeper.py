@@ -23,6 +23,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import IO, Any
 
 from nnexp.errors import one_line
+from nnexp.tracking import liveness
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import StoreError, sqlite_path
 from nnexp.tracking.temporary import system_folder
@@ -141,6 +142,7 @@ class Keeper:
         with self._lock:
             if self._line is None or self._line.process.poll() is not None:
                 settings = {"uri": self.uri, "experiment": self.experiment, "heartbeat": self.heartbeat}
+                settings["owner"] = liveness.owner()
                 self._line = Line(settings)
                 threading.Thread(target=self._listen, args=(self._line,), daemon=True).start()
                 for path in self._open:

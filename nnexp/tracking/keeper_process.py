@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from nnexp.errors import one_line
+from nnexp.tracking import liveness
 from nnexp.tracking.answers import Answers
 from nnexp.tracking.keeper_workers import Claimant, Drawer
 from nnexp.tracking.publisher import Publisher
@@ -18,6 +19,7 @@ from nnexp.tracking.store import Store
 from nnexp.tracking.temporary import remove_own_folder, use_own_folder
 
 LINGER = 120.0  # seconds to go on publishing when the trainer is gone
+LOOK_SECONDS = 5.0  # between looks at the trainer, whose end also closes the line unless another process has it too
 TURN = 0.0005  # seconds that a thread which computes holds up the others: a claim must not wait for drawing
 
 
@@ -46,6 +48,14 @@ def main() -> None:
     threading.Thread(target=publisher.watch, daemon=True).start()
     for thread in threads:
         thread.start()
+
+    def watch_trainer() -> None:
+        while liveness.gone_reason(settings["owner"]) is None:
+            time.sleep(LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)  # whatever it has sent is read by now
+        _end(workers, threads, publisher.is_busy)
+
+    threading.Thread(target=watch_trainer, daemon=True).start()
     for text in sys.stdin:
         request = json.loads(text)
         worker = next((w for w in workers if request["operation"] in w.operations), publisher)

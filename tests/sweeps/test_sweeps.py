@@ -221,6 +221,16 @@ def test_killed_anywhere_and_finished_by_the_same_command(with_store):
     assert without_store(nnexp.folder / "whole") == digests(store)
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="finds the processes in /proc")
+def test_workers_end_with_a_parent_that_is_killed_before_their_first_job(nnexp):
+    endless = ["data=digits", "optimizer=gd", "optimizer.maxfun=10000000", "optimizer.maxiter=10000000"]
+    sweep = nnexp.start("-m", *endless, "seed=range(4)", *JOBLIB, "tracking=none", stderr=subprocess.DEVNULL)
+    wait_for(lambda: any("LokyProcess" in command for command in processes_of(nnexp.folder).values()))
+    sweep.kill()
+    sweep.communicate()
+    wait_for(lambda: not processes_of(nnexp.folder))
+
+
 @pytest.mark.parametrize("launcher", [[], JOBLIB], ids=["serial", "joblib"])
 def test_ctrl_c_stops_the_sweep_within_seconds_and_every_run_has_a_true_status(with_store, launcher):
     nnexp = with_store

@@ -1,0 +1,37 @@
+"""Worker processes of a sweep end with the process that started them, however early and however that is killed.
+
+A worker of joblib otherwise waits for minutes for jobs that nobody will send. It is told who its parent is: what it
+could see of that by itself may already be the process that has adopted it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from nnexp.tracking import liveness
+
+LOOK_SECONDS, AGAIN_SECONDS = 1.0, 2.0
+
+
+def watched(launcher: Any) -> None:
+    """Have every worker that joblib starts for this launcher watch this process, before it gets its first job."""
+    settings = getattr(launcher, "joblib", None)
+    if isinstance(settings, dict):
+        settings.update(initializer=end_with, initargs=(liveness.owner(),))
+
+
+def end_with(owner_record: str) -> None:
+    """End this process, closing the run in hand, once the process of a record is gone."""
+
+    def watch() -> None:
+        while liveness.gone_reason(owner_record) is None:
+            time.sleep(LOOK_SECONDS)
+        while True:  # the first may only end the run in hand
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(AGAIN_SECONDS)
+
+    threading.Thread(target=watch, name="nnexp-parent-watch", daemon=True).start()
