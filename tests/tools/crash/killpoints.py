@@ -20,6 +20,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 FILES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
 ENDS = ("COMMIT", "CREATE", "ALTER", "DROP")  # of a transaction; what defines tables is one of its own
 READS = (b"GET ", b"HEAD ")
+ROLES = "roles"  # the file of who is what
 WIDTH = 200  # bytes of a line in a file of operations
 
 
@@ -149,7 +150,7 @@ OPEN, CONNECT = io.open, sqlite3.connect
 
 def install(folder: Path, traces: Path, role: str, kill: Kill) -> None:
     """Count from now on in this process, for good."""
-    with open(traces / "roles", "a") as roles:
+    with open(traces / ROLES, "a") as roles:
         roles.write(f"{role} {os.getpid()}\n")
     faulthandler.register(signal.SIGUSR1, file=open(traces / f"stacks-{role}-{os.getpid()}", "w"))
     counter = Counter(folder, traces, role, kill)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.tools.crash import preloaded
 from tests.tools.crash.invariants import Held, look, violations
-from tests.tools.crash.killpoints import Kill, install, processes_of, trace_of
+from tests.tools.crash.killpoints import ROLES, Kill, install, processes_of, trace_of
 from tests.tools.mlflow_server import MlflowServer
 
 TINY = ("experiment=smoke", "optimizer.maxfun=3", "model.hidden_size=3")
@@ -85,9 +85,16 @@ class Place:
             folder.mkdir(parents=True, exist_ok=True)
 
     def command(self, words: Sequence[str], kill: Kill = Kill()) -> "Command":  # noqa: B008
-        shutil.rmtree(self.traces)
-        self.traces.mkdir()
+        for path in self.traces.iterdir():
+            if path.name != ROLES and not path.name.startswith("stacks"):
+                path.unlink()
         return Command(self, words, kill)
+
+    def roles(self) -> dict[int, str]:
+        """What the processes are or were that ran here, by their ids."""
+        path = self.traces / ROLES
+        lines = path.read_text().splitlines() if path.exists() else []
+        return {int(pid): role for role, _, pid in (line.partition(" ") for line in lines)}
 
     def remove(self) -> None:
         shutil.rmtree(self.top, ignore_errors=True)
@@ -132,7 +139,8 @@ class Command:
     def tell_where_it_hangs(self) -> None:
         """Have the stacks of all its processes among its traces."""
         for pid in processes_of(self.place.top):
-            os.kill(pid, signal.SIGUSR1)
+            if pid in self.place.roles():  # the others have no handler for it
+                os.kill(pid, signal.SIGUSR1)
         time.sleep(0.5)
 
     @property
@@ -267,7 +275,9 @@ class Bench:
         if again.wait() != 0:
             found.append(f"the same command ended {again.status}: {again.said}")
         if left := wait_until_gone(place):
-            found.append(f"{len(left)} processes are left")
+            roles = place.roles()
+            found.append(f"processes are left: {sorted(roles.get(pid, 'spare') for pid in left)}")
+            again.tell_where_it_hangs()
             kill_all(place)
         try:
             found += violations(self._look(scenario, place), reference, is_sweep=scenario.is_sweep)
@@ -360,6 +370,5 @@ class Bench:
         """Who of the processes of a place is meant."""
         if victim == "all":
             return processes_of(place.top)
-        known = (place.traces / "roles").read_text().split("\n") if (place.traces / "roles").exists() else []
-        roles = {int(pid): role for role, _, pid in (line.partition(" ") for line in known if line)}
+        roles = place.roles()
         return [pid for pid in processes_of(place.top) if roles.get(pid) == victim]
