@@ -18,7 +18,7 @@ from nnexp.errors import one_line
 from nnexp.rerun.errors import RerunError
 from nnexp.tracking import claims, liveness, places
 from nnexp.tracking.board import is_lost
-from nnexp.tracking.records import RecordError, read_arrays
+from nnexp.tracking.records import RecordError, read_arrays, tell_once
 from nnexp.tracking.rundir import HISTORY, PUBLISHED, RESULT, RunDirectory
 from nnexp.tracking.store import RUN_KEY, UID, Store, StoredRun
 
@@ -71,8 +71,12 @@ class Recorded(ABC):
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        """What it was made with."""
-        return self._json(ENVIRONMENT)
+        """What it was made with; a damaged file is told and left out."""
+        try:
+            return self._json(ENVIRONMENT)
+        except RecordError as error:
+            tell_once(f"{error}; left out of the comparison")
+            return {}
 
     @cached_property
     def config(self) -> dict[str, Any]:

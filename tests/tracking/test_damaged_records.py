@@ -7,6 +7,7 @@ import pytest
 from tools import made_up
 
 from nnexp.cli import main
+from nnexp.rerun.recorded import RecordedHere
 from nnexp.sweeps.parent import plan_record, write_plan
 from nnexp.tracking import ledger
 from nnexp.tracking.rundir import RunDirectory
@@ -92,6 +93,13 @@ def test_damaged_histories_and_weights_are_left_out_of_what_is_published_and_rep
 
     assert main(["report", "--experiment", "nnexp"]) == 0
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_damaged_description_of_the_environment_is_left_out_of_a_rerun(tmp_path, store, capsys):
+    directory = make(tmp_path / "outputs", store, "run")
+    directory.write_text("environment/environment.json", "[")
+    assert RecordedHere(directory).environment == {}
+    assert "environment.json is damaged" in capsys.readouterr().err
 
 
 def test_a_directory_deleted_before_it_is_published_is_not_made_again(tmp_path, store, capsys):
