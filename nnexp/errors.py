@@ -13,7 +13,11 @@ LONGEST = 300  # characters of an error's message
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with 1, errors come with their traceback
 # What is about the statement and not about the error: SQLAlchemy's, and where it is explained.
 STATEMENT = re.compile(r"\s*(\[SQL: .*|\(Background on this error at: .*)", re.DOTALL)
-DRIVER_ERROR = re.compile(r"\((?:sqlite3|psycopg2(?:\.\w+)?|pymysql(?:\.\w+)?)\.\w+\)\s*")
+NOISE = re.compile(
+    r"\((?:sqlite3|psycopg2(?:\.\w+)?|pymysql(?:\.\w+)?)\.\w+\)\s*"
+    r"|\(raised as a result of Query-invoked autoflush[^)]*\)\s*"
+    r"|\[Errno \d+\] "
+)
 LIBRARIES_OF_THE_STORE = ("mlflow", "sqlalchemy", "sqlite3", "alembic", "requests", "urllib3")
 
 
@@ -34,7 +38,7 @@ class UsageError(ValueError):
 
 def one_line(error: BaseException) -> str:
     """An exception's message on one line, without the SQL that failed; its type where it has no message."""
-    text = without_password(DRIVER_ERROR.sub("", STATEMENT.sub("", str(error))))
+    text = without_password(NOISE.sub("", STATEMENT.sub("", str(error))))
     short = textwrap.shorten(text, LONGEST, placeholder=" ...")
     if short == "...":  # one word, longer than all
         return f"{text[:LONGEST]}..."
@@ -57,7 +61,7 @@ def explain_failure(error: Exception) -> tuple[str, ExitStatus]:
     if isinstance(error, OSError) and error.filename is not None:
         return f"failed: {error.filename}: {error.strerror}", ExitStatus.FAILED
     if isinstance(error, OSError):
-        return f"failed: {one_line(error)}", ExitStatus.FAILED
+        return f"failed: {error.strerror or one_line(error)}", ExitStatus.FAILED
     if type(error).__module__.partition(".")[0] in LIBRARIES_OF_THE_STORE:
         return f"the tracking store cannot be used: {one_line(error)}", ExitStatus.FAILED
     if isinstance(error, MemoryError):

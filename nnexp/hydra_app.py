@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.config import Config, ConfigError, check
 from nnexp.credentials import without_password
-from nnexp.errors import FULL_ERROR, ExitStatus, wants_traceback
+from nnexp.errors import FULL_ERROR, ExitStatus, explain_failure, wants_traceback
 from nnexp.paths import default_uri
 from nnexp.terminal import say
 from nnexp.tracking.rundir import run_name
@@ -73,6 +73,7 @@ def command_folder() -> Path:
     return Path.cwd()
 
 
+_switches = {"traceback": False}  # what the user asked for, before Hydra was told another thing
 _runs: list[DictConfig] = []  # begun in this process; Hydra writes into each where it has made a directory
 
 
@@ -170,6 +171,12 @@ def _run(cfg: DictConfig) -> Any:
         outcome = execute(Task(config, to_yaml(cfg), list(settings.overrides.task), Path(settings.runtime.output_dir)))
     except ConfigError as error:
         refuse(error)
+    except Exception as error:
+        if _switches["traceback"]:
+            raise
+        text, status = explain_failure(error)
+        say(text)
+        raise SystemExit(status) from error  # Hydra tells any other exception in its own words first
     else:
         os.chdir(command_folder())  # Hydra may have changed it for its job
         show(outcome, config)
@@ -194,7 +201,7 @@ def main(arguments: Sequence[str]) -> int:
     from nnexp.config import ConfigError
 
     sys.argv[1:] = arguments
-    shows_traceback = wants_traceback()
+    shows_traceback = _switches["traceback"] = wants_traceback()
     os.environ[FULL_ERROR] = "1"  # so that errors come here and are told in our words
     app = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(task)
     try:

@@ -1,6 +1,8 @@
 """How commands end that cannot do what they should: one line that names the cause, and the right exit status."""
 
 import contextlib
+import re
+import resource
 import signal
 import sqlite3
 
@@ -144,3 +146,22 @@ def test_ctrl_c_before_the_first_iteration_leaves_no_empty_directory(nnexp):
     assert process.returncode in (130, -signal.SIGINT)
     assert "Traceback" not in err
     assert all((directory / "result.json").exists() for directory in nnexp.directories())
+
+
+def test_a_full_disk_is_told_in_one_line_with_the_file(with_store):
+    def no_file_longer_than(size):
+        return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))}
+
+    started = {
+        "record": with_store.start("experiment=smoke", "tracking=none", **no_file_longer_than(1000)),
+        "store": with_store.start("experiment=smoke", **no_file_longer_than(100_000)),
+    }
+    said = {name: process.communicate(timeout=120) for name, process in started.items()}
+    assert (started["record"].returncode, said["record"][0]) == (1, "")
+    *cache, line = said["record"][1].splitlines()
+    assert all("digits.npz is not kept for the next time" in told for told in cache)
+    assert re.fullmatch(r"failed: \S+/outputs/runs/\S+/run\.json: File too large", line)
+    assert started["store"].returncode == 4
+    *cache, line = said["store"][1].splitlines()
+    assert all("digits.npz is not kept for the next time" in told for told in cache)
+    assert re.fullmatch(r"Not published: [^\[]*(disk I/O error|disk is full)\. The run is whole .*", line)

@@ -42,6 +42,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # a full disk does not say it
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
