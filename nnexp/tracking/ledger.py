@@ -53,7 +53,8 @@ def leave(ledger: Path, directory: RunDirectory) -> None:
 
     What killed processes left half written in the directory goes first: nobody looks into it for that any more.
     """
-    (directory.path / ENDING).unlink(missing_ok=True)
+    with suppress(OSError):  # it is dotted and no artifact, so that it may stay where it cannot be removed
+        (directory.path / ENDING).unlink(missing_ok=True)
     remove_abandoned(directory.path, deep=True)
     remove_empty_folders(directory.path)
     _entry(ledger, directory).unlink(missing_ok=True)

@@ -1,0 +1,66 @@
+"""A sweep does not wait for itself: what came back, and what could not be kept, is not running."""
+
+import pytest
+from tools import made_up
+
+from nnexp.config import TrackingConfig
+from nnexp.sweeps import behind
+from nnexp.sweeps.plan import Job
+from nnexp.sweeps.session import Controls, Session
+from nnexp.tracking import ledger
+from nnexp.train import Outcome
+
+
+def fail():
+    raise OSError("no space left on device")
+
+
+@pytest.mark.parametrize("fault", ["its end", "its mark", "its directory"])
+def test_ends_that_fail_hold_up_nobody_and_are_told_once_each(fault, tmp_path, capsys):
+    directory = made_up.whole(tmp_path, "a", sweep="s")
+    ended = []
+    if fault == "its mark":
+        (directory.path / ledger.ENDING).mkdir()
+    if fault == "its directory":
+        directory.path.joinpath("run.json").unlink()
+    for _ in range(2 * behind.MOST + 1):
+        behind.put_off(directory, fail if fault == "its end" else lambda: ended.append(1))
+    behind.wait_for(str(tmp_path), "s")
+    assert len(ended) == (0 if fault == "its end" else 2 * behind.MOST + 1)
+    assert capsys.readouterr().err.count("\n") <= 2 * behind.MOST + 1
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED"])
+def test_a_run_that_came_back_without_its_end_is_not_waited_for(status, tmp_path):
+    tracking = TrackingConfig("none", "", "e", str(tmp_path), 0, 10.0, None, None)
+    launched = []
+
+    def launch(jobs):
+        launched.extend(jobs)
+        directory = made_up.begin(tmp_path, f"a{len(launched)}", sweep="s")  # this process, which is alive, holds it
+        record = directory.record
+        record["identity"]["run_key"] = record["tags"]["nnexp.run_key"] = "key"
+        directory.write_json("run.json", record)
+        return [Outcome(status, str(directory.path), None, {"message": "no inode is free"})]
+
+    session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launch)
+    session.work([Job(0, (), ("seed=0",), "key")], {})
+    standing = session.standings["key"]
+    assert standing.state == "failed"
+    assert standing.reason == ("no inode is free" if status == "FAILED" else "its process died each time it was tried")
+    assert len(launched) == (1 if status == "FAILED" else 2)
+
+
+def test_a_job_that_another_process_does_is_no_failure_however_often_it_is_left(tmp_path):
+    tracking = TrackingConfig("none", "", "e", str(tmp_path), 0, 10.0, None, None)
+    launched = []
+
+    def launch(jobs):
+        launched.extend(jobs)
+        if len(launched) < 4:
+            return [Outcome("SKIPPED", "", None, {"message": "", "verdict": "held"})]
+        return [Outcome("SKIPPED", "", "r", {"message": "", "verdict": "finished"})]
+
+    session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launch)
+    session.work([Job(0, (), ("seed=0",), "key")], {})
+    assert (session.standings["key"].state, session.standings["key"].run_id) == ("finished", "r")
