@@ -97,6 +97,9 @@ class Place:
         return {int(pid): role for role, _, pid in (line.partition(" ") for line in lines)}
 
     def remove(self) -> None:
+        for pid in self.roles():  # joblib's semaphores, where its own process that removes them was killed too
+            for path in MEMORY.glob(f"sem.loky-{pid}-*"):
+                path.unlink(missing_ok=True)
         shutil.rmtree(self.top, ignore_errors=True)
         shutil.rmtree(self.traces, ignore_errors=True)
 
