@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nnexp.credentials import take_all
 from nnexp.errors import ExitStatus, explain_failure, wants_traceback
@@ -110,10 +111,25 @@ def _main(argv: Sequence[str] | None) -> int:
     return hydra_main(arguments)
 
 
+class Once(argparse.Action):
+    """Stores the value of an option that may be given once: of two, one would be dropped without a word."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        """Store, or end with an error."""
+        given = vars(namespace).setdefault("_given", set())
+        if option_string is not None and self.dest in given:
+            parser.error(f"{option_string} was given twice, with {getattr(namespace, self.dest)} and {values}")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 def _command(name: str, arguments: Sequence[str]) -> int:
     module_name, text = COMMANDS[name]
     module = importlib.import_module(module_name)
     parser = argparse.ArgumentParser(prog=f"nnexp {name}", description=text[0].upper() + text[1:] + ".")
+    parser.register("action", None, Once)
     if name != "ui":
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     module.add_arguments(parser)

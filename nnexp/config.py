@@ -35,6 +35,8 @@ BOOKKEEPING = (
     "data.path",
     "training.images_every",
 )
+LARGEST = 2**31 - 1  # as optimizers written in C count
+DAY, WEEK = 86_400, 604_800  # seconds
 PATHS_OF_DATA = ("path", "cache")
 
 
@@ -131,10 +133,16 @@ class Config:
             "training": asdict(self.training),
             "seed": self.seed,
         }
-        return {key: value for key, value in _leaves(tree) if not _is_bookkeeping(key)}
+        return deciding_leaves(tree)
 
 
-def _is_bookkeeping(key: str) -> bool:
+def deciding_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Every leaf of a composed config that decides the result, unchecked, under its dotted key."""
+    return {key: value for key, value in _leaves(tree) if not is_bookkeeping(key)}
+
+
+def is_bookkeeping(key: str) -> bool:
+    """Whether a key says only where and how a run is kept."""
     return any(key == name or key.startswith(name + ".") for name in BOOKKEEPING)
 
 
@@ -164,10 +172,12 @@ def _number(expected: str, allowed: Callable[[float], bool]):
     return read
 
 
-def _integer(least: int):
+def _integer(least: int, most: int | None = None):
+    expected = f"an integer >= {least}" if most is None else f"an integer >= {least} and <= {most}"
+
     def read(key: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise _refuse(key, f"an integer >= {least}", value)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least or (most and value > most):
+            raise _refuse(key, expected, value)
         return value
 
     return read
@@ -243,7 +253,6 @@ def _sweep(key: str, value: Any) -> str | None:
     return name
 
 
-_positive = _number("a number > 0", lambda x: x > 0)
 _share = _number("in [0, 1)", lambda x: 0 <= x < 1)
 
 READERS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
@@ -254,20 +263,25 @@ READERS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
         "activation": _choice(*ACTIVATION_NAMES),
         "init_scale": _init_scale,
     },
-    "optimizer": {"method": _text, "maxiter": _integer(0), "maxfun": _integer(1), "options": _options},
+    "optimizer": {
+        "method": _text,
+        "maxiter": _integer(0, LARGEST),
+        "maxfun": _integer(1, LARGEST),
+        "options": _options,
+    },
     "training": {
         "dtype": _choice("float64", "float32"),
-        "threads": _integer(1),
-        "evaluate_every": _integer(1),
-        "images_every": _integer(0),
+        "threads": _integer(1, 1024),
+        "evaluate_every": _integer(1, LARGEST),
+        "images_every": _integer(0, LARGEST),
     },
     "tracking": {
         "backend": _choice("mlflow", "none"),
         "uri": lambda key, value: take(_text(key, value)),
         "experiment": _text,
         "directory": _text,
-        "patience": _number("a number of seconds >= 0", lambda x: x >= 0),
-        "heartbeat": _positive,
+        "patience": _number(f"a number of seconds >= 0 and <= {WEEK}", lambda x: 0 <= x <= WEEK),
+        "heartbeat": _number(f"a number of seconds > 0 and <= {DAY}", lambda x: 0 < x <= DAY),
         "run_name": _optional_text,
         "sweep": _sweep,
     },
@@ -332,7 +346,7 @@ def check(tree: Mapping[str, Any], folder: str | Path | None = None) -> Config:
         training=TrainingConfig(**_read_group("training", tree)),
         tracking=check_tracking(tree, folder),
         figures=_read_group("figures", tree)["format"],
-        **{key: read(key, _required(key, tree)) for key, read in TOP_LEVEL.items()},
+        **{key: check_flag(key, tree) for key in TOP_LEVEL},
     )
     return _check_collaborators(config)
 
@@ -344,6 +358,11 @@ def check_tracking(tree: Mapping[str, Any], folder: str | Path | None = None) ->
     if tracking.backend == "mlflow" and (problem := uri_problem(uri)):
         raise ConfigError(f"`tracking.uri` must be {problem}, got {tracking.uri!r}")
     return replace(tracking, uri=uri, directory=absolute(tracking.directory, folder))
+
+
+def check_flag(key: str, tree: Mapping[str, Any]) -> Any:
+    """Read one of the keys of the top level; the error is that of :func:`check`."""
+    return TOP_LEVEL[key](key, _required(key, tree))
 
 
 def _is_text(value: Any) -> bool:

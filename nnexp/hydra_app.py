@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
@@ -25,7 +24,9 @@ from omegaconf.errors import OmegaConfBaseException
 from nnexp.config import Config, ConfigError, check
 from nnexp.credentials import without_password
 from nnexp.errors import FULL_ERROR, ExitStatus, explain_failure, wants_traceback
-from nnexp.paths import default_uri
+from nnexp.hints import explain
+from nnexp.paths import absolute, default_uri
+from nnexp.preflight import check_places, check_run_directory
 from nnexp.terminal import say
 from nnexp.tracking.rundir import run_name
 
@@ -84,56 +85,17 @@ class CheckBeforeWork(Callback):
         """End the process with one line where the config is wrong."""
         _runs.append(config)
         try:
-            read_config(config)
+            tracking, folder = read_config(config).tracking, absolute(config.hydra.run.dir)
+            check_places(tracking, "hydra.run.dir", folder)
+            check_run_directory(tracking, folder)
         except ConfigError as error:
             refuse(error)
 
 
 def refuse(error: Exception) -> None:
     """Tell a wrong config in one or two lines and end."""
-    say(explain(error))
+    say(without_password(explain(error)))
     raise SystemExit(ExitStatus.BAD_USAGE)
-
-
-def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
-    """An error of Hydra, OmegaConf or ours as one or two lines that name the key, the value and what is allowed."""
-    text = str(error)
-    if unknown := re.search(r"Could not override '([^']+)'", text):
-        return explain_key(unknown.group(1), overrides)
-    if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
-        group, choice = missing.groups()
-        found = [line.strip() for line in text.splitlines() if re.fullmatch(r"\t[\w./-]+", line)]
-        return f"`{group}` must be one of {', '.join(found)}, got {choice!r}"
-    if isinstance(error, ConfigError):
-        return text
-    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException) and str(cause).splitlines()[0] not in lines:
-        lines.append(str(cause).splitlines()[0].strip())
-    given = next((o for o in overrides if any(o in line for line in lines)), None)
-    if overrides and "no viable alternative" in lines[0] and given is None:
-        lines[1:] = [f"while reading {' '.join(overrides)}"]
-    return "\n".join(lines[:2])
-
-
-def explain_key(key: str, overrides: Sequence[str]) -> str:
-    """An override of a key that there is not."""
-    given = next((o for o in overrides if o.lstrip("+~").split("=")[0] == key), key)
-    known = list(_keys(plain(compose([]))))
-    near = difflib.get_close_matches(key, known, n=1)
-    siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
-    hint = f"; did you mean `{near[0]}`?" if near else ""
-    allowed = siblings or sorted({k.partition(".")[0] for k in known})
-    told = f"`{given}`: there is no config key `{key}`{hint}"
-    return f"{told}\nAllowed: {', '.join(allowed)}; `nnexp --cfg job` shows all keys."
-
-
-def _keys(tree: Any, prefix: str = ""):
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from _keys(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key
 
 
 def task(cfg: DictConfig) -> Any:
@@ -211,13 +173,16 @@ def main(arguments: Sequence[str]) -> int:
     except (HydraException, OmegaConfBaseException, ConfigError, ValueError) as error:
         if shows_traceback:
             raise
-        say(explain(error, arguments))
+        say(without_password(explain(error, arguments)))
         return ExitStatus.BAD_USAGE
     except KeyboardInterrupt:
         for config in _runs:
             if path := OmegaConf.select(config, "hydra.runtime.output_dir", throw_on_missing=False):
                 _remove_empty(Path(path), command_folder() / config.tracking.directory)
         raise
+    finally:
+        if not shows_traceback:
+            del os.environ[FULL_ERROR]
     return ExitStatus.DONE
 
 

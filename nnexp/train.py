@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from filelock import Timeout as LockTimeout
 from nnexp import datasets
 from nnexp.config import Config, ConfigError
 from nnexp.datasets import Dataset, Split
-from nnexp.errors import ExitStatus
+from nnexp.errors import ExitStatus, one_line
 from nnexp.nn import n_parameters, objective_bytes
 from nnexp.optim import check_memory
 from nnexp.record import Task, make_record, save_weights, summary, write_description
@@ -84,6 +85,16 @@ def layer_sizes_of(config: Config, dataset: Dataset) -> tuple[int, ...]:
     return (dataset.X.shape[1], *config.model.hidden_sizes, len(dataset.classes))
 
 
+def check_memory_of(config: Config, dataset: Dataset, n_train: int) -> None:
+    """Refuse a network or a method whose arrays cannot fit into the memory."""
+    layer_sizes = layer_sizes_of(config, dataset)
+    try:
+        besides = objective_bytes(layer_sizes, n_train, np.dtype(config.training.dtype))
+        check_memory(config.optimizer.method, n_parameters(layer_sizes), besides)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
 def keeper_of(config: Config) -> Keeper:
     """The keeper that publishes runs of this config."""
     tracking = config.tracking
@@ -124,14 +135,15 @@ def execute(task: Task, finish: Finish | None = None, share: Share | None = None
     if config.tracking.sweep is None and config.data.scale == "none":
         hint_at_scaling(split)
     layer_sizes = layer_sizes_of(config, dataset)
-    try:
-        besides = objective_bytes(layer_sizes, len(split.train), np.dtype(config.training.dtype))
-        check_memory(config.optimizer.method, n_parameters(layer_sizes), besides)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    directory = RunDirectory.create(task.path, make_record(task, dataset, split, layer_sizes))
+    check_memory_of(config, dataset, len(split.train))
+
+    def record_in(path: Path) -> dict[str, Any]:
+        return make_record(replace(task, path=path), dataset, split, layer_sizes)
+
     if config.tracking.sweep is None:
+        directory = RunDirectory.create(task.path, record_in(task.path))
         return _do(task, split, directory, keeper, finish)
+    directory = RunDirectory.create_beside(task.path, record_in)
     with _claimed(config, directory, keeper) as standing:
         if standing is not None:
             shutil.rmtree(directory.path)
@@ -155,7 +167,11 @@ def _do(task: Task, split: Split, directory: RunDirectory, keeper: Keeper, end: 
         directory.write_json(RESULT, {"run_id": directory.uid} | result)
     except OSError as error:
         return _not_kept(directory, keeper, error)
-    return (end or finish)(directory, keeper, task.config.tracking.patience)
+    try:
+        return (end or finish)(directory, keeper, task.config.tracking.patience)
+    except Exception as error:  # what was trained stands, whatever becomes of its publication
+        status, problem = result["status"], one_line(error)
+        return Outcome(status, str(directory.path), None, directory.result or result, published=False, problem=problem)
 
 
 def _not_kept(directory: RunDirectory, keeper: Keeper, error: OSError) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -75,9 +76,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
     key = _key(cfg, overrides)
     try:
         tracking = check_tracking(plain(cfg), command_folder())
-        directory = RunDirectory(path)
-        record = {
-            "uid": f"{path.name}-{os.urandom(4).hex()}",
+        record: dict[str, Any] = {
             "name": tracking.run_name,
             "started": time.time(),
             "owner": liveness.owner(),
@@ -87,18 +86,18 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
             "ledger": str(ledger.folder(tracking.directory)),
             "params": {},
             "overrides": overrides,
-            "tags": {
-                "nnexp.run_key": key,
-                "nnexp.sweep": tracking.sweep,
-                "nnexp.directory": str(path.resolve()),
-                "mlflow.user": provenance.user(),
-            },
+            "tags": {"nnexp.run_key": key, "nnexp.sweep": tracking.sweep, "mlflow.user": provenance.user()},
         }
-        directory.write_json("run.json", record)
+
+        def record_in(place: Path) -> dict[str, Any]:
+            tags = record["tags"] | {"nnexp.directory": str(place.resolve())}
+            return {"uid": f"{place.name}-{os.urandom(4).hex()}"} | record | {"tags": tags}
+
+        directory = RunDirectory.create_beside(path, record_in)
         directory.write_text("config/config.yaml", without_password(OmegaConf.to_yaml(cfg)))
         tags = {"nnexp.status_message": message}
         result = {"status": "FAILED", "message": message, "ended": time.time(), "n_iter": 0, "n_fev": 0, "tags": tags}
-        directory.write_json(RESULT, {"run_id": record["uid"]} | result)
+        directory.write_json(RESULT, {"run_id": directory.uid} | result)
         ledger.enter(ledger.folder(tracking.directory), directory)
         uri = tracking.uri if tracking.backend == "mlflow" else None
         return finish(directory, keeper_for(uri, tracking.experiment, tracking.heartbeat), tracking.patience)

@@ -6,7 +6,6 @@ which are set on a copy. So a sweep of a thousand jobs is planned in seconds.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nnexp import train
 from nnexp.config import Config, ConfigError, check
-from nnexp.hydra_app import explain, explain_key, plain
+from nnexp.hints import explain, explain_key
+from nnexp.hydra_app import plain
 from nnexp.record import identity_of
 from nnexp.tracking.identity import sha256
 
@@ -50,33 +50,6 @@ class Plan:
     sweep: str
     name: str
     swept_keys: tuple[str, ...]
-
-
-def expand(overrides: Sequence[Override]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The grid of parsed overrides: for each job all its overrides, and those of them that are swept.
-
-    A later override of the same key replaces an earlier one, so that the command line has the last word over a preset.
-
-    Raises
-    ------
-    ConfigError
-        Where something to be swept has no list of values.
-    """
-    choices: dict[str, tuple[list[str], bool]] = {}
-    for override in overrides:
-        key = override.get_key_element()
-        if not override.is_sweep_override():
-            choices[key] = ([f"{key}={override.get_value_element_as_str()}"], False)
-        elif override.is_discrete_sweep():
-            choices[key] = ([f"{key}={value}" for value in override.sweep_string_iterator()], True)
-        else:
-            raise ConfigError(
-                f"`{override.input_line}`: a grid needs a list of values; an interval can be searched, "
-                "for example with +search=tpe"
-            )
-    grid = itertools.product(*(values for values, _ in choices.values()))
-    is_swept = [swept for _, swept in choices.values()]
-    return [(job, tuple(itertools.compress(job, is_swept))) for job in grid]
 
 
 class Composer:
@@ -130,17 +103,29 @@ def _unquoted(value: Any) -> Any:
 
 
 class Keys:
-    """Keys of configs; each data set is loaded once."""
+    """Keys of configs; each data set is loaded once, and it is checked that it can be split and fits the network."""
 
     def __init__(self) -> None:
-        self._digests: dict[str, Any] = {}
+        self._datasets: dict[str, Any] = {}
+        self._n_train: dict[tuple[str, float, float], int] = {}
 
     def __call__(self, config: Config) -> str:
-        """The run key of a config."""
+        """The run key of a config.
+
+        Raises
+        ------
+        ConfigError
+            If the config cannot be trained on its data.
+        """
         source = f"{config.data.name}{sorted(config.data.source.items())}"
-        if source not in self._digests:
-            self._digests[source] = train.load(config)
-        return identity_of(config, self._digests[source]).run_key
+        if source not in self._datasets:
+            self._datasets[source] = train.load(config)
+        dataset = self._datasets[source]
+        parts = (source, config.data.test_size, config.data.validation_size)
+        if parts not in self._n_train:  # which does not depend on the seed
+            self._n_train[parts] = len(train.split_of(config, dataset).train)
+        train.check_memory_of(config, dataset, self._n_train[parts])
+        return identity_of(config, dataset).run_key
 
 
 def make_jobs(grid: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], composer: Composer, keys: Keys) -> list[Job]:
@@ -153,6 +138,25 @@ def make_jobs(grid: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], composer:
         except (ConfigError, OmegaConfBaseException) as error:
             jobs.append(Job(number, overrides, swept, failed_key(overrides), error=explain(error)))
     return jobs
+
+
+def refuse_wrong(jobs: Sequence[Job]) -> None:
+    """Refuse a sweep of which a job cannot run, before any is started.
+
+    Raises
+    ------
+    ConfigError
+        If there is such a job; the message names the first, and the key that is wrong.
+    """
+    wrong = [job for job in jobs if job.error]
+    if not wrong:
+        return
+    if len({job.error for job in wrong}) == 1 and len(wrong) == len(jobs):
+        raise ConfigError(str(wrong[0].error))
+    raise ConfigError(
+        f"{wrong[0].name}: {wrong[0].error}\n{len(wrong)} of {len(jobs)} jobs cannot run, so none was started; "
+        "dry_run=true shows which"
+    )
 
 
 def decisive(overrides: Sequence[str]) -> list[str]:

@@ -6,41 +6,52 @@ in the order of their trials, and goes on.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
+from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from nnexp.config import Config, ConfigError
+from nnexp.config import ConfigError, deciding_leaves
 from nnexp.sweeps import plan
 from nnexp.sweeps.book import Standing
+from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, text_of, values
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.ranking import metric_name, show_metric
-from nnexp.sweeps.session import Session
+from nnexp.sweeps.session import Controls, Session
 from nnexp.terminal import say
 from nnexp.tracking.identity import code_digest, config_hash, sha256
 from nnexp.tracking.store import Store
 
 SAMPLERS = ("tpe", "random", "cmaes", "gp", "nsga2")
 DIRECTIONS = ("minimize", "maximize")
-TRIAL = "trial"
+MAX_CORNERS = 100
 
 
-def run_search(sweeper: Any, overrides: Sequence[Override], config: Config, store: Store | None) -> int:
+def run_search(
+    sweeper: Any, overrides: Sequence[Override], controls: Controls, tree: Mapping[str, Any], store: Store | None
+) -> int:
     """Run or go on with a search; return the exit status."""
-    settings = read_settings(sweeper.search, config)
+    counted = effective(overrides, sweeper.is_group)
+    searched = [o for o in counted if o.is_sweep_override()]
+    settings = read_settings(
+        sweeper.search,
+        tree["data"].get("validation_size") or any("validation_size" in str(o.input_line) for o in searched),
+    )
     space = {
         o.get_key_element(): distribution(o, whole=isinstance(OmegaConf.select(sweeper.config, o.key_or_group), int))
-        for o in overrides
-        if o.is_sweep_override()
+        for o in searched
     }
     if not space:
         raise ConfigError("a search needs something to search, such as model.l2=tag(log,interval(0.01,100))")
-    fixed = [o.input_line or "" for o in overrides if not o.is_sweep_override()]
+    fixed = [text_of(o) for o in counted if not o.is_sweep_override()]
     composer, keys = sweeper.composer(), plan.Keys()
-    base = config_hash(config.deciding())
+    plan.refuse_wrong(plan.make_jobs(corners(fixed, space), composer, keys))
+    sweeper.refuse_one_directory(settings["n_trials"])
+    base = config_hash(deciding_leaves(tree))
     what = [
         base,
         code_digest(),
@@ -50,13 +61,25 @@ def run_search(sweeper: Any, overrides: Sequence[Override], config: Config, stor
     ]
     what += [settings["seed"], settings["objectives"], settings["directions"]]
     sweep = sha256(json.dumps(what, sort_keys=True, default=str).encode())[:16]
-    name = "search of " + ", ".join(space)
-    session = Session(sweep, name, list(space), sweeper.controls(config), store, sweeper.launch)
+    name = "search of " + ", ".join(key.lstrip("+") for key in space)
+    session = Session(sweep, name, [key.lstrip("+") for key in space], controls, store, sweeper.launch)
     search = Search(session, settings, space, fixed, composer, keys)
-    return search.dry_run() if config.dry_run else search.run()
+    return search.dry_run() if controls.dry_run else search.run()
 
 
-def read_settings(search: Any, config: Config) -> dict[str, Any]:
+def corners(fixed: Sequence[str], space: Mapping[str, Any]) -> Grid:
+    """The jobs at the ends of intervals and at all choices, some of them where there are very many."""
+    ends = [
+        [d.low, d.high] if isinstance(d, FloatDistribution | IntDistribution) else d.choices for d in space.values()
+    ]
+    swept = [
+        tuple(f"{key}={value}" for key, value in zip(space, corner, strict=True))
+        for corner in itertools.islice(itertools.product(*ends), MAX_CORNERS)
+    ]
+    return [(tuple(fixed) + job, job) for job in swept]
+
+
+def read_settings(search: Any, validation_size: Any) -> dict[str, Any]:
     """The search settings, checked."""
     settings = OmegaConf.to_object(search) if OmegaConf.is_config(search) else search
     assert isinstance(settings, dict)
@@ -75,8 +98,11 @@ def read_settings(search: Any, config: Config) -> dict[str, Any]:
         raise ConfigError(
             f"`hydra.sweeper.search.sampler` must be one of {', '.join(SAMPLERS)}, got {settings['sampler']!r}"
         )
-    if not isinstance(settings["n_trials"], int) or settings["n_trials"] < 1:
-        raise ConfigError(f"`hydra.sweeper.search.n_trials` must be an integer >= 1, got {settings['n_trials']!r}")
+    for key, least, most in (("n_trials", 1, MAX_JOBS), ("seed", 0, 2**32 - 1)):
+        if not isinstance(settings[key], int) or not least <= settings[key] <= most:
+            raise ConfigError(
+                f"`hydra.sweeper.search.{key}` must be an integer >= {least} and <= {most}, got {settings[key]!r}"
+            )
     if len(settings["objectives"]) != len(settings["directions"]):
         raise ConfigError("`hydra.sweeper.search.directions` must have one direction for each of `objectives`")
     for direction in settings["directions"]:
@@ -85,24 +111,14 @@ def read_settings(search: Any, config: Config) -> dict[str, Any]:
                 f"`hydra.sweeper.search.directions` must be of {', '.join(DIRECTIONS)}, got {direction!r}"
             )
     held_out = any(objective.endswith("/validation") for objective in settings["objectives"])
-    if held_out and not config.data.validation_size:
+    if held_out and not validation_size:
         raise ConfigError("`data.validation_size` must be > 0 for a search by its validation part, got 0")
     return settings
 
 
 def distribution(override: Override, *, whole: bool = False) -> Any:
     """An override's sweep as what Optuna draws from; an interval of a key that holds an integer gives integers."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
     value = override.value()
-    if isinstance(value, ChoiceSweep):
-        return CategoricalDistribution(
-            [_plain(item) for item in override.sweep_iterator(transformer=Transformer.identity)]
-        )
-    if isinstance(value, RangeSweep):
-        return CategoricalDistribution(
-            [_plain(item) for item in override.sweep_iterator(transformer=Transformer.identity)]
-        )
     if isinstance(value, IntervalSweep):
         log = "log" in value.tags
         low, high = value.start, value.end
@@ -111,12 +127,9 @@ def distribution(override: Override, *, whole: bool = False) -> Any:
         if whole or (isinstance(low, int) and isinstance(high, int)):
             return IntDistribution(int(low), int(high), log=log)
         return FloatDistribution(float(low), float(high), log=log)
-    raise ConfigError(f"`{override.input_line}`: expected a choice, a range or an interval")
-
-
-def _plain(value: Any) -> Any:
-    value = plan._unquoted(value)
-    return json.dumps(value) if isinstance(value, list | dict) else value
+    if count(override) > MAX_JOBS:
+        raise ConfigError(f"`{override.input_line}` has {count(override):,} values; {MAX_JOBS:,} are the most")
+    return CategoricalDistribution(values(override))  # as texts of Hydra's grammar, which overrides are made of
 
 
 class Search:

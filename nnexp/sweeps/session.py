@@ -140,9 +140,12 @@ class Session:
         standings = self.look(jobs)
         for job in jobs:
             print(f"{_verdict(job, standings.get(job.key)):<60}  {job.name}")
-        runs = sum(_must_run(standings.get(job.key)) for job in jobs)
+        wrong = sum(job.error is not None for job in jobs)
+        runs = sum(job.error is None and _must_run(standings.get(job.key)) for job in jobs)
         print(f"{runs} of {len(jobs)} jobs would run.")
-        return ExitStatus.DONE
+        if wrong:
+            say(f"{wrong} of {len(jobs)} jobs cannot run, so the sweep would not start.")
+        return ExitStatus.BAD_USAGE if wrong else ExitStatus.DONE
 
     # The work.
 
@@ -409,7 +412,7 @@ def _must_run(standing: Standing | None) -> bool:
 
 def _verdict(job: Job, standing: Standing | None) -> str:
     if job.error:
-        return f"would fail ({job.error})"
+        return f"cannot run ({job.error})"
     if standing is None:
         return "would run"
     other = numerics.difference(standing.tags) if standing.state == "finished" else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from hydra.core.config_store import ConfigStore  # noqa: F401
@@ -16,12 +17,16 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from nnexp.config import Config, ConfigError
-from nnexp.hydra_app import plain, read_config
+from nnexp.config import ConfigError, check_flag, check_tracking
+from nnexp.hydra_app import plain
+from nnexp.paths import absolute
+from nnexp.preflight import check_places
 from nnexp.sweeps import plan
+from nnexp.sweeps.grid import expand
 from nnexp.sweeps.loader import SweepLoader
 from nnexp.sweeps.parent_watch import watched
 from nnexp.sweeps.session import Controls, Session
+from nnexp.terminal import say
 from nnexp.tracking.store import Store, open_store, sqlite_path
 
 
@@ -50,33 +55,61 @@ class BaseSweeper(Sweeper):
         """Run the sweep; its exit status ends the process where it is not 0."""
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()] + arguments)
-        config = read_config(self.config)
-        store = (
-            open_store(config.tracking.uri, config.tracking.experiment) if config.tracking.backend == "mlflow" else None
-        )
-        if config.dry_run and (path := sqlite_path(config.tracking.uri)) is not None and not path.exists():
+        tree = plain(self.config)
+        controls = self.controls(tree)
+        check_places(controls.tracking, "hydra.sweep.dir", absolute(self.config.hydra.sweep.dir))
+        tracking = controls.tracking
+        store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
+        if controls.dry_run and (path := sqlite_path(tracking.uri)) is not None and not path.exists():
             store = None  # a look makes no store
         if self.search is not None:
             from nnexp.sweeps.search import run_search
 
-            status = run_search(self, overrides, config, store)
+            status = run_search(self, overrides, controls, tree, store)
         else:
-            status = self._grid(overrides, config, store)
+            status = self._grid(overrides, controls, store)
         if status:
             raise SystemExit(status)
 
-    def _grid(self, overrides: Sequence[Any], config: Config, store: Store | None) -> int:
-        jobs = plan.make_jobs(plan.expand(overrides), self.composer(), plan.Keys())
-        if all(job.error for job in jobs):
-            raise ConfigError(jobs[0].error)
-        session = Session.of(plan.make_plan(jobs), self.controls(config), store, self.launch)
+    def _grid(self, overrides: Sequence[Any], controls: Controls, store: Store | None) -> int:
+        jobs = plan.make_jobs(expand(overrides, self.is_group), self.composer(), plan.Keys())
+        if not controls.dry_run:
+            plan.refuse_wrong(jobs)
         distinct = list({job.key: job for job in jobs}.values())
-        return session.dry_run(distinct) if config.dry_run else session.run(distinct)
+        self.refuse_one_directory(len(distinct))
+        if len(distinct) < len(jobs):
+            say(f"{len(jobs) - len(distinct)} of {len(jobs)} jobs are the same as others, and are done once")
+        session = Session.of(plan.make_plan(jobs), controls, store, self.launch)
+        return session.dry_run(distinct) if controls.dry_run else session.run(distinct)
 
-    def controls(self, config: Config) -> Controls:
-        """How this sweep is to be run."""
+    def controls(self, tree: Mapping[str, Any]) -> Controls:
+        """How this sweep is to be run; what its jobs compute is checked job by job."""
         command = "nnexp " + " ".join(shlex.quote(word) for word in sys.argv[1:])
-        return Controls(config.resume, config.dry_run, config.fail_fast, config.tracking, command, self.concurrency)
+        resume, dry_run, fail_fast = (check_flag(key, tree) for key in ("resume", "dry_run", "fail_fast"))
+        return Controls(resume, dry_run, fail_fast, check_tracking(tree), command, self.concurrency)
+
+    def refuse_one_directory(self, n_jobs: int) -> None:
+        """Refuse a directory that all jobs would have in common.
+
+        Raises
+        ------
+        ConfigError
+            If `hydra.sweep.subdir` is a fixed name and there are several jobs.
+        """
+        settings: Any = OmegaConf.to_container(self.config.hydra.sweep, resolve=False)
+        if n_jobs > 1 and "${" not in str(settings["subdir"]):
+            raise ConfigError(
+                "`hydra.sweep.subdir` must differ from job to job, as ${hydra.job.num} does, "
+                f"got {settings['subdir']!r} for {n_jobs} jobs"
+            )
+
+    @cached_property
+    def _groups(self) -> frozenset[str]:
+        return frozenset(self.hydra_context.config_loader.list_groups(""))
+
+    def is_group(self, key: str) -> bool:
+        """Whether a key is a config group, of which a file is chosen."""
+        return key.split("@")[0] in self._groups
 
     @property
     def concurrency(self) -> int:
@@ -99,8 +132,7 @@ class BaseSweeper(Sweeper):
             OmegaConf.set_struct(cfg, True)
             return cfg
 
-        groups = set(loader.list_groups(""))
-        return plan.Composer(parser.parse_overrides, compose, lambda key: key.split("@")[0] in groups)
+        return plan.Composer(parser.parse_overrides, compose, self.is_group)
 
     def launch(self, overrides: list[list[str]]) -> list[Any]:
         """Give jobs to Hydra's launcher and wait for them; return the outcome of each, None where there is none."""

@@ -14,12 +14,13 @@ the JSON files at the top is an artifact under the same path in the tracking sto
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,24 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _write_new(path: Path, content: str) -> bool:
+    """Write a file that is there whole or not at all, unless there is one; say whether it was written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_text(content)
+        os.link(temporary, path)  # of two processes at once, one finds the other's
+        return True
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links, or the empty folder was taken for what a crash has left
+        if path.exists():
+            return False
+        write_atomically(path, content)
+        return True
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def to_json(value: Any) -> str:
@@ -78,17 +97,25 @@ class RunDirectory:
             Where the directory already holds a run: its results are not overwritten.
         """
         directory = cls(path)
-        if (directory.path / RECORD).exists():
+        directory.path.mkdir(parents=True, exist_ok=True)
+        if (directory.path / RESULT).exists() or not _write_new(directory.path / RECORD, to_json(record)):
             raise FileExistsError(f"{directory.path} already holds a run; give another hydra.run.dir")
-        # Not by `write_json`: another process may take it, while it is empty, for what a crash has left.
-        for last in (False, True):
-            try:
-                write_atomically(directory.path / RECORD, to_json(record))
-                break
-            except FileNotFoundError:
-                if last:
-                    raise
         return directory
+
+    @classmethod
+    def create_beside(cls, path: str | Path, record_in: Callable[[Path], Mapping[str, Any]]) -> RunDirectory:
+        """Make the directory of a new run, under the next free name (NAME-2, ...) where there is a run already.
+
+        So it is where a sweep is done again whose directories are numbers, or named after what is swept.
+        """
+        path = Path(path)
+        for number in itertools.count(1):
+            place = path if number == 1 else path.with_name(f"{path.name}-{number}")
+            try:
+                return cls.create(place, record_in(place))
+            except FileExistsError:
+                continue
+        raise RuntimeError("there is always a next number")
 
     @property
     def uid(self) -> str:

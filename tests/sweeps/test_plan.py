@@ -3,7 +3,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from nnexp.config import ConfigError
 from nnexp.hydra_app import compose, plain
-from nnexp.sweeps import plan
+from nnexp.sweeps import grid, plan
 
 parse = OverridesParser.create().parse_overrides
 GROUPS = {"data", "optimizer", "model", "experiment"}
@@ -19,23 +19,23 @@ def composer(calls=None):
 
 
 def test_a_grid_is_the_product_of_its_lists_in_the_order_of_the_command_line():
-    grid = plan.expand(parse(["model.l2=0,1", "seed=range(2)", "optimizer=cg"]))
-    assert [job for job, _ in grid] == [
+    jobs = grid.expand(parse(["model.l2=0,1", "seed=range(2)", "optimizer=cg"]))
+    assert [job for job, _ in jobs] == [
         ("model.l2=0", "seed=0", "optimizer=cg"),
         ("model.l2=0", "seed=1", "optimizer=cg"),
         ("model.l2=1", "seed=0", "optimizer=cg"),
         ("model.l2=1", "seed=1", "optimizer=cg"),
     ]
-    assert grid[0][1] == ("model.l2=0", "seed=0")
+    assert jobs[0][1] == ("model.l2=0", "seed=0")
 
 
 def test_the_last_word_on_a_key_counts():
-    assert [job for job, _ in plan.expand(parse(["model.l2=0,1", "model.l2=3"]))] == [("model.l2=3",)]
+    assert [job for job, _ in grid.expand(parse(["model.l2=0,1", "model.l2=3"]))] == [("model.l2=3",)]
 
 
 def test_an_interval_is_not_a_grid():
     with pytest.raises(ConfigError, match=r"interval\(0,1\).*needs a list.*\+search=tpe"):
-        plan.expand(parse(["model.l2=interval(0,1)"]))
+        grid.expand(parse(["model.l2=interval(0,1)"]))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_hydra_composes_once_for_each_choice_of_groups():
 
 
 def make(*overrides):
-    return plan.make_plan(plan.make_jobs(plan.expand(parse(list(overrides))), composer(), plan.Keys()))
+    return plan.make_plan(plan.make_jobs(grid.expand(parse(list(overrides))), composer(), plan.Keys()))
 
 
 @pytest.fixture(autouse=True)

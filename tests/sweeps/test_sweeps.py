@@ -95,30 +95,28 @@ def test_a_sweep_is_planned_run_listed_and_resumed(nnexp):
 
 def test_failures_are_told_the_others_go_on_and_the_exit_status_is_3(with_store):
     nnexp = with_store
-    grid = [*SMALL, "optimizer=gd", "optimizer.options.learning_rate=0.1,1e300,0", "model.hidden_size=5,0"]
+    grid = [*SMALL, "optimizer=gd", "optimizer.options.learning_rate=0.1,1e300"]
     done = nnexp("-m", *grid)
     assert done.status == 3
-    assert "1 of 6 jobs finished, 5 failed" in done.out
-    assert done.err.count("failed: ") == 5  # each when it happens
-    failed = done.out[done.out.index("failed:\n") :].splitlines()[1:]
-    assert len(failed) == 5
-    assert sum("`model.hidden_size` must be >= 1" in line for line in failed) == 3
-    assert sum("learning_rate" in line and "optimizer.options" in line for line in failed) >= 1
-    assert sum("NonFiniteCostError" in line for line in failed) == 1
+    assert "1 of 2 jobs finished, 1 failed" in done.out
+    assert done.err.count("failed: ") == 1  # when it happens
+    [failed] = done.out[done.out.index("failed:\n") :].splitlines()[1:]
+    assert "NonFiniteCostError" in failed
     store = nnexp.store()
     states = Counter(run.status for run in children(store))
-    assert states == {"FINISHED": 1, "FAILED": 5}
+    assert states == {"FINISHED": 1, "FAILED": 1}
     assert all(run.tags["nnexp.status_message"] for run in children(store))
     assert parents(store)[0].status == "FAILED"
-    assert parents(store)[0].tags["nnexp.jobs.failed"] == "5"
+    assert parents(store)[0].tags["nnexp.jobs.failed"] == "1"
 
     again = nnexp("-m", *grid)  # failed ones are done again, in fresh runs
     assert again.status == 3
-    assert Counter(run.status for run in children(store)) == {"FINISHED": 1, "FAILED": 10}
+    assert Counter(run.status for run in children(store)) == {"FINISHED": 1, "FAILED": 2}
 
 
 def test_fail_fast_stops_at_the_first_failure(nnexp):
-    done = nnexp("-m", *SMALL, "model.l2=1,-1,2,3", "fail_fast=true", "tracking=none")
+    rates = "optimizer.options.learning_rate=0.1,1e300,0.2,0.3"
+    done = nnexp("-m", *SMALL, "optimizer=gd", rates, "fail_fast=true", "tracking=none")
     assert done.status == 3
     assert sorted(result["status"] for result in nnexp.results().values()) == ["FAILED", "FINISHED"]
 

@@ -1,0 +1,145 @@
+"""What is wrong with a command line, told in a line or two: the key, what was given, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from nnexp.cli import CONFIG_GROUPS, choices
+from nnexp.config import ConfigError
+
+# What the exercise, SciPy, scikit-learn and PyTorch call keys of ours.
+OTHER_NAMES = {
+    "lambda": "model.l2",
+    "alpha": "model.l2",
+    "weight_decay": "model.l2",
+    "lr": "optimizer.options.learning_rate",
+    "learning_rate_init": "optimizer.options.learning_rate",
+    "hidden_layer_sizes": "model.hidden_size",
+    "random_state": "seed",
+    "max_iter": "optimizer.maxiter",
+    "epochs": "optimizer.maxiter",
+    "maxfev": "optimizer.maxfun",
+    "solver": "optimizer",
+    "dataset": "data",
+}
+ADDED_GROUPS = ("search", "sweep")  # what they say is added to the config: +sweep=l2
+
+
+def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
+    """An error of Hydra, OmegaConf or ours as one or two lines that name the key, the value and what is allowed."""
+    text = str(error)
+    if wrong_preset := _wrong_preset(overrides):
+        return wrong_preset
+    if several := re.search(r"(Ambiguous value for argument|Sweep parameters) '(.+?)'(?: requires|\n|$)", text):
+        return explain_several(several.group(2), is_list=several.group(1).startswith("Ambiguous"))
+    if unknown := re.search(r"Could not override '([^']+)'", text):
+        return explain_key(unknown.group(1), overrides)
+    if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, choice = missing.groups()
+        found = [line.strip() for line in text.splitlines() if re.fullmatch(r"\t[\w./-]+", line)]
+        return explain_choice(group, choice, found)
+    if isinstance(error, ConfigError):
+        return text
+    if unreadable := _unreadable(overrides):
+        return unreadable
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and str(cause).splitlines()[0] not in lines:
+        lines.append(str(cause).splitlines()[0].strip())
+    return "\n".join(lines[:2])
+
+
+def explain_several(given: str, *, is_list: bool) -> str:
+    """Several values of a key where there is no sweep."""
+    key, _, value = given.partition("=")
+    as_list = f", or write {key}=[{value}] for a list" if is_list and key not in CONFIG_GROUPS else ""
+    return f"`{given}` has several values: add -m to sweep over them{as_list}"
+
+
+def explain_choice(group: str, choice: str, known: Sequence[str]) -> str:
+    """A choice of a config group that there is not."""
+    near = difflib.get_close_matches(choice, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    if group == "search":
+        hint = f"; for another sampler: +search=tpe hydra.sweeper.search.sampler={choice}"
+    return f"`{group}` must be one of {', '.join(known)}, got {choice!r}{hint}"
+
+
+def _wrong_preset(overrides: Sequence[str]) -> str | None:
+    """A sweep or search that there is not, which Hydra would only tell after other things."""
+    if any(override.startswith(("--config", "-cd", "hydra.searchpath")) for override in overrides):
+        return None  # the user's own presets
+    for override in overrides:
+        group, _, choice = override.lstrip("+").partition("=")
+        if group not in ADDED_GROUPS or "=" not in override:
+            continue
+        known = choices(group)
+        if choice not in known:
+            return explain_choice(group, choice, known)
+        if not override.startswith("+"):
+            return f"`{override}`: a {group} is added to the config: +{override}"
+    return None
+
+
+def _unreadable(overrides: Sequence[str]) -> str | None:
+    """The override that Hydra's grammar does not allow."""
+    parser = OverridesParser.create()
+    for override in overrides:
+        if override.startswith("-"):
+            continue
+        try:
+            parser.parse_overrides([override])
+        except HydraException:
+            key, equals, value = override.partition("=")
+            if not equals:
+                return f"`{override}` is no override; one is KEY=VALUE"
+            quotes = f"; text with such letters is quoted once more: \"{key}='{value}'\"" if "'" not in value else ""
+            return f"`{override}` cannot be read{quotes}"
+    return None
+
+
+def explain_key(key: str, overrides: Sequence[str]) -> str:
+    """An override of a key that there is not."""
+    from nnexp import datasets
+    from nnexp.hydra_app import compose, plain
+
+    given = next((o for o in overrides if o.lstrip("+~").split("=")[0] == key), key)
+    if of := [name for name, source in datasets.SOURCES.items() if key.removeprefix("data.") in source.keys]:
+        if key.startswith("data."):
+            return f"`{given}`: `{key}` is a key of {' and '.join(f'data={name}' for name in of)}; add data={of[0]}"
+    known = list(_keys(plain(compose([]))))
+    meant = _meant(key, known)
+    hint = f"; did you mean `{meant}`?" if meant else ""
+    siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
+    allowed = siblings or sorted({k.partition(".")[0] for k in known})
+    told = f"`{given}`: there is no config key `{key}`{hint}"
+    return f"{told}\nAllowed: {', '.join(allowed)}; `nnexp --cfg job` shows all keys."
+
+
+def _meant(key: str, known: Sequence[str]) -> str | None:
+    """The key that was probably meant: of the same name elsewhere, of another library's name, or spelt alike."""
+    from nnexp.optim.methods import METHODS
+
+    name = key.rpartition(".")[2]
+    options = {f"optimizer.options.{option}" for method in METHODS.values() for option in method.options}
+    every = [*known, *sorted(options)]
+    if name in OTHER_NAMES:
+        return OTHER_NAMES[name]
+    if same := [k for k in every if k.rpartition(".")[2] == name]:
+        return same[0]
+    return next(iter(difflib.get_close_matches(key, every, n=1)), None)
+
+
+def _keys(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
