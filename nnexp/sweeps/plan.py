@@ -151,10 +151,11 @@ def refuse_wrong(jobs: Sequence[Job]) -> None:
     wrong = [job for job in jobs if job.error]
     if not wrong:
         return
-    if len({job.error for job in wrong}) == 1 and len(wrong) == len(jobs):
-        raise ConfigError(str(wrong[0].error))
+    error = str(wrong[0].error)
+    if len(wrong) == len(jobs):
+        raise ConfigError(error)
     raise ConfigError(
-        f"{wrong[0].name}: {wrong[0].error}\n{len(wrong)} of {len(jobs)} jobs cannot run, so none was started; "
+        f"{wrong[0].name}: {error.splitlines()[0]}\n{len(wrong)} of {len(jobs)} jobs cannot run, so none was started; "
         "dry_run=true shows which"
     )
 
