@@ -1,5 +1,7 @@
 """The config of a rerun: what comes from the record, what from today, what from the overrides."""
 
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -41,7 +43,7 @@ def test_where_it_is_kept_is_said_today():
     config = rebuild(tree, ["tracking.experiment=new"]).config
     assert config.tracking.uri != "sqlite:///old.db"
     assert (config.tracking.sweep, config.tracking.experiment, config.resume) == (None, "new", True)
-    assert config.data.source["cache"] == "data"
+    assert config.data.source["cache"] == str(Path("data").absolute())
 
 
 def test_a_value_is_set_also_where_it_is_the_default():

@@ -5,6 +5,7 @@ import re
 
 import matplotlib
 import pytest
+from tools import made_up
 
 from nnexp.cli import main
 from nnexp.report import NothingToReportError, Selection, make_report
@@ -30,8 +31,7 @@ def folder(tmp_path_factory, empty_store):
 
 def add_sweep(store, sweep, keys, start):
     run_id = store.create(f"sweep {sweep}", start, {"nnexp.kind": "sweep", "nnexp.sweep": sweep})
-    plan = {"sweep": sweep, "command": "nnexp -m seed=0,1", "jobs": [{"key": key} for key in keys]}
-    store.client.log_text(run_id, json.dumps(plan), "plan.json")
+    store.client.log_text(run_id, json.dumps(made_up.plan(sweep, keys)), "plan.json")
 
 
 def add_run(store, start, key, tags=None, **params):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tools import made_up
 
 from nnexp import datasets
 from nnexp.hydra_app import compose, read_config
@@ -19,7 +20,7 @@ def config_of(tmp_path):
     """The config of a job of a sweep of these keys."""
 
     def make(*swept_keys):
-        write_plan(tmp_path, {"sweep": "abc" + "".join(swept_keys), "swept_keys": list(swept_keys)})
+        write_plan(tmp_path, made_up.plan("abc" + "".join(swept_keys), swept_keys=swept_keys))
         where = [f"tracking.directory={tmp_path}", f"tracking.sweep=abc{''.join(swept_keys)}"]
         return read_config(compose(["experiment=smoke", *where]))
 

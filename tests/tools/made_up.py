@@ -86,3 +86,21 @@ def wait_for(condition, seconds: float = 60.0):
 def touch(path: Path, moment: float) -> None:
     """Give a file the time of a moment, seconds since the epoch."""
     os.utime(path, (moment, moment))
+
+
+def plan(sweep, keys=(), *, swept_keys=("seed",), **more):
+    """The plan of a sweep, with a job for each key."""
+    jobs = [{"key": key, "overrides": [f"seed={i}"], "name": f"seed={i}"} for i, key in enumerate(keys)]
+    return {
+        "sweep": sweep,
+        "name": "sweep of " + ", ".join(swept_keys),
+        "swept_keys": list(swept_keys),
+        "varied": list(swept_keys),
+        "command": "nnexp -m seed=0,1",
+        "uri": None,
+        "experiment": "e",
+        "made": STARTED - 5,
+        "owner": None,
+        "made_as": sweep,
+        "jobs": jobs,
+    } | more

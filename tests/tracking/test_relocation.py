@@ -40,11 +40,7 @@ def old(tmp_path, empty_store):
     store = Store(empty_store(root / "mlflow.db"), "e")
     Publication(made_up.whole(root, "published", store=store), store).advance()
     made_up.whole(root, "kept back", store=store, sweep="s")
-    write_plan(root, {
-        "sweep": "s", "name": "sweep of seed", "swept_keys": ["seed"], "varied": ["seed"], "command": "nnexp -m seed=0",
-        "uri": store.uri, "experiment": "e", "directory": str(root), "made": made_up.STARTED, "owner": None,
-        "made_as": "s", "jobs": [{"key": "key of kept back", "overrides": [], "name": "seed=0"}],
-    })  # fmt: skip
+    write_plan(root, made_up.plan("s", ["key of kept back"], uri=store.uri, directory=str(root)))
     store.client._tracking_client.store._dispose_engine()
     return root
 

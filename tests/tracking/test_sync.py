@@ -33,12 +33,7 @@ def run_sync(root, *names, store, to=None):
 
 
 def make_sweep(root, sweep, store, keys, *, owner=None):
-    jobs = [{"key": f"key of {key}", "overrides": [f"seed={i}"], "name": f"seed={i}"} for i, key in enumerate(keys)]
-    write_plan(root, {
-        "sweep": sweep, "name": "sweep of seed", "swept_keys": ["seed"], "varied": ["seed"],
-        "command": "nnexp -m seed=0,1", "uri": store.uri, "experiment": "e", "made": made_up.STARTED - 5,
-        "owner": owner, "made_as": sweep, "jobs": jobs,
-    })  # fmt: skip
+    write_plan(root, made_up.plan(sweep, [f"key of {key}" for key in keys], uri=store.uri, owner=owner))
 
 
 def test_all_that_is_kept_back_is_published_once(stores, tmp_path):
