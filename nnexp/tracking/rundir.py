@@ -28,7 +28,7 @@ import numpy as np
 
 from nnexp.tracking import records
 from nnexp.tracking.records import RecordError, VanishedError
-from nnexp.tracking.temporary import replacing
+from nnexp.tracking.temporary import beside, replacing
 
 RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
 HISTORY = "reports/history.csv"
@@ -50,7 +50,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 def _write_new(path: Path, content: str) -> bool:
     """Write a file that is there whole or not at all, unless there is one; say whether it was written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    temporary = beside(path)
     try:
         temporary.write_text(content)
         os.link(temporary, path)  # of two processes at once, one finds the other's

@@ -34,11 +34,16 @@ def _stamp() -> str:
     return f"{_machine_digest()}-{os.getpid()}-{process_start(os.getpid())}"
 
 
+def beside(path: Path) -> Path:
+    """A new name for what is to become `path`."""
+    return path.with_name(f".{path.name}.{_stamp()}.{secrets.token_hex(4)}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A file beside `path` to be written, its folder made; it takes the place of `path` if all goes well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{_stamp()}.{secrets.token_hex(4)}")
+    temporary = beside(path)
     try:
         yield temporary
         os.replace(temporary, path)

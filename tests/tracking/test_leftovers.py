@@ -105,7 +105,7 @@ def test_a_run_that_no_ledger_has_is_closed_with_what_it_has(tmp_path, killed):
 def test_a_run_that_is_published_keeps_nothing_half_written_or_half_copied(tmp_path, empty_store, killed):
     store = Store(empty_store(tmp_path / "mlflow.db"), "e")
     directory = made_up.whole(tmp_path, "run", store=store)
-    killed(directory.path / "reports/table.csv", directory.path / "weights.npz")
+    killed(directory.path / "reports/table.csv", directory.path / "weights.npz", directory.path / "run.json")
     directory.write_text(ledger.ENDING, "")
     (directory.path / "images/empty").mkdir(parents=True)
     run_id = Publication(directory, store).ensure_run(directory.record)
