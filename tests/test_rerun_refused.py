@@ -6,6 +6,7 @@ import time
 
 import pytest
 from rerunning import copy_of, edit_json, make, publish, rerun
+from tools import made_up
 
 from nnexp import train
 from nnexp.cli import main
@@ -178,7 +179,7 @@ def test_failed_run_is_run_again_without_check(folder, directory):
 def test_job_of_a_sweep_that_never_ran_leaves_the_verdict_open(folder, directory):
     record = json.loads((directory / "run.json").read_text())
     key = record["tags"]["nnexp.run_key"]
-    plan = {"sweep": "feedfacecafebeef", "jobs": [{"key": key, "name": "a"}, {"key": "0" * 32, "name": "b"}]}
+    plan = made_up.plan("feedfacecafebeef", [key, "0" * 32])
     path = folder / "outputs" / "sweeps" / "feedfacecafebeef"
     path.mkdir(parents=True)
     (path / "plan.json").write_text(json.dumps(plan))

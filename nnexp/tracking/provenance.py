@@ -51,6 +51,7 @@ def user() -> str:
         return f"user {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
+@cache
 def git_state() -> dict[str, Any]:
     """Commit, branch and uncommitted difference of the project's checkout, new files included; empty without one."""
     top = _git("rev-parse", "--show-toplevel")

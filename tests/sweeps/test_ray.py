@@ -5,7 +5,7 @@ from .test_sweeps import SMALL, children, digests, parents, without_store
 
 def test_a_sweep_on_ray_is_the_sweep_done_serially(with_store):
     nnexp = with_store
-    grid = ["-m", *SMALL, "seed=0,1", "model.l2=1,-1"]
+    grid = ["-m", *SMALL, "seed=0,1", "optimizer=gd", "optimizer.options.learning_rate=0.1,1e300"]
     ray = nnexp(*grid, "hydra/launcher=ray", "+hydra.launcher.ray.init.include_dashboard=false")
     assert ray.status == 3, ray.err
     assert "2 of 4 jobs finished, 2 failed" in ray.out
