@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from nnexp.tracking import claims, ledger, liveness
+from nnexp.tracking.records import read_object
 from nnexp.tracking.rundir import HISTORY, RECORD, RESULT, RunDirectory
 from nnexp.tracking.temporary import remove_abandoned, system_folder
 
@@ -54,8 +54,7 @@ def _folders(parent: Path) -> list[Path]:
 def _is_over(sweep: Path) -> bool:
     """Whether the process that began the sweep last is gone."""
     try:
-        owner = json.loads((sweep / PLAN_FILE).read_text())["owner"]
-        return liveness.gone_reason(owner) is not None
+        return liveness.gone_reason(read_object(sweep / PLAN_FILE)["owner"]) is not None
     except (OSError, ValueError, KeyError):
         return False
 

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -63,17 +63,24 @@ def is_abandoned(name: str) -> bool:
 
 
 def remove_abandoned(folder: Path, *, deep: bool = False) -> None:
-    """Remove the temporary files in a folder whose process is gone; with `deep`, below it too."""
-    for path in folder.rglob(".*") if deep else folder.glob(".*"):
-        if is_abandoned(path.name):
-            path.unlink(missing_ok=True)
+    """Remove the temporary files in a folder whose process is gone; with `deep`, below it too.
+
+    What another process removes at the same time, or this one may not remove, is passed over.
+    """
+    for parent, _, names in os.walk(folder):  # which passes over folders that vanish, as Path.rglob does not
+        for name in filter(is_abandoned, names):
+            with suppress(OSError):
+                os.unlink(os.path.join(parent, name))
+        if not deep:
+            return
 
 
 def remove_empty_folders(folder: Path) -> None:
-    """Remove the folders below one, where nothing is in them."""
-    for path in sorted(folder.rglob("*/"), reverse=True):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
+    """Remove the folders below one, where nothing is in them; as :func:`remove_abandoned` does its files."""
+    for parent, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            if Path(parent) != folder and not os.listdir(parent):
+                os.rmdir(parent)
 
 
 def system_folder() -> Path:

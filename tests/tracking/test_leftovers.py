@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
 from tools import made_up
@@ -121,3 +123,30 @@ def test_a_run_that_is_published_keeps_nothing_half_written_or_half_copied(tmp_p
     ledger.enter(ledger.folder(tmp_path), directory)  # as if its publisher was killed before it could leave
     assert Publication(RunDirectory(directory.path), store).advance()
     assert os.listdir(ledger.folder(tmp_path)) == []
+
+
+def test_folders_that_another_sweep_removes_meanwhile_are_passed_over(tmp_path):
+    sweep, is_over = tmp_path / "sweeps" / "abc", threading.Event()
+    sweep.mkdir(parents=True)
+
+    def share_and_clear():
+        while not is_over.is_set():
+            for i in range(20):
+                (sweep / "shared" / str(i)).mkdir(parents=True)
+            shutil.rmtree(sweep / "shared")
+
+    other = threading.Thread(target=share_and_clear)
+    other.start()
+    try:
+        for _ in range(2000):
+            remove_leftovers(tmp_path)
+    finally:
+        is_over.set()
+        other.join()
+
+
+def test_a_damaged_plan_of_a_sweep_holds_up_no_other(tmp_path):
+    (tmp_path / "sweeps" / "abc" / "shared").mkdir(parents=True)
+    (tmp_path / "sweeps" / "abc" / "plan.json").write_text("[]")
+    remove_leftovers(tmp_path)
+    assert (tmp_path / "sweeps" / "abc" / "shared").is_dir()
