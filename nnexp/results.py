@@ -14,12 +14,14 @@ import numpy as np
 from nnexp import datasets, evaluation, figures
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, predict
+from nnexp.terminal import percent
 from nnexp.tracking.places import data_file
 from nnexp.tracking.records import read_arrays
 from nnexp.tracking.rundir import RunDirectory, to_json, write_atomically
 from nnexp.training import columns_of
 
 TABLE = "per_class.json"  # shown by the UI across runs
+MARGIN = "margin: output of the predicted class less that of the true one, before the sigmoid"
 IMAGE_KEY = "hidden_layer"
 MLFLOW_TAGS = {
     "mlflow.loggedArtifacts": f'[{{"path": "{TABLE}", "type": "table"}}]',
@@ -71,9 +73,6 @@ def describe(directory: RunDirectory) -> dict[str, Any]:
     return directory.add_to_result(final_metrics=final, described=True, tags=MLFLOW_TAGS)
 
 
-MARGIN = "margin: output of the predicted class less that of the true one, before the sigmoid"
-
-
 def load_split(record: dict[str, Any]) -> Split:
     """The parts of the very data set that a run was trained on."""
     data = dict(record["data"])
@@ -110,7 +109,7 @@ class _Forwards:
 def _write_reports(directory: RunDirectory, reports: dict[str, evaluation.Report]) -> None:
     sections = []
     for name, report in reports.items():
-        sections.append(f"{name} part, accuracy {100 * report.accuracy:.2f} %\n\n{report.text}")
+        sections.append(f"{name} part, accuracy {percent(report.accuracy)}\n\n{report.text}")
         directory.write_text(f"reports/classification_report_{name}.json", to_json(report.as_dict()))
         directory.write_text(f"reports/classification_report_{name}.csv", report.csv())
     directory.write_text("classification_report.txt", "\n".join(sections))

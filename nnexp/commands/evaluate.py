@@ -7,7 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from nnexp.terminal import say
+from nnexp.errors import ExitStatus
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,19 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print."""
-    from nnexp.config import ConfigError
     from nnexp.judgement import evaluate
-    from nnexp.rerun.errors import RerunError
-    from nnexp.tracking.store import StoreError
 
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            judgement = evaluate(arguments.weights, arguments.overrides, Path(scratch))
-    except (ConfigError, RerunError) as error:
-        say(str(error))
-        return 2
-    except StoreError as error:
-        say(str(error))
-        return 1
+    with tempfile.TemporaryDirectory() as scratch:
+        judgement = evaluate(arguments.weights, arguments.overrides, Path(scratch))
     print(json.dumps(judgement.as_dict()) if arguments.json else judgement.text())
-    return 0
+    return ExitStatus.DONE

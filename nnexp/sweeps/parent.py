@@ -117,7 +117,7 @@ class Parent:
 
     def color(self, run_ids: Sequence[str]) -> None:
         """Give the runs of the sweep colours of their own in the UI's charts, but for those that have one."""
-        runs = {run.run_id: run for run in self.store.search(f"tags.`{SWEEP}` = '{self.plan['sweep']}'")}
+        runs = {run.run_id: run for run in self.store.tagged(SWEEP, self.plan["sweep"])}
         for run_id, color in zip(run_ids[:MOST_COLORED], views.colors(len(run_ids[:MOST_COLORED])), strict=True):
             if run_id in runs and COLOR not in runs[run_id].tags:
                 self.store.tag(run_id, {COLOR: color})
