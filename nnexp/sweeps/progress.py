@@ -43,11 +43,13 @@ class Watch:
     def _work(self) -> None:
         session, pause = self.session, LOOK_SECONDS
         while not self._stop.wait(pause):
-            began = time.monotonic()
+            began, returns = time.monotonic(), session.returns
             try:
                 found = session.book.look(session.jobs, since=session.since, repair=False, elsewhere=False)
                 if self._stop.is_set():
                     return  # the session has looked itself since
+                if session.returns != returns:
+                    continue  # so it does now: a run that has come back would be taken for one that still runs
                 session.learn(found)
                 session.report()
                 if session.parent is not None:

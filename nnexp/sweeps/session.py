@@ -71,6 +71,7 @@ class Session:
         self._left: set[str] = set()  # keys of jobs that were left to another process
         self._returned: dict[str, Standing] = {}  # what jobs said when they returned, by key
         self._ended: set[str] = set()  # directories of the runs that this sweep launched and that came back
+        self.returns = 0  # launches that have come back; what was looked at before one of them is out of date
 
     @classmethod
     def of(cls, plan: Plan, controls: Controls, store: Store | None, launch: Launch) -> Session:
@@ -100,9 +101,9 @@ class Session:
         if complete or self.store is None:  # without a store, what this machine does not know of has ended
             known = {key: standing for key, standing in known.items() if standing.state != "running"}
         merged = known | {key: self._checked(standing) for key, standing in found.items()}
-        for key, standing in self._returned.items():
+        for key, standing in list(self._returned.items()):  # copies: the watching thread comes here too
             keep_best(merged, key, standing)
-        for key in self._left:
+        for key in list(self._left):
             if not _is_decided(merged.get(key)) and disk_claims.is_locked(self.controls.tracking.directory, key):
                 merged[key] = Standing("running", "")
         self.standings = merged
@@ -239,6 +240,7 @@ class Session:
     def _hear(self, jobs: Sequence[Job], outcomes: Sequence[Any]) -> set[str]:
         """Take what jobs said when they returned; return the keys of those that were left to another process."""
         left = set()
+        self.returns += 1
         for job, outcome in zip(jobs, outcomes, strict=False):
             if outcome is None:
                 continue
