@@ -19,6 +19,7 @@ from nnexp.nn import Forward, unpack
 from nnexp.tracking import ledger, liveness, numerics, provenance
 from nnexp.tracking.identity import Identity, array_digest, identify
 from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.tags import DIRECTORY
 from nnexp.training import FitResult, blas_threads
 
 NOT_IN_DIGEST = ("time", "seconds")
@@ -57,7 +58,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
         "nnexp.code_digest": identity.code_digest,
         "nnexp.version": nnexp.__version__,
         **numerics.here(),
-        "nnexp.directory": str(Path(task.path).resolve()),
+        DIRECTORY: str(Path(task.path).resolve()),
         "mlflow.source.name": "nnexp",
         "mlflow.source.type": "LOCAL",
         "mlflow.user": provenance.user(),

@@ -18,8 +18,8 @@ from nnexp.tracking import records
 from nnexp.tracking.claims import is_here
 from nnexp.tracking.rundir import HISTORY, RunDirectory
 from nnexp.tracking.store import UID, Store, StoredRun
+from nnexp.tracking.tags import DIRECTORY
 
-DIRECTORY = "nnexp.directory"
 AXES = {"step": "step", "n_fev": "optimizer/n_fev", "seconds": "seconds"}
 DOWNLOADS = 8  # at a time
 History = dict[str, np.ndarray]

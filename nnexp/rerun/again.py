@@ -20,7 +20,7 @@ from nnexp.rerun.recorded import CONFIG, RERUN_OF, WEIGHTS, Recorded, RecordedHe
 from nnexp.sweeps.plan import decisive
 from nnexp.tracking import provenance
 from nnexp.tracking.identity import array_digest
-from nnexp.tracking.rundir import HISTORY, RunDirectory, run_name
+from nnexp.tracking.rundir import HISTORY, RUNS, RunDirectory, run_name
 from nnexp.tracking.store import StoreError
 from nnexp.training import columns_of
 
@@ -193,7 +193,7 @@ def again(planned: Plan) -> Rerun:
         config=config,
         composed=planned.rebuilt.composed,
         overrides=[*decisive(original.overrides), *planned.overrides],
-        path=Path(config.tracking.directory) / "runs" / run_name(),
+        path=Path(config.tracking.directory) / RUNS / run_name(),
         tags={RERUN_OF: original.run_id, **tag_of_changes(planned.changed)},
     )
     outcome = train.execute(task)

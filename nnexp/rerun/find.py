@@ -15,10 +15,10 @@ from typing import Any
 from nnexp.config import TrackingConfig
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.recorded import RERUN_OF, Recorded, RecordedHere, from_store, published_id
-from nnexp.sweeps.parent import PLAN_FILE, read_plan, sweep_directory
+from nnexp.sweeps.parent import read_plan, sweep_directory
 from nnexp.tracking import places
 from nnexp.tracking.records import RecordError, tell_once
-from nnexp.tracking.rundir import RECORD, RunDirectory, run_directories
+from nnexp.tracking.rundir import PLAN_FILE, RECORD, RUNS, RunDirectory, run_directories
 from nnexp.tracking.store import (
     KIND,
     RUN_KEY,
@@ -66,7 +66,7 @@ class Finder:
             Where only the store could know and it does not answer.
         """
         path = Path(word)
-        for directory in (path, Path(self.tracking.directory) / "runs" / word):
+        for directory in (path, Path(self.tracking.directory) / RUNS / word):
             if (directory / RECORD).is_file():
                 return RecordedHere(RunDirectory(directory))
         if (path / PLAN_FILE).is_file():

@@ -21,6 +21,7 @@ from nnexp.tracking.board import is_lost
 from nnexp.tracking.records import RecordError, read_arrays, tell_once
 from nnexp.tracking.rundir import HISTORY, PUBLISHED, RESULT, RunDirectory
 from nnexp.tracking.store import RUN_KEY, UID, Store, StoredRun
+from nnexp.tracking.tags import DIRECTORY
 
 CONFIG, OVERRIDES, ENVIRONMENT = "config/config.yaml", "config/overrides.yaml", "environment/environment.json"
 WEIGHTS = "weights.npz"
@@ -220,8 +221,8 @@ def from_store(store: Store, run: StoredRun, scratch: Path) -> Recorded:
     uid = run.tags.get(UID)
     if uid is None:
         raise RerunError(f"run {run.run_id} ({run.name}) was not made by nnexp: it has no tag {UID}; nothing to rerun")
-    directory = RunDirectory(run.tags.get("nnexp.directory", ""))
-    if run.tags.get("nnexp.directory") and claims.is_here(directory, uid):
+    directory = RunDirectory(run.tags.get(DIRECTORY, ""))
+    if DIRECTORY in run.tags and claims.is_here(directory, uid):
         return RecordedHere(directory, run.run_id)
     return RecordedInStore(store, run, scratch)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from nnexp.config import TrackingConfig
 from nnexp.sweeps.book import Book, Standing
-from nnexp.sweeps.parent import PLAN_FILE, Parent, count, read_plan, sweep_directory
+from nnexp.sweeps.parent import Parent, count, read_plan, sweep_directory
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
 from nnexp.tracking import liveness
@@ -15,7 +15,7 @@ from nnexp.tracking.board import is_lost
 from nnexp.tracking.places import store_at
 from nnexp.tracking.publish import sweep_uid
 from nnexp.tracking.records import RecordError, tell_once
-from nnexp.tracking.rundir import peek, to_json
+from nnexp.tracking.rundir import PLAN_FILE, peek, to_json
 from nnexp.tracking.store import OWNER, RUN_KEY, SWEEP, Store, StoredRun
 
 HEARTBEAT = 10.0

@@ -9,6 +9,7 @@ from typing import Any
 from nnexp.tracking import claims, ledger, liveness, numerics
 from nnexp.tracking.rundir import RunDirectory, run_directories
 from nnexp.tracking.store import RUN_KEY, SWEEP, Store, StoredRun
+from nnexp.tracking.tags import DIRECTORY
 
 KEY_BY_KEY = 50  # up to so many keys are asked for one by one
 ORDER = ("lost", "failed", "running", "finished")  # the later one stands for the job
@@ -152,6 +153,6 @@ def standing_of(run: StoredRun) -> Standing:
         run.start,
         run.end - run.start if run.end else None,
         run.tags.get(SWEEP),
-        run.tags.get("nnexp.directory", ""),
+        run.tags.get(DIRECTORY, ""),
         run.tags,
     )

@@ -21,6 +21,7 @@ from nnexp.terminal import percent, say
 from nnexp.tracking import ledger, liveness, provenance
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.rundir import RESULT, RunDirectory
+from nnexp.tracking.tags import DIRECTORY
 from nnexp.train import Outcome, execute, finish
 
 
@@ -90,7 +91,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
         }
 
         def record_in(place: Path) -> dict[str, Any]:
-            tags = record["tags"] | {"nnexp.directory": str(place.resolve())}
+            tags = record["tags"] | {DIRECTORY: str(place.resolve())}
             return {"uid": f"{place.name}-{os.urandom(4).hex()}"} | record | {"tags": tags}
 
         directory = RunDirectory.create_beside(path, record_in)

@@ -13,7 +13,7 @@ from nnexp.tracking import claims, liveness, provenance, records, views
 from nnexp.tracking.board import is_lost
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.publish import sweep_uid
-from nnexp.tracking.rundir import run_name, to_json, write_atomically
+from nnexp.tracking.rundir import PLAN_FILE, SWEEPS, run_name, to_json, write_atomically
 from nnexp.tracking.store import (
     CLAIM,
     HEARTBEAT,
@@ -23,6 +23,7 @@ from nnexp.tracking.store import (
     PARENT,
     STATUS_MESSAGE,
     SWEEP,
+    SWEEP_KIND,
     UID,
     Store,
     StoredRun,
@@ -31,12 +32,12 @@ from nnexp.tracking.store import (
 COUNTS = ("planned", "running", "finished", "failed", "lost")
 COLOR = "mlflow.runColor"
 MOST_COLORED = 60  # runs; more lines cannot be told apart
-PLAN_FILE, REPORT_FILE = "plan.json", "report.html"
+REPORT_FILE = "report.html"
 
 
 def sweep_directory(root: str | Path, sweep: str) -> Path:
     """Where a sweep keeps its plan on this machine."""
-    return Path(root).resolve() / "sweeps" / sweep
+    return Path(root).resolve() / SWEEPS / sweep
 
 
 def write_plan(root: str | Path, plan: Mapping[str, Any]) -> Path:
@@ -65,7 +66,7 @@ class Parent:
         tags = {
             UID: sweep_uid(self.plan["sweep"]),
             SWEEP: self.plan["sweep"],
-            KIND: "sweep",
+            KIND: SWEEP_KIND,
             CLAIM: claim,
             "mlflow.source.name": "nnexp",
             "mlflow.source.type": "LOCAL",

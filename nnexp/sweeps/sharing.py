@@ -17,7 +17,7 @@ import numpy as np
 from nnexp.config import Config
 from nnexp.datasets import Split
 from nnexp.sweeps.parent import read_plan, sweep_directory
-from nnexp.tracking.rundir import write_atomically
+from nnexp.tracking.rundir import SHARED, write_atomically
 
 CHANGE_THE_SPLIT = ("seed", "data", "experiment")  # where one of them is swept, each job has training data of its own
 
@@ -49,7 +49,7 @@ def clear(root: str | Path, sweep: str) -> None:
 
 
 def _folder(root: str | Path, sweep: str) -> Path:
-    return sweep_directory(root, sweep) / "shared"
+    return sweep_directory(root, sweep) / SHARED
 
 
 @cache

@@ -15,6 +15,7 @@ from nnexp.tracking.board import LOOK_SECONDS, StoreBoard, is_lost, kill, lost_r
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import BID, CLAIM, HELD, UID, Store, StoredRun, StoreError
+from nnexp.tracking.tags import DIRECTORY
 
 WAIT_SECONDS = 30.0
 
@@ -80,7 +81,7 @@ def close_if_lost(store: Store, run: StoredRun) -> StoredRun:
     reason = lost_reason(run)
     if reason is None or UID not in run.tags:
         return run
-    directory = RunDirectory(run.tags.get("nnexp.directory", ""))
+    directory = RunDirectory(run.tags.get(DIRECTORY, ""))
     if is_here(directory, run.tags[UID]):
         close_directory(directory, reason)
         Publication(directory, store, run_id=run.run_id).advance()

@@ -42,7 +42,7 @@ def note(root: str | Path, run_key: str, directory: RunDirectory) -> None:
     """Add a run to the list of its key, with the lock of the key held."""
     root, path = Path(root).resolve(), directory.path
     name = path.relative_to(root) if path.is_relative_to(root) else path
-    with _list(root, run_key).open("a") as file:
+    with _list(root, run_key).open("a", encoding="utf-8") as file:
         file.write(f"{name}\n")
 
 
@@ -89,7 +89,7 @@ def _list(root: str | Path, run_key: str) -> Path:
 def _runs(root: str | Path, run_key: str) -> list[RunDirectory]:
     """The listed directories, newest first."""
     try:
-        names = _list(root, run_key).read_text().splitlines()
+        names = _list(root, run_key).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
     return [RunDirectory(Path(root).resolve() / name) for name in dict.fromkeys(reversed(names)) if name]

@@ -16,7 +16,7 @@ from typing import Any
 from nnexp.tracking import liveness
 from nnexp.tracking.places import ledger_of
 from nnexp.tracking.records import RecordError, tell_once
-from nnexp.tracking.rundir import RECORD, RunDirectory, readable, write_atomically
+from nnexp.tracking.rundir import RECORD, RUNS, RunDirectory, readable, write_atomically
 from nnexp.tracking.temporary import remove_abandoned, remove_empty_folders
 
 FOLDER = "unpublished"
@@ -118,14 +118,14 @@ def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:
 def _directory_of(entry: Path) -> RunDirectory | None:
     """The directory that an entry stands for; a damaged entry is made again from its name, or told and dropped."""
     try:
-        text = entry.read_text()
+        text = entry.read_text(encoding="utf-8")
         if entry.name == f"{Path(text).name}.{_digest(text)}":
             return RunDirectory(_place(entry.parent.parent, Path(text)))
     except FileNotFoundError:
         return None  # published this moment
     except (OSError, ValueError):
         pass
-    directory = RunDirectory(entry.parent.parent / "runs" / entry.name.rpartition(".")[0])
+    directory = RunDirectory(entry.parent.parent / RUNS / entry.name.rpartition(".")[0])
     with suppress(OSError):
         entry.unlink(missing_ok=True)
         if (directory.path / RECORD).exists() and entry.name.rpartition(".")[0]:
@@ -137,7 +137,7 @@ def _directory_of(entry: Path) -> RunDirectory | None:
 
 def _place(root: Path, entered: Path) -> Path:
     """The directory of an entry; one that an older version entered by its absolute path may have been moved since."""
-    path, moved = root / entered, root / "runs" / entered.name
+    path, moved = root / entered, root / RUNS / entered.name
     if path.is_relative_to(root) or not (moved / RECORD).exists():
         return path
     is_other = (path / RECORD).exists() and (path / RECORD).read_bytes() != (moved / RECORD).read_bytes()

@@ -9,11 +9,8 @@ from pathlib import Path
 
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.records import read_object
-from nnexp.tracking.rundir import HISTORY, RECORD, RESULT, RunDirectory
+from nnexp.tracking.rundir import HISTORY, PLAN_FILE, RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirectory
 from nnexp.tracking.temporary import remove_abandoned, system_folder
-
-RUNS, SWEEPS = "runs", "sweeps"
-PLAN_FILE, SHARED = "plan.json", "shared"  # of a sweep; what is shared among its workers
 
 
 def remove_leftovers(root: str | Path) -> None:

@@ -13,8 +13,7 @@ from typing import Any
 
 from nnexp.paths import sqlite_path
 from nnexp.tracking.rundir import RunDirectory
-
-DIRECTORY = "nnexp.directory"
+from nnexp.tracking.tags import DIRECTORY
 
 
 def ledger_of(directory: RunDirectory) -> Path | None:

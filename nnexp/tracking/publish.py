@@ -23,7 +23,7 @@ from nnexp.tracking.arbitration import FencedError, UndecidedError
 from nnexp.tracking.board import StoreBoard
 from nnexp.tracking.model import publish_model
 from nnexp.tracking.notes import NOTE, run_note
-from nnexp.tracking.places import DIRECTORY, ledger_of, store_of
+from nnexp.tracking.places import ledger_of, store_of
 from nnexp.tracking.records import RecordError, read_arrays, tell_once
 from nnexp.tracking.rundir import HISTORY, PUBLISHED, RunDirectory
 from nnexp.tracking.store import (
@@ -42,6 +42,7 @@ from nnexp.tracking.store import (
     absolute_uri,
     batches,
 )
+from nnexp.tracking.tags import DIRECTORY
 from nnexp.tracking.values import HistoryReader, Value, metrics_of, params_of
 
 COPIED_FROM = "nnexp.copied_from"

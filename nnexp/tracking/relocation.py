@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 from nnexp.terminal import say
 from nnexp.tracking import database
+from nnexp.tracking.tags import DIRECTORY
 
 ARTIFACTS = "artifacts"  # the folder beside the database
-DIRECTORY = "nnexp.directory"
 ADDRESSES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),

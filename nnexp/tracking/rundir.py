@@ -32,6 +32,8 @@ from nnexp.tracking.temporary import beside, replacing
 
 RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
 HISTORY = "reports/history.csv"
+RUNS, SWEEPS = "runs", "sweeps"  # the folders of an output directory
+PLAN_FILE, SHARED = "plan.json", "shared"  # in the folder of a sweep: its plan, and what its workers share
 TAIL = 4096  # bytes of a history that hold its last row
 _RESULTS = threading.Lock()
 NOT_ARTIFACTS = (RECORD, PUBLISHED)
@@ -259,7 +261,7 @@ class HistoryWriter:
 
 def run_directories(root: str | Path) -> list[RunDirectory]:
     """The run directories of an output directory, oldest first, without those whose records are damaged."""
-    found = sorted((Path(root).resolve() / "runs").glob(f"*/{RECORD}"))
+    found = sorted((Path(root).resolve() / RUNS).glob(f"*/{RECORD}"))
     return list(readable(RunDirectory(path.parent) for path in found))
 
 

@@ -52,14 +52,14 @@ RUN_KEY, SWEEP, KIND, CLAIM = "nnexp.run_key", "nnexp.sweep", "nnexp.kind", "nne
 HEARTBEAT_EVERY, REQUEST = "nnexp.heartbeat_every", "nnexp.request"
 BID, HELD = "bid", "held"  # what CLAIM may say, among others (nnexp/tracking/arbitration.py)
 PARENT = "mlflow.parentRunId"
-DIRECTORY, SWEEP_KIND = "nnexp.directory", "sweep"
+SWEEP_KIND = "sweep"
 JOBS = "nnexp.jobs."  # and what is counted
 CHECKS = {  # what a tag must be to be believed
     SWEEP: tags.is_file_name,
     OWNER: tags.is_owner,
     HEARTBEAT: tags.is_time,
     HEARTBEAT_EVERY: tags.is_interval,
-    DIRECTORY: tags.is_path,
+    tags.DIRECTORY: tags.is_path,
     JOBS + "planned": tags.is_count,
     JOBS + "elsewhere": tags.is_count,
 }

@@ -13,13 +13,12 @@ from nnexp.errors import UsageError, one_line
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.places import store_of
 from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import RECORD, RunDirectory, run_directories
+from nnexp.tracking.rundir import PLAN_FILE, RECORD, RUNS, SWEEPS, RunDirectory, run_directories
 from nnexp.tracking.store import Store, StoreError, absolute_uri
 
 PATIENCE = 30.0  # seconds in which a tracking server has to answer here, where nobody trains
 LOOK_SECONDS = 0.2
 ATTEMPTS = 3  # at a run whose store answers, but not always
-RUNS, SWEEPS = "runs", "sweeps"
 SHOWN = 5
 SHORTEST = 3  # characters of the beginning of an id
 
@@ -268,7 +267,7 @@ def _parents(
 
     sweeps = named | {sweep for directory in directories if (sweep := _sweep(directory))}
     if everything:
-        sweeps |= {path.parent.name for path in (Path(root) / SWEEPS).glob("*/plan.json")}
+        sweeps |= {path.parent.name for path in (Path(root) / SWEEPS).glob(f"*/{PLAN_FILE}")}
     parents = [LateParent(root, sweep, stores) for sweep in sorted(sweeps)]
     return [parent for parent in parents if parent.has_plan and not parent.is_private]
 

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 
+DIRECTORY = "nnexp.directory"  # the tag that names the run directory
 LONGEST_NAME = 200  # characters of a name that is a folder's too
 
 Check = Callable[[str], bool]
