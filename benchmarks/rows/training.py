@@ -68,7 +68,7 @@ def by_descent(train, budget: int) -> Trained:
     """Gradient descent in a loop, the step of our default."""
     fun, theta = Counted(train.X, train.Y, budget), problem.theta0()
     begin = time.perf_counter()
-    for _ in range(budget):
+    for _ in range(budget - 1):
         _, gradient = fun(theta)
         theta = theta - gradient
     return time.perf_counter() - begin, fun.best
@@ -115,7 +115,7 @@ def by_torch_lbfgs(train, budget: int) -> Trained:
 
 
 def by_torch_batches(method: str, train, budget: int) -> Trained:
-    """`torch.optim` on mini-batches of 32, for as many epochs as our 400 evaluations are (each is two of them)."""
+    """`torch.optim` on mini-batches of 32, for as many epochs as ours: an evaluation each, and one for the start."""
     import torch
 
     model, cost = _torch_model(train)
@@ -123,7 +123,7 @@ def by_torch_batches(method: str, train, budget: int) -> Trained:
     optimizer, n = kind[method](model.parameters()), len(train.y)
     best = np.inf
     begin = time.perf_counter()
-    for _ in range(budget // 2):
+    for _ in range(budget - 1):
         for rows in torch.randperm(n).split(32):
             optimizer.zero_grad()
             cost(rows).backward()
