@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ BOOKKEEPING = (
 LARGEST = 2**31 - 1  # as optimizers written in C count
 DAY, WEEK = 86_400, 604_800  # seconds
 PATHS_OF_DATA = ("path", "cache")
+OPTIONS = "optimizer.options"  # whose names are those of the method
 
 
 class ConfigError(UsageError):
@@ -138,7 +139,7 @@ class Config:
 
 def deciding_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Every leaf of a composed config that decides the result, unchecked, under its dotted key."""
-    return {key: value for key, value in _leaves(tree) if not is_bookkeeping(key)}
+    return {key: value for key, value in leaves(tree) if not is_bookkeeping(key)}
 
 
 def is_bookkeeping(key: str) -> bool:
@@ -146,12 +147,14 @@ def is_bookkeeping(key: str) -> bool:
     return any(key == name or key.startswith(name + ".") for name in BOOKKEEPING)
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = ""):
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
+def leaves(tree: Mapping[str, Any], prefix: str = "", *, whole: str | None = None) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested dictionaries; the dictionary under the key `whole` is one value."""
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and key != whole:
+            yield from leaves(value, f"{key}.", whole=whole)
         else:
-            yield prefix + str(key), value
+            yield key, value
 
 
 # Each reader takes (key, value) and returns the value in its one true type, or raises ConfigError.

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.cli import CONFIG_GROUPS, choices
-from nnexp.config import ConfigError
+from nnexp.config import OPTIONS, ConfigError, leaves
 
 # What the exercise, SciPy, scikit-learn and PyTorch call keys of ours.
 OTHER_NAMES = {
@@ -114,11 +113,12 @@ def explain_key(key: str, overrides: Sequence[str]) -> str:
     if of := [name for name, source in datasets.SOURCES.items() if key.removeprefix("data.") in source.keys]:
         if key.startswith("data."):
             return f"`{given}`: `{key}` is a key of {' and '.join(f'data={name}' for name in of)}; add data={of[0]}"
-    known = list(_keys(plain(compose([]))))
+    tree = plain(compose([]))
+    known = [name for name, _ in leaves(tree, whole=OPTIONS)]
     meant = _meant(key, known)
     hint = f"; did you mean `{meant}`?" if meant else ""
-    siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
-    allowed = siblings or sorted({k.partition(".")[0] for k in known})
+    group = key.rpartition(".")[0]
+    allowed = [k for k in known if group and k.rpartition(".")[0] == group] or sorted(tree)
     told = f"`{given}`: there is no config key `{key}`{hint}"
     return f"{told}\nAllowed: {', '.join(allowed)}; `nnexp --cfg job` shows all keys."
 
@@ -128,18 +128,10 @@ def _meant(key: str, known: Sequence[str]) -> str | None:
     from nnexp.optim.methods import METHODS
 
     name = key.rpartition(".")[2]
-    options = {f"optimizer.options.{option}" for method in METHODS.values() for option in method.options}
+    options = {f"{OPTIONS}.{option}" for method in METHODS.values() for option in method.options}
     every = [*known, *sorted(options)]
     if name in OTHER_NAMES:
         return OTHER_NAMES[name]
     if same := [k for k in every if k.rpartition(".")[2] == name]:
         return same[0]
     return next(iter(difflib.get_close_matches(key, every, n=1)), None)
-
-
-def _keys(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from _keys(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key

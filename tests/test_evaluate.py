@@ -115,8 +115,9 @@ def test_changed_data_are_refused_unless_they_are_asked_for(runs, evaluate, fold
     shutil.copy(folder / "own.mat", folder / "kept.mat")
     write_mat(folder / "own.mat", shift=0.5)
     try:
-        assert main(["evaluate", "--weights", str(runs[1])]) == 2
-        assert "have changed since it was trained" in capsys.readouterr().err
+        for overrides in ([], ["data.scale=minmax"], ["data.test_size=0"]):  # which ask for no other data
+            assert main(["evaluate", "--weights", str(runs[1]), *overrides]) == 2
+            assert "have changed since it was trained" in capsys.readouterr().err
         told = evaluate(runs[1], "data.path=own.mat")
         assert (told["trained_on"], told["train"]) == (None, None)
     finally:

@@ -7,20 +7,20 @@ brings what it changes beside the group that was recorded, a preset (`experiment
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from nnexp.config import BOOKKEEPING, Config, ConfigError, check
+from nnexp.config import BOOKKEEPING, OPTIONS, Config, ConfigError, check
+from nnexp.config import leaves as leaves_of
 from nnexp.hydra_app import compose, config_directory, plain
 from nnexp.rerun.errors import RerunError
 
 TODAY = ("tracking", "resume", "dry_run", "fail_fast", "data.cache")  # how a run is kept is not taken from the record
 PRESET = "experiment"
-OPTIONS = "optimizer.options"  # one value: options of one method mean nothing to another
 Leaves = dict[str, Any]
 
 
@@ -92,8 +92,8 @@ def rebuild(
 
 def _recorded(tree: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Leaves, Leaves, list[str]]:
     """The recorded config with the keys of today, those of them that it lacks, and the overrides that are left."""
-    recorded = dict(_leaves(tree))
-    today = dict(_leaves(plain(compose(_groups(recorded)))))
+    recorded = _leaves(tree)
+    today = _leaves(plain(compose(_groups(recorded))))
     unknown = [key for key in recorded if key not in today]
     dropped = [o for o in overrides if o.startswith("~") and _names([o])[0] in unknown]
     lost = [key for key in unknown if not _within(key, [*BOOKKEEPING, *_names(dropped)])]
@@ -107,13 +107,9 @@ def _recorded(tree: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Leaves
     return today | kept, defaulted, [o for o in overrides if o not in dropped]
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and key != OPTIONS:
-            yield from _leaves(value, key + ".")
-        else:
-            yield key, value
+def _leaves(tree: Mapping[str, Any]) -> Leaves:
+    """Keys and values of a config; the options are one value, for those of one method mean nothing to another."""
+    return dict(leaves_of(tree, whole=OPTIONS))
 
 
 def _nested(leaves: Leaves) -> dict[str, Any]:
@@ -137,8 +133,8 @@ def _names(overrides: Sequence[str]) -> list[str]:
 
 
 def _data_source(leaves: Leaves) -> list[str]:
-    """The group and the keys that say which data set it is, not how it is split or kept."""
-    others = ("data.test_size", "data.validation_size", "data.cache")
+    """The group and the keys that say which data set it is, not how it is split, scaled or kept."""
+    others = ("data.test_size", "data.validation_size", "data.scale", "data.cache")
     return ["data", *(key for key in leaves if _within(key, ["data"]) and key not in others)]
 
 
@@ -157,7 +153,7 @@ def _apply(base: Leaves, groups: Sequence[str], overrides: Sequence[str]) -> Lea
     """`base` with all that the overrides name, and all else that they change beside `groups`."""
     if not overrides:
         return base
-    today, wanted = (dict(_leaves(plain(compose(words)))) for words in (groups, [*groups, *overrides]))
+    today, wanted = (_leaves(plain(compose(words))) for words in (groups, [*groups, *overrides]))
     names, leaves = _names(overrides), dict(base)
     for key in dict.fromkeys([*today, *wanted]):
         if key not in wanted:
