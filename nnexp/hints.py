@@ -90,9 +90,9 @@ def _wrong_preset(overrides: Sequence[str]) -> str | None:
 def _unreadable(overrides: Sequence[str]) -> str | None:
     """The override that Hydra's grammar does not allow."""
     parser = OverridesParser.create()
-    for override in overrides:
-        if override.startswith("-"):
-            continue
+    for before, override in zip(("", *overrides), overrides, strict=False):
+        if override.startswith("-") or (before.startswith("-") and "=" not in override):
+            continue  # a flag of Hydra's or its value, as in --cfg job
         try:
             parser.parse_overrides([override])
         except HydraException:

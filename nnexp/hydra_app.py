@@ -24,7 +24,8 @@ from omegaconf.errors import OmegaConfBaseException
 from nnexp.config import Config, ConfigError, check
 from nnexp.credentials import without_password
 from nnexp.errors import FULL_ERROR, ExitStatus, explain_failure, wants_traceback
-from nnexp.hints import explain
+from nnexp.cli import CONFIG_GROUPS
+from nnexp.hints import ADDED_GROUPS, explain
 from nnexp.paths import absolute, default_uri
 from nnexp.preflight import check_places, check_run_directory
 from nnexp.terminal import say
@@ -158,11 +159,23 @@ def to_yaml(cfg: DictConfig) -> str:
     return without_password(OmegaConf.to_yaml(cfg, resolve=True))
 
 
+def one_spelling(word: str) -> str:
+    """An override with the sign that Hydra wants: to it, ``+key`` adds only, and is an error where there is the key."""
+    key, equals, _ = word.partition("=")
+    name = key.lstrip("+")
+    if name == key or not equals or "/" in name or "@" in name:
+        return word
+    bare = word.lstrip("+")
+    if name in CONFIG_GROUPS:
+        return f"+{bare}" if name in ADDED_GROUPS else bare
+    return f"++{bare}" if name.partition(".")[0] in (*Config.__dataclass_fields__, "hydra") else word
+
+
 def main(arguments: Sequence[str]) -> int:
     """Hand the command line to Hydra; return the exit status."""
     from nnexp.config import ConfigError
 
-    sys.argv[1:] = arguments
+    sys.argv[1:] = arguments = [one_spelling(word) for word in arguments]
     shows_traceback = _switches["traceback"] = wants_traceback()
     os.environ[FULL_ERROR] = "1"  # so that errors come here and are told in our words
     app = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(task)
@@ -200,7 +213,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
-            return hydra_compose("config", list(overrides))
+            return hydra_compose("config", [one_spelling(word) for word in overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides)) from error
     finally:
