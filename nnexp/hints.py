@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from nnexp.cli import CONFIG_GROUPS, choices
+from nnexp.cli import choices
 from nnexp.config import OPTIONS, ConfigError, leaves
 
 # What the exercise, SciPy, scikit-learn and PyTorch call keys of ours.
@@ -26,8 +26,10 @@ OTHER_NAMES = {
     "epochs": "optimizer.maxiter",
     "maxfev": "optimizer.maxfun",
     "solver": "optimizer",
+    "method": "optimizer",
     "dataset": "data",
 }
+LISTS = ("model.hidden_size", "data.image_shape", "figures.format")  # keys that may be one value or a list
 ADDED_GROUPS = ("search", "sweep")  # what they say is added to the config: +sweep=l2
 
 
@@ -58,7 +60,9 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
 def explain_several(given: str, *, is_list: bool) -> str:
     """Several values of a key where there is no sweep."""
     key, _, value = given.partition("=")
-    as_list = f", or write {key}=[{value}] for a list" if is_list and key not in CONFIG_GROUPS else ""
+    if "interval(" in value:
+        return f"`{given}` has no single value: add +search=tpe to search it"
+    as_list = f", or write {key}=[{value}] for a list" if is_list and key in LISTS else ""
     return f"`{given}` has several values: add -m to sweep over them{as_list}"
 
 
@@ -93,6 +97,8 @@ def _unreadable(overrides: Sequence[str]) -> str | None:
     for before, override in zip(("", *overrides), overrides, strict=False):
         if override.startswith("-") or (before.startswith("-") and "=" not in override):
             continue  # a flag of Hydra's or its value, as in --cfg job
+        if override.startswith("="):
+            return f"`{override}` is no override; one is KEY=VALUE"
         try:
             parser.parse_overrides([override])
         except HydraException:

@@ -21,10 +21,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nnexp.cli import CONFIG_GROUPS
 from nnexp.config import Config, ConfigError, check
 from nnexp.credentials import without_password
 from nnexp.errors import FULL_ERROR, ExitStatus, explain_failure, wants_traceback
-from nnexp.cli import CONFIG_GROUPS
 from nnexp.hints import ADDED_GROUPS, explain
 from nnexp.paths import absolute, default_uri
 from nnexp.preflight import check_places, check_run_directory
@@ -91,6 +91,9 @@ class CheckBeforeWork(Callback):
             check_run_directory(tracking, folder)
         except ConfigError as error:
             refuse(error)
+        if config.dry_run:
+            print("1 run would be made, in a new directory; nothing was done.")
+            raise SystemExit(ExitStatus.DONE)
 
 
 def refuse(error: Exception) -> None:

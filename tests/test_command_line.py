@@ -37,7 +37,11 @@ REFUSED = [
     ("modle.l2=3", ["`model.l2`"]),
     ("data.path=x", ["data=mat"]),
     ("data.openml_name=x", ["data=openml"]),
-    ("model.l2=1,2", ["add -m", "model.l2=[1,2]"]),
+    ("model.l2=1,2", ["`model.l2=1,2` has several values: add -m to sweep over them"]),
+    ("model.hidden_size=4,5", ["add -m", "model.hidden_size=[4,5]"]),
+    ("model.l2=interval(0.1,1)", ["+search=tpe"]),
+    ("method=cg", ["`optimizer`?", "Allowed: data, dry_run"]),
+    ("=3", ["`=3` is no override"]),
     ("optimizer=cg,newton_cg", ["add -m"]),
     ("model.l2=range(3)", ["add -m"]),
     ("optimizer=sgdd", ["`optimizer`", "sgd", "'sgdd'"]),
@@ -137,3 +141,11 @@ def test_jobs_that_are_the_same_are_said_to_be(call):
     assert status == 0
     assert "2 of 2 jobs would run." in out
     assert err == ["1 of 3 jobs are the same as others, and are done once"]
+
+
+def test_a_dry_run_of_a_single_run_checks_it_and_does_nothing(call, tmp_path):
+    status, out, err = call(*SMALL, "dry_run=true")
+    assert (status, err) == (0, [])
+    assert out.startswith("1 run would be made")
+    assert call(*SMALL, "model.l2=-1", "dry_run=true")[0] == 2
+    assert not list(tmp_path.iterdir())

@@ -81,6 +81,10 @@ def test_somebody_elses_run(refused, store):
     assert "was not made by nnexp" in refused(run_id)
 
 
+def test_dry_run(refused, directory):
+    assert "`dry_run` must be false in a rerun" in refused(directory, "dry_run=true")
+
+
 @pytest.mark.parametrize("alive", [True, False])
 def test_running_run(refused, directory, alive):
     running = copy_of(directory, f"running-{alive}")

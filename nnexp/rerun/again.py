@@ -103,6 +103,8 @@ def plan(original: Recorded, overrides: Sequence[str], *, check: bool) -> Plan:
     data_path = original.data_path if isinstance(original, RecordedHere) else None
     try:
         rebuilt = rebuild(original.config, overrides, name=original.name, data_path=data_path)
+        if rebuilt.config.dry_run:
+            raise ConfigError("`dry_run` must be false in a rerun, got true")
         _is_untouched(original, rebuilt.config if rebuilt.before is None and not overrides else rebuilt.before)
         digest = train.load(rebuilt.config).digest
     except (ConfigError, RerunError) as error:

@@ -221,7 +221,8 @@ class Search:
             ) from error
 
     def _say_best(self) -> None:
-        for trial in self.study.best_trials:
+        # A sampler asks for the same values again, and each of these trials is one of the best.
+        for trial in {str(trial.params): trial for trial in self.study.best_trials}.values():
             values = ", ".join(
                 f"{metric_name(o)} {show_metric(o, v)}"
                 for o, v in zip(self.settings["objectives"], trial.values, strict=True)
