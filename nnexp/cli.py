@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nnexp.credentials import take_all
+from nnexp.credentials import extract_passwords
 from nnexp.errors import ExitStatus, explain_failure, wants_traceback
 from nnexp.terminal import say
 
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    arguments = take_all(sys.argv[1:] if argv is None else argv)
+    arguments = extract_passwords(sys.argv[1:] if argv is None else argv)
     if argv is None:
         sys.argv[1:] = arguments
     # Hydra takes its flags before the overrides only; -m is typed anywhere.

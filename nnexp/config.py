@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnexp.credentials import take
+from nnexp.credentials import extract_password
 from nnexp.errors import UsageError
 from nnexp.paths import absolute, absolute_uri, uri_problem
 
@@ -280,7 +280,7 @@ READERS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
     },
     "tracking": {
         "backend": _choice("mlflow", "none"),
-        "uri": lambda key, value: take(_text(key, value)),
+        "uri": lambda key, value: extract_password(_text(key, value)),
         "experiment": _text,
         "directory": _text,
         "patience": _number(f"a number of seconds >= 0 and <= {WEEK}", lambda x: 0 <= x <= WEEK),

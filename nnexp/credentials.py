@@ -29,7 +29,7 @@ def without_password(text: str) -> str:
     return _PARAMETER.sub(r"\g<key>***", bare)
 
 
-def take(uri: str, where: str = "`tracking.uri`") -> str:
+def extract_password(uri: str, where: str = "`tracking.uri`") -> str:
     """The URI without its password, which is put into the environment for whoever opens the store.
 
     Parameters
@@ -53,12 +53,12 @@ def take(uri: str, where: str = "`tracking.uri`") -> str:
     return bare
 
 
-def whole(uri: str) -> str:
+def with_password(uri: str) -> str:
     """The URI with its password, for the library that opens the store and nobody else."""
     return _databases().get(uri, uri)
 
 
-def take_all(arguments: Sequence[str]) -> list[str]:
+def extract_passwords(arguments: Sequence[str]) -> list[str]:
     """Take the passwords out of a command line, which is returned without them, and out of `MLFLOW_TRACKING_URI`.
 
     A store that the command line names is another than that of the environment, which must not get its password.
@@ -71,7 +71,7 @@ def take_all(arguments: Sequence[str]) -> list[str]:
         )
     if uri := os.environ.get(URI):
         is_used = not any(_WORD_WITH_STORE.match(word) for word in words)
-        os.environ[URI] = take(uri, URI) if is_used or not uri.startswith("http") else without_password(uri)
+        os.environ[URI] = extract_password(uri, URI) if is_used or not uri.startswith("http") else without_password(uri)
     return words
 
 
@@ -80,7 +80,7 @@ def _taken(word: str) -> str:
         return word
     key, _, uri = word.partition("=") if "=" in word.partition("://")[0] else ("", "", word)
     quote = uri[:1] if uri[:1] in ("'", '"') else ""
-    bare = take(uri.strip(quote) if quote else uri, f"`{key.lstrip('+')}`" if key else "the URI")
+    bare = extract_password(uri.strip(quote) if quote else uri, f"`{key.lstrip('+')}`" if key else "the URI")
     return (f"{key}=" if key else "") + quote + bare + quote
 
 

@@ -202,13 +202,13 @@ def _claimed(config: Config, directory: RunDirectory, keeper: Keeper) -> Iterato
         return
     try:
         has_store = keeper.uri is not None
-        claim = disk_claims.standing(root, run_key, uid, resume=config.resume, unpublished_only=has_store)
+        claim = disk_claims.existing(root, run_key, uid, resume=config.resume, unpublished_only=has_store)
         if claim is None and has_store:
             claim = _ask_store(config, directory, keeper, run_key)
             if claim is None:  # no answer: train all the same, and publish later
-                claim = disk_claims.standing(root, run_key, uid, resume=config.resume)
+                claim = disk_claims.existing(root, run_key, uid, resume=config.resume)
         if claim is None or claim.verdict == MINE:
-            disk_claims.note(root, run_key, directory)
+            disk_claims.register(root, run_key, directory)
             yield None
         else:
             yield _left_to(claim, f"run {claim.run_id} stands for it: {claim.verdict}")

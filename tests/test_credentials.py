@@ -105,14 +105,14 @@ def test_a_store_is_known_without_its_password(environment):
     uri = "postgresql+psycopg2://user:pw@localhost/db?sslmode=require&password=other"
     bare = "postgresql+psycopg2://user@localhost/db?sslmode=require&password=***"
     assert Store(uri, "e").uri == Store(uri, "e").shown_uri == bare
-    assert credentials.whole(bare) == uri
-    assert credentials.whole("postgresql://user@localhost/other") == "postgresql://user@localhost/other"
+    assert credentials.with_password(bare) == uri
+    assert credentials.with_password("postgresql://user@localhost/other") == "postgresql://user@localhost/other"
     assert one_line(ValueError(f"cannot parse '{uri}'")) == f"cannot parse '{bare}'"
 
 
 def test_user_and_password_of_the_environment_win_and_that_is_said(environment, capsys):
     environment["MLFLOW_TRACKING_USERNAME"] = "bob"
-    assert credentials.take("https://alice:secret@host:1/x") == "https://host:1/x"
+    assert credentials.extract_password("https://alice:secret@host:1/x") == "https://host:1/x"
     assert environment["MLFLOW_TRACKING_USERNAME"] == "bob"
     assert "MLFLOW_TRACKING_PASSWORD" not in environment
     assert "not used, for MLFLOW_TRACKING_USERNAME in the environment win" in capsys.readouterr().err
@@ -120,10 +120,12 @@ def test_user_and_password_of_the_environment_win_and_that_is_said(environment, 
 
 def test_a_store_on_the_command_line_does_not_get_the_password_of_another(environment):
     environment["MLFLOW_TRACKING_URI"] = "http://alice:secret@host"
-    assert credentials.take_all(["sync", "--to", "http://other"]) == ["sync", "--to", "http://other"]
+    assert credentials.extract_passwords(["sync", "--to", "http://other"]) == ["sync", "--to", "http://other"]
     assert environment["MLFLOW_TRACKING_URI"] == "http://host"
     assert "MLFLOW_TRACKING_PASSWORD" not in environment
     environment["MLFLOW_TRACKING_URI"] = "http://alice:se%40cret@host"
-    credentials.take_all(["model.l2=1"])
+    credentials.extract_passwords(["model.l2=1"])
     assert environment["MLFLOW_TRACKING_PASSWORD"] == "se@cret"
-    assert credentials.take_all(["+tracking.uri='mysql://u:p@h/d?a=b'"]) == ["+tracking.uri='mysql://u@h/d?a=b'"]
+    assert credentials.extract_passwords(["+tracking.uri='mysql://u:p@h/d?a=b'"]) == [
+        "+tracking.uri='mysql://u@h/d?a=b'"
+    ]

@@ -14,7 +14,7 @@ import urllib.request
 from typing import Any
 
 from nnexp import lifeline
-from nnexp.credentials import whole
+from nnexp.credentials import with_password
 from nnexp.errors import ExitStatus
 from nnexp.terminal import say
 
@@ -81,7 +81,7 @@ def serve(uri: str, port: int, shown: list[tuple[str, str]], opened: bool) -> in
     quiet = {"PYTHONWARNINGS": "ignore", "MLFLOW_LOGGING_LEVEL": "WARNING"}
     settings = {**MLFLOW_SETTINGS, **quiet, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     # Not among the arguments, which everybody can read.
-    settings["MLFLOW_BACKEND_STORE_URI"] = sqlalchemy_uri(whole(uri))
+    settings["MLFLOW_BACKEND_STORE_URI"] = sqlalchemy_uri(with_password(uri))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitStatus.DONE))
     server = lifeline.start(command, settings)
     try:

@@ -235,9 +235,9 @@ class Session:
         finally:
             sharing.clear(self.controls.tracking.directory, self.sweep)
         behind.wait_for(self.controls.tracking.directory, self.sweep)
-        return self._hear(jobs, outcomes)
+        return self._take_outcomes(jobs, outcomes)
 
-    def _hear(self, jobs: Sequence[Job], outcomes: Sequence[Any]) -> set[str]:
+    def _take_outcomes(self, jobs: Sequence[Job], outcomes: Sequence[Any]) -> set[str]:
         """Take what jobs said when they returned; return the keys of those that were left to another process."""
         left = set()
         self.returns += 1

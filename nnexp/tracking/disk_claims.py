@@ -38,7 +38,7 @@ def is_locked(root: str | Path, run_key: str) -> bool:
         return True
 
 
-def note(root: str | Path, run_key: str, directory: RunDirectory) -> None:
+def register(root: str | Path, run_key: str, directory: RunDirectory) -> None:
     """Add a run to the list of its key, with the lock of the key held."""
     root, path = Path(root).resolve(), directory.path
     name = path.relative_to(root) if path.is_relative_to(root) else path
@@ -46,7 +46,7 @@ def note(root: str | Path, run_key: str, directory: RunDirectory) -> None:
         file.write(f"{name}\n")
 
 
-def standing(
+def existing(
     root: str | Path, run_key: str, uid: str, *, resume: bool | str = True, unpublished_only: bool = False
 ) -> Claim | None:
     """The run of a key that stands for the job, by the directories alone; the caller holds the lock of the key.

@@ -25,7 +25,7 @@ from urllib.parse import urlparse
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
-from nnexp.credentials import take, whole
+from nnexp.credentials import extract_password, with_password
 from nnexp.errors import one_line
 from nnexp.paths import SQLITE, absolute_uri, sqlalchemy_uri, sqlite_path
 from nnexp.tracking import database, relocation, tags
@@ -131,7 +131,7 @@ class Store:
     """
 
     def __init__(self, uri: str, experiment: str, patience: float = ANSWER_SECONDS) -> None:
-        self.uri, self.experiment, self.patience = absolute_uri(take(uri)), experiment, patience
+        self.uri, self.experiment, self.patience = absolute_uri(extract_password(uri)), experiment, patience
         self._answered = float("-inf")
         self._lock = threading.Lock()
         self._opened: tuple[Any, str] | None = None
@@ -191,7 +191,7 @@ class Store:
             with nullcontext() if is_ready else self._guard(path):
                 if path is not None and not is_ready:
                     database.prepare(path, lambda new: self._build(mlflow, new))
-                client = mlflow.MlflowClient(sqlalchemy_uri(whole(self.uri)))
+                client = mlflow.MlflowClient(sqlalchemy_uri(with_password(self.uri)))
                 return client, self._ensure_experiment(client, path)
         except StoreError:
             raise
@@ -228,7 +228,7 @@ class Store:
         try:
             if path is not None and database.examine(path).is_empty:
                 return False
-            client = import_mlflow().MlflowClient(sqlalchemy_uri(whole(self.uri)))
+            client = import_mlflow().MlflowClient(sqlalchemy_uri(with_password(self.uri)))
             return client.get_experiment_by_name(self.experiment) is not None
         except Exception as error:
             raise self._unusable(error) from error
@@ -414,7 +414,7 @@ _stores: dict[tuple[str, str, int], Store] = {}
 
 def open_store(uri: str, experiment: str) -> Store:
     """The store of this process for a URI and an experiment; one for all runs, so that it is opened once."""
-    key = (absolute_uri(take(uri)), experiment, os.getpid())
+    key = (absolute_uri(extract_password(uri)), experiment, os.getpid())
     return _stores.setdefault(key, Store(uri, experiment))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnexp.credentials import take
+from nnexp.credentials import extract_password
 from nnexp.errors import UsageError, one_line
 from nnexp.tracking import claims, ledger, liveness
 from nnexp.tracking.places import store_of
@@ -121,7 +121,7 @@ class Stores:
     """The stores of a sync, each opened once; one that is found silent is not asked again."""
 
     def __init__(self, default_uri: str, to: str | None) -> None:
-        self._default, self._to = default_uri, take(to, "the URI of the copies") if to else None
+        self._default, self._to = default_uri, extract_password(to, "the URI of the copies") if to else None
         self._known: dict[tuple[str, str], Store] = {}
         self._silent: dict[str, str] = {}
 
