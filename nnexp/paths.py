@@ -86,7 +86,9 @@ def uri_problem(uri: str) -> str | None:
         return None if is_server or is_database or is_databricks else FORMS
     if uri.removeprefix(SQLITE) in ("", ":memory:") or path.name == ":memory:":
         return f"{FORMS}; a store has a file"
-    return f"{FORMS}; {path} is a folder" if path.is_dir() else None
+    if path.is_dir():
+        return f"{FORMS}; {path} is a folder"
+    return f"{FORMS}; {path} is not a regular file" if path.exists() and not path.is_file() else None
 
 
 def is_other_file(path: Path) -> bool:

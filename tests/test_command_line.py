@@ -73,6 +73,8 @@ REFUSED = [
     ("-m seed=0,1 hydra.sweep.dir=/etc/passwd", ["`hydra.sweep.dir`", "/etc/passwd"]),
     ("tracking=mlflow tracking.uri=sqlite:///", ["`tracking.uri`", "sqlite:///FILE"]),
     ("tracking=mlflow tracking.uri=sqlite:///.", ["`tracking.uri`", "is a folder"]),
+    ("tracking=mlflow tracking.uri=sqlite:////dev/null", ["`tracking.uri`", "/dev/null is not a regular file"]),
+    ("dry_run=true", ["`dry_run`", "add -m"]),
     ("tracking=mlflow tracking.uri=sqlite:////etc/passwd", ["`tracking.uri`", "/etc/passwd", "not a database"]),
 ]
 

@@ -41,6 +41,8 @@ th:first-child, td:first-child { text-align: left; }
 td.text, th.text { text-align: left; }
 tr.best td { font-weight: 600; color: var(--accent); }
 figure { margin: 1.6rem 0; } figure svg { display: block; height: auto; }
+/* A table's caption stays in view, at the width of the page, when the table is wider and scrolls. */
+caption span { display: block; position: sticky; left: 0; max-width: min(100%, calc(100vw - 2rem)); }
 figcaption { padding-top: .4rem; max-width: 62rem; }
 details { margin: 1rem 0; } summary { cursor: pointer; color: var(--accent); }
 @media print { details > * { display: block; } body { max-width: none; } }
@@ -141,7 +143,7 @@ def _table(table: Table, *, bare: bool = False) -> str:
         return f"<tr{mark}>" + "".join(cell(i, text, tag) for i, text in enumerate(cells)) + "</tr>"
 
     body = [row(cells, "td", ' class="best"' if i == table.best else "") for i, cells in enumerate(table.rows)]
-    caption = "" if bare else f"<caption>{escape(table.caption)}</caption>"
+    caption = "" if bare else f"<caption><span>{escape(table.caption)}</span></caption>"
     head = f"<thead>{row(table.header, 'th')}</thead>"
     return f'<div class="scroll"><table>{caption}{head}\n<tbody>\n' + "\n".join(body) + "\n</tbody></table></div>"
 

@@ -200,7 +200,7 @@ def test_a_report_over_mixed_runs_names_settings_by_letters_and_compares_no_trai
     )
     result = report([*runs, whole], tmp_path / "out", formats=("svg",))
     page = result.path.read_text()
-    assert "<caption>The settings: all that differs between them.</caption>" in page
+    assert "<caption><span>The settings: all that differs between them.</span></caption>" in page
     assert re.search(r"<tr class=\"best\"><td class=\"text\">A</td>", page)
     assert "lowest training loss" not in page
     assert "test loss" in " ".join(result.sentences)  # of the runs that have one
