@@ -86,10 +86,7 @@ class CheckBeforeWork(Callback):
         """End the process with one line where the config is wrong."""
         _runs.append(config)
         try:
-            checked, folder = read_config(config), absolute(config.hydra.run.dir)
-            if checked.dry_run:
-                raise ConfigError("`dry_run` shows what a sweep would run, got true for a single run: add -m")
-            tracking = checked.tracking
+            tracking, folder = read_config(config).tracking, absolute(config.hydra.run.dir)
             check_places(tracking, "hydra.run.dir", folder)
             check_run_directory(tracking, folder)
         except ConfigError as error:

@@ -74,7 +74,6 @@ REFUSED = [
     ("tracking=mlflow tracking.uri=sqlite:///", ["`tracking.uri`", "sqlite:///FILE"]),
     ("tracking=mlflow tracking.uri=sqlite:///.", ["`tracking.uri`", "is a folder"]),
     ("tracking=mlflow tracking.uri=sqlite:////dev/null", ["`tracking.uri`", "/dev/null is not a regular file"]),
-    ("dry_run=true", ["`dry_run`", "add -m"]),
     ("tracking=mlflow tracking.uri=sqlite:////etc/passwd", ["`tracking.uri`", "/etc/passwd", "not a database"]),
 ]
 
