@@ -17,20 +17,24 @@ JOBS = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, cache):
-    """A working folder with three runs: of another seed than the default, on own data, and with nothing held out."""
+def made(tmp_path_factory, cache):
+    """A working folder and its three runs: of another seed than the default, on own data, with nothing held out."""
     path = tmp_path_factory.mktemp("evaluate")
     cache.mkdir(exist_ok=True)
     (path / "data").symlink_to(cache)
     write_mat(path / "own.mat")
-    make(path, JOBS)
-    return path
+    return path, make(path, JOBS)
 
 
 @pytest.fixture
-def runs(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    return sorted(path.parent for path in folder.glob("outputs/runs/*/result.json"))
+def folder(made):
+    return made[0]
+
+
+@pytest.fixture
+def runs(made, monkeypatch):
+    monkeypatch.chdir(made[0])
+    return made[1]
 
 
 @pytest.fixture
