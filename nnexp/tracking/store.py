@@ -188,6 +188,8 @@ class Store:
         self.settle()
         is_ready = self.is_server or (path is not None and database.has_experiment(path, self.experiment))
         try:
+            if path is not None and not is_ready:
+                database.examine(path)  # a file that is no store gets no lock beside it
             with nullcontext() if is_ready else self._guard(path):
                 if path is not None and not is_ready:
                     database.prepare(path, lambda new: self._build(mlflow, new))

@@ -111,3 +111,4 @@ def test_a_file_that_is_no_store_is_told_in_one_line_and_left_as_it_is(tmp_path,
             assert reason in told
             assert told.count("\n") == 1
         assert (tmp_path / f"{name}.db").read_bytes() == before
+    assert not {"foreign.db.lock", "text.db.lock"} & {path.name for path in tmp_path.iterdir()}
