@@ -68,6 +68,9 @@ def elect(store: Store, uid: str, create: Callable[[str], str]) -> str:
         rivals = [run for run in runs if run.run_id != mine and not is_lost(run)]
         if mine is not None and not rivals:
             store.tag(mine, {CLAIM: HELD})
+            for run in runs:  # bids of the dead, which would stand beside the one run for ever
+                if run.run_id != mine:
+                    store.delete(run.run_id)
             return mine
         if mine is None and not rivals:
             mine = create(BID)

@@ -14,7 +14,7 @@ from nnexp.sweeps.book import Book
 from nnexp.tracking import claims, liveness
 from nnexp.tracking.publish import Publication
 from nnexp.tracking.rundir import HISTORY, RunDirectory
-from nnexp.tracking.store import CLAIM, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, Store
+from nnexp.tracking.store import BID, CLAIM, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, UID, Store
 from nnexp.tracking.sync import sync
 
 
@@ -65,6 +65,19 @@ def gone():
     record = json.dumps({"machine": liveness.machine(), "pid": process.pid, "start": "1"})
     process.wait()
     return record
+
+
+@pytest.mark.parametrize("was_closed", [False, True])
+def test_a_parent_run_whose_maker_was_killed_before_it_decided_is_made_once(store, was_closed):
+    def create(owner):
+        return lambda bid: store.create("sweep", time.time(), {UID: "sweep-killed", CLAIM: bid, OWNER: owner})
+
+    left = create(gone())(BID)
+    if was_closed:
+        store.terminate(left, "KILLED")
+    made = claims.elect(store, "sweep-killed", create(liveness.owner()))
+    assert [run.run_id for run in store.tagged(UID, "sweep-killed")] == [made]
+    assert made != left
 
 
 def test_the_run_of_a_process_that_is_gone_is_closed_with_what_it_had_and_the_reason(store, tmp_path):
