@@ -23,8 +23,8 @@ from scipy.optimize import minimize
 from nnexp import datasets
 from nnexp.datasets import Dataset
 from nnexp.nn import Objective, initialize
+from nnexp.tasks.network.training import FitResult, blas_threads, fit
 from nnexp.terminal import percent
-from nnexp.training import FitResult, blas_threads, fit
 
 N_INPUTS, N_HIDDEN, N_LABELS = 400, 25, 10
 LAYER_SIZES = (N_INPUTS, N_HIDDEN, N_LABELS)

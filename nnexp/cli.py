@@ -96,7 +96,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
         print(f"nnexp {__version__}")
         return 0
-    from nnexp.tracking.temporary import use_own_folder
+    from nnexp.runs.temporary import use_own_folder
 
     use_own_folder()
     if arguments and arguments[0] in COMMANDS:

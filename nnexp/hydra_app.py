@@ -28,8 +28,8 @@ from nnexp.errors import FULL_ERROR, ExitStatus, explain_failure, wants_tracebac
 from nnexp.hints import ADDED_GROUPS, explain
 from nnexp.paths import absolute, default_uri
 from nnexp.preflight import check_places, check_run_directory
+from nnexp.runs.directory import run_name
 from nnexp.terminal import say
-from nnexp.tracking.rundir import run_name
 
 _NOT_TEXTS = ("true", "false", "null", "inf", "nan")  # to Hydra, where they are not quoted
 PACKAGE = Path(__file__).resolve().parent
@@ -123,9 +123,9 @@ def _remove_empty(path: Path, root: Path) -> None:
 
 
 def _run(cfg: DictConfig) -> Any:
-    from nnexp.record import Task
+    from nnexp.execute import execute
     from nnexp.summary import show
-    from nnexp.train import execute
+    from nnexp.tasks.network.record import Task
 
     settings = HydraConfig.get()
     if settings.mode == RunMode.MULTIRUN:

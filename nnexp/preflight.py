@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nnexp.config import ConfigError, TrackingConfig
 from nnexp.paths import folder_problem, is_other_file, relative, sqlite_path
-from nnexp.tracking.rundir import RECORD, RESULT
+from nnexp.runs.directory import RECORD, RESULT
 
 
 def check_places(tracking: TrackingConfig, key: str, folder: str | Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 
 from nnexp.config import Config, TrackingConfig
+from nnexp.execute import Outcome
 from nnexp.hydra_app import in_grammar
 from nnexp.paths import absolute, absolute_uri, default_uri, relative
 from nnexp.terminal import clock, percent, say, table
-from nnexp.train import Outcome
 
 
 def show(outcome: Outcome, config: Config) -> None:

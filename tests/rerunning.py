@@ -15,17 +15,17 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICKLY = """
 import contextlib, io, json, sys
 from pathlib import Path
-from nnexp import train
+from nnexp import execute
 from nnexp.hydra_app import compose, read_config, to_yaml
-from nnexp.record import Task
-from nnexp.tracking.rundir import run_name
+from nnexp.tasks.network.record import Task
+from nnexp.runs.directory import run_name
 
 def finish(directory, keeper, patience):
     result = directory.result
     keeper.answer("finish", timeout=60, path=str(directory.path))  # or it would draw what the process leaves open
-    return train.Outcome(result["status"], str(directory.path), result["run_id"], result)
+    return execute.Outcome(result["status"], str(directory.path), result["run_id"], result)
 
-train.finish = finish
+execute.finish = finish
 """
 MAKE = (
     QUICKLY
@@ -33,7 +33,7 @@ MAKE = (
 for overrides in json.load(sys.stdin):
     cfg = compose(overrides)
     task = Task(read_config(cfg), to_yaml(cfg), overrides, Path("outputs/runs") / run_name())
-    outcome = train.execute(task)
+    outcome = execute.execute(task)
     assert outcome.status == "FINISHED", outcome.result
     print(outcome.path)
 """
@@ -51,8 +51,8 @@ for words in json.load(sys.stdin):
 )
 PUBLISH = """
 import json, sys
-from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.publication import Publication
+from nnexp.runs.directory import RunDirectory
 from nnexp.tracking.store import Store
 for path, uri in json.load(sys.stdin):
     publication = Publication(RunDirectory(path), Store(uri, "nnexp"))

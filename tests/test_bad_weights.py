@@ -9,7 +9,7 @@ from scipy.io import savemat
 from tools import made_up
 
 from nnexp.cli import main
-from nnexp.tracking.publish import Publication
+from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store
 
 GOOD = {"n_layers": 1, "weights_0": np.ones((10, 400)), "biases_0": np.ones(10), "activation": "sigmoid"}

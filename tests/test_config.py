@@ -2,7 +2,7 @@ import pytest
 
 from nnexp.config import ConfigError, check
 from nnexp.hydra_app import compose, plain, read_config
-from nnexp.tracking.identity import config_hash
+from nnexp.runs.identity import config_hash
 
 
 def config_of(*overrides):

@@ -8,9 +8,9 @@ import pytest
 from rerunning import copy_of, edit_json, make, publish, rerun
 from tools import made_up
 
-from nnexp import train
+from nnexp import execute
 from nnexp.cli import main
-from nnexp.tracking import liveness
+from nnexp.runs import lease
 from nnexp.tracking.store import UID, open_store
 
 JOBS = [["experiment=smoke", f"optimizer.maxfun={n}", "optimizer=lbfgsb"] for n in (6, 7)]
@@ -46,7 +46,7 @@ def refused(folder, monkeypatch, capsys):
     def trains(task):
         raise AssertionError("something was trained")
 
-    monkeypatch.setattr(train, "execute", trains)
+    monkeypatch.setattr(execute, "execute", trains)
 
     def call(*words):
         status = main(["rerun", *map(str, words), "--json"])
@@ -90,7 +90,7 @@ def test_running_run(refused, directory, alive):
     running = copy_of(directory, f"running-{alive}")
     (running / "result.json").unlink()
     if alive:
-        edit_json(running / "run.json", owner=liveness.owner())
+        edit_json(running / "run.json", owner=lease.owner())
         assert "still running" in refused(running)
     else:
         (running / "reports" / "history.csv").unlink()

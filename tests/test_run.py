@@ -14,7 +14,7 @@ from nnexp.cli import main
 from nnexp.config import check
 from nnexp.hydra_app import compose, plain
 from nnexp.optim import METHODS
-from nnexp.record import name_of
+from nnexp.tasks.network.record import name_of
 
 ROOT_FILES = {
     "classification_report.txt", "confusion_matrix.png", "hidden_layer.png", "cost_curves.png", "weights.npz",
@@ -86,7 +86,7 @@ def test_metrics_have_the_contracts_names_and_the_values_of_the_run_directory(sm
     assert run.metrics["cost/train"] == result["cost"]
     assert run.metrics["accuracy/test"] == result["accuracy"]
     [directory] = smoke.directories()
-    from nnexp.tracking.rundir import RunDirectory
+    from nnexp.runs.directory import RunDirectory
 
     rows = RunDirectory(directory).history()
     assert [row["step"] for row in rows] == list(range(result["n_iter"] + 1))
@@ -198,9 +198,9 @@ def test_every_method_keeps_its_budget_in_a_finished_run(method, tmp_path, cache
     monkeypatch.chdir(tmp_path)
     preset = {"TNC": "tnc", "L-BFGS-B": "lbfgsb", "Newton-CG": "newton_cg", "trust-ncg": "trust_ncg"}
     name = preset.get(method, method.lower().replace("-", "_"))
+    from nnexp.execute import execute
     from nnexp.hydra_app import compose, read_config, to_yaml
-    from nnexp.record import Task
-    from nnexp.train import execute
+    from nnexp.tasks.network.record import Task
 
     overrides = [f"optimizer={name}", "optimizer.maxfun=50", "data=digits", f"data.cache={cache}", "tracking=none"]
     cfg = compose(overrides)
@@ -279,9 +279,9 @@ def test_weights_that_do_not_fit_are_refused(nnexp, smoke):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_exercise_to_the_letter(seed, cache, tmp_path, monkeypatch):
+    from nnexp.execute import load, split_of
     from nnexp.hydra_app import compose, read_config
-    from nnexp.train import load, split_of
-    from nnexp.training import fit
+    from nnexp.tasks.network.training import fit
 
     cache.mkdir(exist_ok=True)
     config = read_config(compose(["experiment=ex4", f"data.cache={cache}", f"seed={seed}"]))

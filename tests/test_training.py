@@ -3,7 +3,7 @@ import pytest
 
 from nnexp import datasets
 from nnexp.optim import METHODS
-from nnexp.training import fit
+from nnexp.tasks.network.training import fit
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from benchmarks import notebook, problem
 from benchmarks.measure import Line, left_out, median
 from nnexp.nn import unpack
 from nnexp.optim import METHODS
-from nnexp.training import fit
+from nnexp.tasks.network.training import fit
 
 TITLE = "Training to 400 evaluations, default settings on all cores"
 METHODS_OF_SCRIPTS = ("TNC", "L-BFGS-B", "CG", "Newton-CG", "trust-ncg", "trust-krylov", "GD", "SGD", "Adam")

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print."""
-    from nnexp.judgement import evaluate
+    from nnexp.tasks.network.evaluate import evaluate
 
     with tempfile.TemporaryDirectory() as scratch:
         judgement = evaluate(arguments.weights, arguments.overrides, Path(scratch))

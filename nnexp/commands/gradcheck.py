@@ -44,9 +44,9 @@ def check_gradient(config: Any) -> Any:
     """The check of a config's network on its training part, at the weights that a run would start from."""
     import numpy as np
 
+    from nnexp.blas import blas_threads
+    from nnexp.execute import layer_sizes_of, load, split_of
     from nnexp.nn import Objective, full_check, initialize
-    from nnexp.train import layer_sizes_of, load, split_of
-    from nnexp.training import blas_threads
 
     dataset = load(config)
     train = split_of(config, dataset).train

@@ -13,9 +13,9 @@ from nnexp.terminal import say, table
 
 if TYPE_CHECKING:
     from nnexp.config import TrackingConfig
-    from nnexp.rerun.again import Rerun
     from nnexp.rerun.find import SweepFound
-    from nnexp.rerun.recorded import Recorded
+    from nnexp.rerun.run import Rerun
+    from nnexp.rerun.source import Recorded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def _tracking(overrides: Sequence[str]) -> TrackingConfig:
 
 
 def _one(original: Recorded, overrides: Sequence[str], check: bool, as_json: bool) -> int:
-    from nnexp.rerun.again import again, exit_status, plan
+    from nnexp.rerun.run import again, exit_status, plan
     from nnexp.summary import show
 
     planned = plan(original, overrides, check=check)
@@ -84,7 +84,7 @@ def _rows(done: Rerun, check: bool) -> list[tuple[str, str]]:
 
 
 def _sweep(found: SweepFound, overrides: Sequence[str], tracking: TrackingConfig, check: bool, as_json: bool) -> int:
-    from nnexp.rerun.again import exit_status
+    from nnexp.rerun.run import exit_status
     from nnexp.rerun.sweep import rerun_sweep, rows
 
     say(f"Again: sweep {found.sweep}, {len(found.jobs)} jobs" + (f" with {' '.join(overrides)}" if overrides else ""))

@@ -33,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def states(store: Any) -> list[dict[str, Any]]:
     """For each sweep of the experiment how many of its jobs are planned, finished, failed, lost and running."""
-    from nnexp.sweeps.book import ORDER, standing_of
-    from nnexp.tracking.board import is_lost
+    from nnexp.sweeps.status import ORDER, standing_of
     from nnexp.tracking.store import RUN_KEY, SWEEP
+    from nnexp.tracking.store_arbiter import is_lost
 
     rows = []
     for parent in store.sweeps():

@@ -14,11 +14,11 @@ from urllib.parse import unquote, urlparse
 import numpy as np
 
 from nnexp.errors import one_line
-from nnexp.tracking import records
+from nnexp.runs import files
+from nnexp.runs.directory import HISTORY, RunDirectory
+from nnexp.runs.tags import DIRECTORY
 from nnexp.tracking.claims import is_here
-from nnexp.tracking.rundir import HISTORY, RunDirectory
 from nnexp.tracking.store import UID, Store, StoredRun
-from nnexp.tracking.tags import DIRECTORY
 
 AXES = {"step": "step", "n_fev": "optimizer/n_fev", "seconds": "seconds"}
 DOWNLOADS = 8  # at a time
@@ -78,7 +78,7 @@ class RunFiles:
             return None
 
     def _leave_out(self, run: StoredRun, name: str, error: Exception) -> None:
-        records.tell_once(f"{name} of the run {run.run_id} ({run.name}) is damaged: {one_line(error)}; left out")
+        files.tell_once(f"{name} of the run {run.run_id} ({run.name}) is damaged: {one_line(error)}; left out")
 
     def _from_metrics(self, run: StoredRun) -> History | None:
         """The history as the store's metrics, for a run without the file. Far slower."""
@@ -109,7 +109,7 @@ class RunFiles:
         if content is None:
             return None
         try:
-            stored = records.arrays_of(io.BytesIO(content))
+            stored = files.arrays_of(io.BytesIO(content))
             if "weights_0" not in stored or "image_shape" not in stored:
                 return None
             return {

@@ -17,7 +17,7 @@ from nnexp.report.profiles import TAUS
 from nnexp.report.selection import Found, Selection, find
 from nnexp.report.settings import Group, groups
 from nnexp.report.statistics import Comparison, compare
-from nnexp.tracking.rundir import write_atomically
+from nnexp.runs.directory import write_atomically
 from nnexp.tracking.store import Store
 
 PAGE, FIGURES = "report.html", "figures"

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from nnexp.errors import UsageError, one_line
 from nnexp.report.files import RunFiles
+from nnexp.runs.directory import PLAN_FILE
+from nnexp.runs.files import tell_once
 from nnexp.sweeps.parent import check_plan
-from nnexp.tracking.records import tell_once
-from nnexp.tracking.rundir import PLAN_FILE
 from nnexp.tracking.store import KIND, RUN_KEY, SWEEP, Store, StoredRun, import_mlflow
 
 KEY_BY_KEY = 50  # so many keys are asked for one by one

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from nnexp.tracking import numerics
+from nnexp.runs import arithmetic
 from nnexp.tracking.store import RUN_KEY, STATUS_MESSAGE, SWEEP, StoredRun
 
 ABOUT = ("run_id", "name", "status", "message", "sweep", "run_key", "data_digest", "code_digest", "started", "seconds")
@@ -82,7 +82,7 @@ def _about(run: StoredRun) -> dict[str, object]:
         "started": pd.Timestamp(run.start, unit="s", tz="UTC").floor("ms"),
         "theta_digest": run.tags.get(THETA_DIGEST),
         "history_digest": run.tags.get(HISTORY_DIGEST),
-        "arithmetic": numerics.shown(run.tags),
+        "arithmetic": arithmetic.shown(run.tags),
         "seconds": run.end - run.start if run.end else float("nan"),
     }
 

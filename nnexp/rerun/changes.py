@@ -24,7 +24,7 @@ class Made:
     data, data_digest
         The data set's name and the digest of its content.
     environment
-        What :func:`nnexp.tracking.provenance.environment` said.
+        What :func:`nnexp.runs.provenance.environment` said.
     """
 
     params: Mapping[str, Any]

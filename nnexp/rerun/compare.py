@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnexp.training import columns_of
+from nnexp.tasks.network.training import columns_of
 
 IDENTICAL, EQUAL, DIFFERENT = "identical", "equal within rounding", "different"
 ORDER = (IDENTICAL, EQUAL, DIFFERENT)

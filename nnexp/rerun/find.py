@@ -14,11 +14,12 @@ from typing import Any
 
 from nnexp.config import TrackingConfig
 from nnexp.rerun.errors import RerunError
-from nnexp.rerun.recorded import RERUN_OF, Recorded, RecordedHere, from_store, published_id
+from nnexp.rerun.source import RERUN_OF, Recorded, RecordedHere, from_store, published_id
+from nnexp.runs import places
+from nnexp.runs.directory import PLAN_FILE, RECORD, RUNS, RunDirectory, run_directories
+from nnexp.runs.files import RecordError, tell_once
+from nnexp.runs.tags import equals
 from nnexp.sweeps.parent import read_plan, sweep_directory
-from nnexp.tracking import places
-from nnexp.tracking.records import RecordError, tell_once
-from nnexp.tracking.rundir import PLAN_FILE, RECORD, RUNS, RunDirectory, run_directories
 from nnexp.tracking.store import (
     KIND,
     RUN_KEY,
@@ -31,7 +32,6 @@ from nnexp.tracking.store import (
     open_store,
     sqlite_path,
 )
-from nnexp.tracking.tags import equals
 
 IDS = re.compile(r"[0-9A-Za-z-]{3,}")
 FULL = re.compile(r"[0-9a-f]{32}")

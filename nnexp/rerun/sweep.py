@@ -8,13 +8,13 @@ from typing import Any
 
 from nnexp.config import ConfigError, TrackingConfig
 from nnexp.errors import one_line
-from nnexp.rerun.again import CHECK, Rerun, again, plan
 from nnexp.rerun.compare import IDENTICAL, ORDER
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.find import SweepFound
-from nnexp.rerun.recorded import RERUN_OF, Recorded
+from nnexp.rerun.run import CHECK, Rerun, again, plan
+from nnexp.rerun.source import RERUN_OF, Recorded
+from nnexp.runs.directory import run_name
 from nnexp.tracking.notes import LONGEST, NOTE
-from nnexp.tracking.rundir import run_name
 from nnexp.tracking.store import KIND, PARENT, UID, open_store
 
 NOT_CHECKED = "not checked"

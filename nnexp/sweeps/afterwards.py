@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.config import TrackingConfig
-from nnexp.sweeps.book import Book, Standing
+from nnexp.runs import lease
+from nnexp.runs.directory import PLAN_FILE, peek, to_json
+from nnexp.runs.files import RecordError, tell_once
+from nnexp.runs.places import store_at
 from nnexp.sweeps.parent import Parent, count, read_plan, sweep_directory
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
-from nnexp.tracking import liveness
-from nnexp.tracking.board import is_lost
-from nnexp.tracking.places import store_at
-from nnexp.tracking.publish import sweep_uid
-from nnexp.tracking.records import RecordError, tell_once
-from nnexp.tracking.rundir import PLAN_FILE, peek, to_json
+from nnexp.sweeps.status import Book, Standing
+from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import OWNER, RUN_KEY, SWEEP, Store, StoredRun
+from nnexp.tracking.store_arbiter import is_lost
 
 HEARTBEAT = 10.0
 
@@ -77,7 +77,7 @@ class LateParent:
         session.parent.adopt()
         store.client.log_text(run.run_id, to_json(plan), PLAN_FILE)
         session.report()
-        if (owner := plan.get("owner")) and liveness.gone_reason(owner) is None:
+        if (owner := plan.get("owner")) and lease.gone_reason(owner) is None:
             store.tag(run.run_id, {OWNER: owner})  # it goes on without the store, and is closed by the next sync
             return
         children = store.tagged(SWEEP, self.sweep)
@@ -86,7 +86,7 @@ class LateParent:
         store.terminate(run.run_id, status, max([*ends, run.start]), message)
 
     def _is_run_elsewhere(self, run: StoredRun) -> bool:
-        return run.status == "RUNNING" and not is_lost(run) and run.tags.get(OWNER) != liveness.owner()
+        return run.status == "RUNNING" and not is_lost(run) and run.tags.get(OWNER) != lease.owner()
 
     def _session(self, plan: dict[str, Any], store: Store) -> Session:
         """The sweep as its own process would see it now."""

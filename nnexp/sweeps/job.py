@@ -12,17 +12,17 @@ from omegaconf import DictConfig, OmegaConf
 from nnexp.config import ConfigError, check_tracking
 from nnexp.credentials import without_password
 from nnexp.errors import one_line
+from nnexp.execute import Outcome, execute, finish
 from nnexp.hydra_app import command_folder, plain, read_config, to_yaml
-from nnexp.record import Task
-from nnexp.sweeps import behind
+from nnexp.runs import backlog, lease, provenance
+from nnexp.runs.directory import RESULT, RunDirectory
+from nnexp.runs.tags import DIRECTORY
+from nnexp.sweeps import deferred
 from nnexp.sweeps.plan import Keys, decisive, failed_key
 from nnexp.sweeps.sharing import share
+from nnexp.tasks.network.record import Task
 from nnexp.terminal import percent, say
-from nnexp.tracking import ledger, liveness, provenance
 from nnexp.tracking.keeper import Keeper, keeper_for
-from nnexp.tracking.rundir import RESULT, RunDirectory
-from nnexp.tracking.tags import DIRECTORY
-from nnexp.train import Outcome, execute, finish
 
 
 def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
@@ -37,14 +37,14 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
             return outcome
 
         result = directory.result or {}
-        if result["status"] != "FINISHED" or not behind.is_possible():
+        if result["status"] != "FINISHED" or not deferred.is_possible():
             return end()
-        behind.put_off(directory, end)
+        deferred.put_off(directory, end)
         return Outcome("FINISHED", str(directory.path), None, result, published=False, problem="not published yet")
 
     try:
         task = Task(read_config(cfg), to_yaml(cfg), overrides, path)
-        outcome = execute(task, finish_behind, share if behind.is_worker() else None)
+        outcome = execute(task, finish_behind, share if deferred.is_worker() else None)
     except KeyboardInterrupt:
         raise
     except Exception as error:
@@ -80,11 +80,11 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
         record: dict[str, Any] = {
             "name": tracking.run_name,
             "started": time.time(),
-            "owner": liveness.owner(),
+            "owner": lease.owner(),
             "heartbeat": tracking.heartbeat,
             "identity": {"run_key": key},
             "tracking": {"uri": tracking.uri, "experiment": tracking.experiment, "sweep": tracking.sweep},
-            "ledger": str(ledger.folder(tracking.directory)),
+            "ledger": str(backlog.folder(tracking.directory)),
             "params": {},
             "overrides": overrides,
             "tags": {"nnexp.run_key": key, "nnexp.sweep": tracking.sweep, "mlflow.user": provenance.user()},
@@ -99,7 +99,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
         tags = {"nnexp.status_message": message}
         result = {"status": "FAILED", "message": message, "ended": time.time(), "n_iter": 0, "n_fev": 0, "tags": tags}
         directory.write_json(RESULT, {"run_id": directory.uid} | result)
-        ledger.enter(ledger.folder(tracking.directory), directory)
+        backlog.enter(backlog.folder(tracking.directory), directory)
         uri = tracking.uri if tracking.backend == "mlflow" else None
         return finish(directory, keeper_for(uri, tracking.experiment, tracking.heartbeat), tracking.patience)
     except Exception as second:

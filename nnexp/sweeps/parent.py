@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnexp.runs import files, lease, provenance
+from nnexp.runs.directory import PLAN_FILE, SWEEPS, run_name, to_json, write_atomically
 from nnexp.sweeps.ranking import Score, heading
-from nnexp.tracking import claims, liveness, provenance, records, views
-from nnexp.tracking.board import is_lost
+from nnexp.tracking import claims, views
 from nnexp.tracking.notes import NOTE, sweep_note
-from nnexp.tracking.publish import sweep_uid
-from nnexp.tracking.rundir import PLAN_FILE, SWEEPS, run_name, to_json, write_atomically
+from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import (
     CLAIM,
     HEARTBEAT,
@@ -28,6 +28,7 @@ from nnexp.tracking.store import (
     Store,
     StoredRun,
 )
+from nnexp.tracking.store_arbiter import is_lost
 
 COUNTS = ("planned", "running", "finished", "failed", "lost")
 COLOR = "mlflow.runColor"
@@ -77,7 +78,7 @@ class Parent:
         return self.store.create(self.plan["name"], self.plan["made"], tags)
 
     def _signs(self) -> dict[str, str]:
-        return {OWNER: liveness.owner(), HEARTBEAT: f"{time.time():.1f}", HEARTBEAT_EVERY: str(self.heartbeat)}
+        return {OWNER: lease.owner(), HEARTBEAT: f"{time.time():.1f}", HEARTBEAT_EVERY: str(self.heartbeat)}
 
     def begin(self) -> None:
         """Say that the sweep runs, in this process, and show its plan."""
@@ -98,7 +99,7 @@ class Parent:
 
     def _take_over(self, run: StoredRun | None) -> None:
         """See how the sweep ended when it ran before."""
-        if run is None or run.tags.get(OWNER) == liveness.owner():
+        if run is None or run.tags.get(OWNER) == lease.owner():
             return
         is_at_work = run.status == "RUNNING" and not is_lost(run)
         self.was_broken_off = run.status == "KILLED" or (run.status == "RUNNING" and not is_at_work)
@@ -179,20 +180,20 @@ def plan_record(
         "experiment": tracking.experiment,
         "directory": str(Path(tracking.directory).resolve()),
         "made": time.time(),
-        "owner": liveness.owner(),
+        "owner": lease.owner(),
         "made_as": run_name(),
         "jobs": [{"key": job.key, "overrides": list(job.overrides), "name": job.name} for job in jobs],
     }
 
 
-PLAN: records.Shape = {
-    "sweep": records.is_text,
-    "name": records.is_text,
-    "swept_keys": lambda value: isinstance(value, list) and all(map(records.is_text, value)),
+PLAN: files.Shape = {
+    "sweep": files.is_text,
+    "name": files.is_text,
+    "swept_keys": lambda value: isinstance(value, list) and all(map(files.is_text, value)),
     "command": lambda value: isinstance(value, str),
-    "uri": lambda value: value is None or records.is_text(value),
-    "experiment": records.is_text,
-    "made": records.is_number,
+    "uri": lambda value: value is None or files.is_text(value),
+    "experiment": files.is_text,
+    "made": files.is_number,
     "jobs": lambda value: isinstance(value, list) and all(map(_is_job, value)),
 }
 
@@ -213,7 +214,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
         If it is damaged.
     """
     path = folder / PLAN_FILE
-    return check_plan(path, records.read_object(path))
+    return check_plan(path, files.read_object(path))
 
 
 def check_plan(path: Path, plan: dict[str, Any]) -> dict[str, Any]:
@@ -224,7 +225,7 @@ def check_plan(path: Path, plan: dict[str, Any]) -> dict[str, Any]:
     RecordError
         If it is none.
     """
-    records.check(path, plan, needed=PLAN, possible={})
+    files.check(path, plan, needed=PLAN, possible={})
     return plan
 
 

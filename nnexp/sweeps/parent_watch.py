@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any
 
-from nnexp.tracking import liveness
+from nnexp.runs import lease
 
 LOOK_SECONDS, AGAIN_SECONDS = 1.0, 2.0
 
@@ -21,14 +21,14 @@ def watched(launcher: Any) -> None:
     """Have every worker that joblib starts for this launcher watch this process, before it gets its first job."""
     settings = getattr(launcher, "joblib", None)
     if isinstance(settings, dict):
-        settings.update(initializer=end_with, initargs=(liveness.owner(),))
+        settings.update(initializer=end_with, initargs=(lease.owner(),))
 
 
 def end_with(owner_record: str) -> None:
     """End this process, closing the run in hand, once the process of a record is gone."""
 
     def watch() -> None:
-        while liveness.gone_reason(owner_record) is None:
+        while lease.gone_reason(owner_record) is None:
             time.sleep(LOOK_SECONDS)
         while True:  # the first may only end the run in hand
             os.kill(os.getpid(), signal.SIGTERM)

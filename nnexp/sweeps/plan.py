@@ -14,12 +14,12 @@ from hydra.core.override_parser.types import Override, OverrideType, QuotedStrin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nnexp import train
+from nnexp import execute
 from nnexp.config import Config, ConfigError, check
 from nnexp.hints import explain, explain_key
 from nnexp.hydra_app import plain
-from nnexp.record import identity_of
-from nnexp.tracking.identity import sha256
+from nnexp.runs.identity import sha256
+from nnexp.tasks.network.record import identity_of
 
 # How a sweep is run, not what it is: these do not make it another sweep.
 CONTROLS = ("resume", "dry_run", "fail_fast", "tracking.", "hydra.", "hydra/", "figures.", "data.cache")
@@ -119,12 +119,12 @@ class Keys:
         """
         source = f"{config.data.name}{sorted(config.data.source.items())}"
         if source not in self._datasets:
-            self._datasets[source] = train.load(config)
+            self._datasets[source] = execute.load(config)
         dataset = self._datasets[source]
         parts = (source, config.data.test_size, config.data.validation_size)
         if parts not in self._n_train:  # which does not depend on the seed
-            self._n_train[parts] = len(train.split_of(config, dataset).train)
-        train.check_memory_of(config, dataset, self._n_train[parts])
+            self._n_train[parts] = len(execute.split_of(config, dataset).train)
+        execute.check_memory_of(config, dataset, self._n_train[parts])
         return identity_of(config, dataset).run_key
 
 

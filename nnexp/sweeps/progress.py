@@ -10,10 +10,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from nnexp.errors import one_line
-from nnexp.sweeps.book import Standing
+from nnexp.runs import backlog
+from nnexp.runs.directory import last_row
+from nnexp.sweeps.status import Standing
 from nnexp.terminal import clock, say
-from nnexp.tracking import ledger
-from nnexp.tracking.rundir import last_row
 from nnexp.tracking.store import StoreError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def describe(
 def last_rows(root: str | Path, sweep: str) -> dict[str, dict[str, float]]:
     """The last row of the history of each run of a sweep that this machine trains, by its key."""
     rows = {}
-    for directory in ledger.entries(root):
+    for directory in backlog.entries(root):
         try:
             record = directory.record
             if record["tracking"].get("sweep") == sweep and directory.result is None:

@@ -16,14 +16,14 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from nnexp.config import ConfigError, deciding_leaves
+from nnexp.runs.identity import code_digest, config_hash, sha256
 from nnexp.sweeps import plan
-from nnexp.sweeps.book import Standing
 from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, text_of, values
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.ranking import metric_name, show_metric
 from nnexp.sweeps.session import Controls, Session
+from nnexp.sweeps.status import Standing
 from nnexp.terminal import say
-from nnexp.tracking.identity import code_digest, config_hash, sha256
 from nnexp.tracking.store import Store
 
 SAMPLERS = ("tpe", "random", "cmaes", "gp", "nsga2")

@@ -13,18 +13,18 @@ from typing import Any
 from nnexp.config import TrackingConfig
 from nnexp.errors import ExitStatus, one_line
 from nnexp.hydra_app import in_grammar
+from nnexp.runs import arithmetic, backlog, disk_arbiter
+from nnexp.runs.arbitration import FINISHED
+from nnexp.runs.directory import peek
+from nnexp.runs.leftovers import remove_leftovers
 from nnexp.summary import how_to_open
-from nnexp.sweeps import behind, progress, ranking, sharing
-from nnexp.sweeps.book import Book, Standing, keep_best
+from nnexp.sweeps import deferred, progress, ranking, sharing
 from nnexp.sweeps.parent import Parent, count, plan_record, sweep_directory, write_plan
 from nnexp.sweeps.plan import Job, Plan
 from nnexp.sweeps.ranking import Score
+from nnexp.sweeps.status import Book, Standing, keep_best
 from nnexp.terminal import StatusLine, say
-from nnexp.tracking import disk_claims, ledger, numerics
-from nnexp.tracking.arbitration import FINISHED
-from nnexp.tracking.leftovers import remove_leftovers
 from nnexp.tracking.repair import repair
-from nnexp.tracking.rundir import peek
 from nnexp.tracking.store import Store
 
 ATTEMPTS = 2  # times a job may take its process down before it is left
@@ -56,7 +56,7 @@ class Session:
         self.controls, self.store, self.launch = controls, store, launch
         self.book = Book(store, controls.tracking.directory, sweep)
         self.since = 0.0 if controls.resume else time.time()
-        if controls.resume == numerics.STRICT:
+        if controls.resume == arithmetic.STRICT:
             self.book.strict_before = time.time()
         self.jobs: dict[str, Job] = {}
         self.standings: dict[str, Standing] = {}
@@ -104,7 +104,7 @@ class Session:
         for key, standing in list(self._returned.items()):  # copies: the watching thread comes here too
             keep_best(merged, key, standing)
         for key in list(self._left):
-            if not _is_decided(merged.get(key)) and disk_claims.is_locked(self.controls.tracking.directory, key):
+            if not _is_decided(merged.get(key)) and disk_arbiter.is_locked(self.controls.tracking.directory, key):
                 merged[key] = Standing("running", "")
         self.standings = merged
 
@@ -226,7 +226,7 @@ class Session:
             for job in jobs
         ]
         self._launched = True
-        behind.begin()
+        deferred.begin()
         outcomes: Sequence[Any] = ()
         try:
             outcomes = self.launch(overrides) or ()
@@ -234,7 +234,7 @@ class Session:
             say(f"The launcher stopped: {one_line(error)}. What is missing is started again.")
         finally:
             sharing.clear(self.controls.tracking.directory, self.sweep)
-        behind.wait_for(self.controls.tracking.directory, self.sweep)
+        deferred.wait_for(self.controls.tracking.directory, self.sweep)
         return self._take_outcomes(jobs, outcomes)
 
     def _take_outcomes(self, jobs: Sequence[Job], outcomes: Sequence[Any]) -> set[str]:
@@ -274,7 +274,7 @@ class Session:
     def _tell_other_arithmetic(self, jobs: Sequence[Job]) -> None:
         """Say which finished runs, though their key is the job's, need not have the numbers of one made here."""
         finished = [s for job in jobs if (s := self.standings.get(job.key)) and s.state == "finished"]
-        reasons = Counter(filter(None, (numerics.difference(s.tags) for s in finished)))
+        reasons = Counter(filter(None, (arithmetic.difference(s.tags) for s in finished)))
         for reason, n in reasons.items():
             runs = "1 finished run was" if n == 1 else f"{n} finished runs were"
             say(f"{runs} made with {reason}; numbers made here may differ (resume=strict does them again)")
@@ -367,7 +367,7 @@ class Session:
             return 0
         deadline = time.monotonic() + (self.controls.tracking.patience if self.store is not None else 0)
         while True:
-            entries = ledger.entries(self.controls.tracking.directory)
+            entries = backlog.entries(self.controls.tracking.directory)
             known = [found for directory in entries if (found := peek(directory))]
             kept = sum(r is not None and record["tracking"].get("sweep") == self.sweep for record, r in known)
             if not kept or time.monotonic() > deadline:
@@ -417,7 +417,7 @@ def _verdict(job: Job, standing: Standing | None) -> str:
         return f"cannot run ({job.error})"
     if standing is None:
         return "would run"
-    other = numerics.difference(standing.tags) if standing.state == "finished" else None
+    other = arithmetic.difference(standing.tags) if standing.state == "finished" else None
     reason = {
         "finished": f"skip: finished as run {standing.run_id}{f', made with {other}' if other else ''}",
         "running": f"skip: another process is at it, run {standing.run_id}",

@@ -16,8 +16,8 @@ import numpy as np
 
 from nnexp.config import Config
 from nnexp.datasets import Split
+from nnexp.runs.directory import SHARED, write_atomically
 from nnexp.sweeps.parent import read_plan, sweep_directory
-from nnexp.tracking.rundir import SHARED, write_atomically
 
 CHANGE_THE_SPLIT = ("seed", "data", "experiment")  # where one of them is swept, each job has training data of its own
 

@@ -1,7 +1,7 @@
 """Claims made of runs in the tracking store alone, and what becomes of the runs of processes that died.
 
-Who gets a job is decided in :mod:`nnexp.tracking.arbitration`; a claimant that died is told by its heartbeat
-(:mod:`nnexp.tracking.liveness`) and closed as KILLED.
+Who gets a job is decided in :mod:`nnexp.runs.arbitration`; a claimant that died is told by its heartbeat
+(:mod:`nnexp.runs.lease`) and closed as KILLED.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from nnexp.tracking import arbitration, numerics
-from nnexp.tracking.arbitration import Claim, UndecidedError
-from nnexp.tracking.board import LOOK_SECONDS, StoreBoard, is_lost, kill, lost_reason
-from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.runs import arbitration, arithmetic
+from nnexp.runs.arbitration import Claim, UndecidedError
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.tags import DIRECTORY
+from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import BID, CLAIM, HELD, UID, Store, StoredRun, StoreError
-from nnexp.tracking.tags import DIRECTORY
+from nnexp.tracking.store_arbiter import LOOK_SECONDS, StoreBoard, is_lost, kill, lost_reason
 
 WAIT_SECONDS = 30.0
 
@@ -34,7 +34,7 @@ def claim(publication: Publication, run_key: str, *, resume: bool | str = True) 
     tags = directory.record["tags"]
 
     def stands(run: StoredRun) -> bool:
-        return numerics.stands(resume, run.tags, tags)
+        return arithmetic.stands(resume, run.tags, tags)
 
     def create() -> str:
         return publication.ensure_run(publication.directory.record, claim=BID)

@@ -23,10 +23,10 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import IO, Any
 
 from nnexp.errors import one_line
-from nnexp.tracking import liveness
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.runs import lease
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.temporary import system_folder
 from nnexp.tracking.store import StoreError, sqlite_path
-from nnexp.tracking.temporary import system_folder
 
 BRIEFLY = 1.0  # seconds to wait for a store, once all the patience with it is used up
 NOT_OF_THE_STORE = ("draw",)  # what the keeper does without the store, however silent that is
@@ -142,7 +142,7 @@ class Keeper:
         with self._lock:
             if self._line is None or self._line.process.poll() is not None:
                 settings = {"uri": self.uri, "experiment": self.experiment, "heartbeat": self.heartbeat}
-                settings["owner"] = liveness.owner()
+                settings["owner"] = lease.owner()
                 self._line = Line(settings)
                 threading.Thread(target=self._listen, args=(self._line,), daemon=True).start()
                 for path in self._open:

@@ -11,12 +11,12 @@ import time
 from typing import Any
 
 from nnexp.errors import one_line
-from nnexp.tracking import liveness
+from nnexp.runs import lease
+from nnexp.runs.temporary import remove_own_folder, use_own_folder
 from nnexp.tracking.answers import Answers
 from nnexp.tracking.keeper_workers import Claimant, Drawer
 from nnexp.tracking.publisher import Publisher
 from nnexp.tracking.store import Store
-from nnexp.tracking.temporary import remove_own_folder, use_own_folder
 
 LINGER = 120.0  # seconds to go on publishing when the trainer is gone
 LOOK_SECONDS = 5.0  # between looks at the trainer, whose end also closes the line unless another process has it too
@@ -50,7 +50,7 @@ def main() -> None:
         thread.start()
 
     def watch_trainer() -> None:
-        while liveness.gone_reason(settings["owner"]) is None:
+        while lease.gone_reason(settings["owner"]) is None:
             time.sleep(LOOK_SECONDS)
         time.sleep(LOOK_SECONDS)  # whatever it has sent is read by now
         _end(workers, threads, publisher.is_busy)

@@ -6,10 +6,10 @@ import queue
 import threading
 from typing import Any
 
+from nnexp.runs.directory import RunDirectory
 from nnexp.tracking.answers import Answers, Request, serve
-from nnexp.tracking.publish import Publication
+from nnexp.tracking.publication import Publication
 from nnexp.tracking.publisher import Publisher
-from nnexp.tracking.rundir import RunDirectory
 
 
 class Drawer:
@@ -38,7 +38,7 @@ class Drawer:
 
     def do_draw(self, path: str) -> dict[str, Any]:
         """Write reports and figures of an ended run into its directory; return its result."""
-        from nnexp.results import describe
+        from nnexp.tasks.network.description import describe
 
         return describe(RunDirectory(path))
 

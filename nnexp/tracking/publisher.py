@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.errors import one_line
-from nnexp.tracking import ledger
+from nnexp.runs import backlog
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.files import VanishedError
+from nnexp.runs.places import ledger_of
 from nnexp.tracking.answers import Answers, Request, serve
-from nnexp.tracking.places import ledger_of
-from nnexp.tracking.publish import Publication
-from nnexp.tracking.records import VanishedError
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store, StoreError
 
 LOOK = 2.0  # seconds between two looks at what is new
@@ -145,7 +145,7 @@ class Publisher:
         self._last_beat = time.monotonic()
         for path, publication in [*self.open.items(), *self.backlog.items()]:
             with suppress(OSError, ValueError):  # what is wrong with the directory too
-                ledger.beat(RunDirectory(path))
+                backlog.beat(RunDirectory(path))
             if publication is not None and publication.run_id and not self.problem:
                 with suppress(Exception):  # what is wrong with the store shows when something is published
                     publication.store.beat(publication.run_id)
@@ -179,7 +179,7 @@ class Publisher:
         except Exception as error:
             print(one_line(error), file=sys.stderr)
         if self.root is not None:
-            from nnexp.tracking.leftovers import remove_leftovers
+            from nnexp.runs.leftovers import remove_leftovers
 
             remove_leftovers(self.root)
 
@@ -196,7 +196,7 @@ class Publisher:
         if publication is not None:
             self.backlog[path] = publication
         elif (entered := ledger_of(RunDirectory(path))) is not None:
-            ledger.leave(entered, RunDirectory(path))  # no store is to get it
+            backlog.leave(entered, RunDirectory(path))  # no store is to get it
         return publication
 
     # What the trainer asks for.
@@ -245,7 +245,7 @@ class Publisher:
 
 def close_abandoned(directory: RunDirectory) -> None:
     """Close a run whose trainer is gone in the middle of it, keeping what it had computed."""
-    from nnexp.results import describe
+    from nnexp.tasks.network.description import describe
     from nnexp.tracking.claims import close_directory
 
     close_directory(directory, "the training process was killed")

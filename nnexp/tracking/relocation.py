@@ -14,9 +14,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from nnexp.runs.tags import DIRECTORY
 from nnexp.terminal import say
 from nnexp.tracking import database
-from nnexp.tracking.tags import DIRECTORY
 
 ARTIFACTS = "artifacts"  # the folder beside the database
 ADDRESSES = (

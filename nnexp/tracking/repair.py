@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.errors import one_line
-from nnexp.tracking import claims, ledger
-from nnexp.tracking.places import store_of
-from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.runs import backlog
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.places import store_of
+from nnexp.tracking import claims
+from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store, StoreError, absolute_uri
 from nnexp.tracking.sync import prepare
 
@@ -35,7 +36,7 @@ def repair(store: Store, root: str | Path, tell: Callable[[str], None] = lambda 
         closed = _attempt(lambda run=run: claims.close_if_lost(store, run), store, run.name, tell)
         if closed is not None and closed.status != "RUNNING":
             mended.append(run.name)
-    for directory in ledger.entries(root):
+    for directory in backlog.entries(root):
         name = _attempt(lambda directory=directory: _publish(directory, store, root, tell), store, directory.path, tell)
         if name is not None:
             mended.append(name)
@@ -57,7 +58,7 @@ def _publish(directory: RunDirectory, store: Store, root: str | Path, tell: Call
     record = directory.record
     uri, experiment = store_of(directory), record["tracking"]["experiment"]
     is_meant_for_this = uri is not None and (absolute_uri(uri), experiment) == (store.uri, store.experiment)
-    if not is_meant_for_this or ledger.lost_reason(root, directory, record) is None:
+    if not is_meant_for_this or backlog.lost_reason(root, directory, record) is None:
         return None
     prepare(root, directory, tell)
     return record["name"] if Publication(directory, store).advance() else None

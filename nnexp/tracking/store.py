@@ -28,9 +28,10 @@ from filelock import Timeout as LockTimeout
 from nnexp.credentials import extract_password, with_password
 from nnexp.errors import one_line
 from nnexp.paths import SQLITE, absolute_uri, sqlalchemy_uri, sqlite_path
-from nnexp.tracking import database, relocation, tags
+from nnexp.runs import tags
+from nnexp.runs.temporary import system_folder
+from nnexp.tracking import database, relocation
 from nnexp.tracking.server import trouble_of
-from nnexp.tracking.temporary import system_folder
 
 # Said before MLflow is imported, where the user has not said otherwise.
 MLFLOW_SETTINGS = {

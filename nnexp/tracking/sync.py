@@ -10,10 +10,11 @@ from typing import Any
 
 from nnexp.credentials import extract_password
 from nnexp.errors import UsageError, one_line
-from nnexp.tracking import claims, ledger, liveness
-from nnexp.tracking.places import store_of
-from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import PLAN_FILE, RECORD, RUNS, SWEEPS, RunDirectory, run_directories
+from nnexp.runs import backlog, lease
+from nnexp.runs.directory import PLAN_FILE, RECORD, RUNS, SWEEPS, RunDirectory, run_directories
+from nnexp.runs.places import store_of
+from nnexp.tracking import claims
+from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store, StoreError, absolute_uri
 
 PATIENCE = 30.0  # seconds in which a tracking server has to answer here, where nobody trains
@@ -81,7 +82,7 @@ def _decided(root: str | Path, directories: Iterable[RunDirectory], tell: Tell) 
     signs = {}
     for directory in directories:
         if _may_be_alive_elsewhere(root, directory):
-            signs[directory] = ledger.last_beat(root, directory)
+            signs[directory] = backlog.last_beat(root, directory)
         else:
             yield directory
     if signs:
@@ -89,7 +90,7 @@ def _decided(root: str | Path, directories: Iterable[RunDirectory], tell: Tell) 
     while signs:
         time.sleep(LOOK_SECONDS)
         for directory, sign in list(signs.items()):
-            if ledger.last_beat(root, directory) != sign or not _may_be_alive_elsewhere(root, directory):
+            if backlog.last_beat(root, directory) != sign or not _may_be_alive_elsewhere(root, directory):
                 del signs[directory]
                 yield directory
 
@@ -97,8 +98,8 @@ def _decided(root: str | Path, directories: Iterable[RunDirectory], tell: Tell) 
 def _may_be_alive_elsewhere(root: str | Path, directory: RunDirectory) -> bool:
     try:
         record = directory.record
-        is_here = liveness.is_of_this_machine(record["owner"])
-        return not is_here and directory.result is None and ledger.lost_reason(root, directory, record) is None
+        is_here = lease.is_of_this_machine(record["owner"])
+        return not is_here and directory.result is None and backlog.lost_reason(root, directory, record) is None
     except (OSError, ValueError, KeyError):
         return False  # damaged, which is told where it is published
 
@@ -152,7 +153,7 @@ class Stores:
 def _chosen(root: str | Path, names: Sequence[str], *, is_copy: bool) -> tuple[list[RunDirectory], set[str]]:
     """The directories that are meant, and the sweeps that are named."""
     if not names:
-        return (_all(root) if is_copy else ledger.entries(root, damaged=True)), set()
+        return (_all(root) if is_copy else backlog.entries(root, damaged=True)), set()
     chosen: dict[Path, RunDirectory] = {}
     sweeps = set()
     for name in names:
@@ -190,7 +191,7 @@ def _without_private(
     for directory in private:
         try:
             prepare(root, directory, tell)
-            ledger.leave(ledger.folder(root), directory)
+            backlog.leave(backlog.folder(root), directory)
         except (StillTrainingError, OSError, ValueError, KeyError):
             continue  # it still trains, or its directory is damaged
     return others
@@ -206,7 +207,7 @@ def is_private(directory: RunDirectory) -> bool:
 
 def _all(root: str | Path) -> list[RunDirectory]:
     """Every run directory of an output directory, and those that its ledger knows elsewhere."""
-    found = run_directories(root) + ledger.entries(root, damaged=True)
+    found = run_directories(root) + backlog.entries(root, damaged=True)
     return list({directory.path: directory for directory in found}.values())
 
 
@@ -298,11 +299,11 @@ def prepare(root: str | Path, directory: RunDirectory, tell: Tell) -> None:
     StillTrainingError
         Where the run has not ended and its process is there.
     """
-    from nnexp.results import describe
+    from nnexp.tasks.network.description import describe
 
     record = directory.record  # where that is damaged, nothing is made of the rest
     if directory.result is None:
-        reason = ledger.lost_reason(root, directory, record)
+        reason = backlog.lost_reason(root, directory, record)
         if reason is None:
             raise StillTrainingError("still training, and published by its own process")
         claims.close_directory(directory, reason)

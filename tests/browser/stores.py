@@ -12,9 +12,9 @@ from urllib.parse import urlparse
 
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param
 
+from nnexp.runs.directory import PLAN_FILE
 from nnexp.tracking import views
 from nnexp.tracking.notes import NOTE
-from nnexp.tracking.rundir import PLAN_FILE
 from nnexp.tracking.store import KIND, PARENT, SWEEP, UID, Store
 
 REPORT = "report.html"

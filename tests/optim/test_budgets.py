@@ -3,9 +3,9 @@ import pytest
 import scipy.optimize
 
 from nnexp import datasets
+from nnexp.blas import blas_threads
 from nnexp.nn import Objective, initialize
 from nnexp.optim import METHODS, minimize
-from nnexp.training import blas_threads
 
 from .problems import BEALE, PROBLEMS, ROSENBROCK, options_for, run
 

@@ -4,16 +4,16 @@ import pytest
 from tools import made_up
 
 from nnexp.config import TrackingConfig
-from nnexp.sweeps.book import Book, Standing
+from nnexp.runs import backlog
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
-from nnexp.tracking import ledger
+from nnexp.sweeps.status import Book, Standing
 
 
 def published(root, name, **settings):
     """A run that its store has whole."""
     directory = made_up.whole(root, name, sweep="s", **settings)
-    ledger.leave(ledger.folder(root), directory)
+    backlog.leave(backlog.folder(root), directory)
     return directory
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from nnexp.sweeps import ranking
-from nnexp.sweeps.book import Standing
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.progress import describe, time_left
+from nnexp.sweeps.status import Standing
 
 BEGAN = 1000.0
 

@@ -4,11 +4,11 @@ import pytest
 from tools import made_up
 
 from nnexp.config import TrackingConfig
-from nnexp.sweeps import behind
+from nnexp.execute import Outcome
+from nnexp.runs import backlog
+from nnexp.sweeps import deferred
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
-from nnexp.tracking import ledger
-from nnexp.train import Outcome
 
 
 def fail():
@@ -20,14 +20,14 @@ def test_ends_that_fail_hold_up_nobody_and_are_told_once_each(fault, tmp_path, c
     directory = made_up.whole(tmp_path, "a", sweep="s")
     ended = []
     if fault == "its mark":
-        (directory.path / ledger.ENDING).mkdir()
+        (directory.path / backlog.ENDING).mkdir()
     if fault == "its directory":
         directory.path.joinpath("run.json").unlink()
-    for _ in range(2 * behind.MOST + 1):
-        behind.put_off(directory, fail if fault == "its end" else lambda: ended.append(1))
-    behind.wait_for(str(tmp_path), "s")
-    assert len(ended) == (0 if fault == "its end" else 2 * behind.MOST + 1)
-    assert capsys.readouterr().err.count("\n") <= 2 * behind.MOST + 1
+    for _ in range(2 * deferred.MOST + 1):
+        deferred.put_off(directory, fail if fault == "its end" else lambda: ended.append(1))
+    deferred.wait_for(str(tmp_path), "s")
+    assert len(ended) == (0 if fault == "its end" else 2 * deferred.MOST + 1)
+    assert capsys.readouterr().err.count("\n") <= 2 * deferred.MOST + 1
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED"])

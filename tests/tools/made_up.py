@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nnexp.tracking import ledger, liveness
-from nnexp.tracking.rundir import HistoryWriter, RunDirectory
+from nnexp.runs import backlog, lease
+from nnexp.runs.directory import HistoryWriter, RunDirectory
 
 STARTED = 1_700_000_000.0
 LAYER_SIZES = (4, 3, 2)
@@ -18,10 +18,10 @@ def begin(root: Path, name: str, *, started: float = STARTED, store=None, sweep=
     """A run that has begun: record, config, no history."""
     path = root / "runs" / name
     directory = RunDirectory.create(path, {
-        "uid": f"{name}-uid", "name": "a run", "started": started, "owner": liveness.owner(), "heartbeat": 10.0,
+        "uid": f"{name}-uid", "name": "a run", "started": started, "owner": lease.owner(), "heartbeat": 10.0,
         "tracking": {"uri": store.uri if store else None, "experiment": store.experiment if store else "e",
                      "sweep": sweep},
-        "ledger": str(ledger.folder(root)),
+        "ledger": str(backlog.folder(root)),
         "identity": {"run_key": f"key of {name}"},
         "params": {"model.l2": 1.0, "model.hidden_size": [3], "data.name": "made up", "optimizer.method": "TNC",
                    "seed": 0},
@@ -32,7 +32,7 @@ def begin(root: Path, name: str, *, started: float = STARTED, store=None, sweep=
                  **({"nnexp.sweep": sweep} if sweep else {})},
     })  # fmt: skip
     directory.write_text("config/config.yaml", "seed: 0\n")
-    ledger.enter(ledger.folder(root), directory)
+    backlog.enter(backlog.folder(root), directory)
     return directory
 
 

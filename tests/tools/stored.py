@@ -6,9 +6,9 @@ from pathlib import Path
 
 import mlflow.artifacts
 
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.history import metrics_of, params_of
 from nnexp.tracking.store import HEARTBEAT, OWNER, PARENT, REQUEST, RUN_KEY, UID, Store
-from nnexp.tracking.values import metrics_of, params_of
 
 # What differs from run to run of the same, and what tells only where a run is and who holds it.
 OF_THE_MOMENT = (HEARTBEAT, OWNER, PARENT, REQUEST, RUN_KEY, UID)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 
 import greenlet
 
-from nnexp.tracking import arbitration
-from nnexp.tracking.arbitration import FencedError
-from nnexp.tracking.board import StoreBoard, kill
-from nnexp.tracking.publish import SUPERSEDED
+from nnexp.runs import arbitration
+from nnexp.runs.arbitration import FencedError
+from nnexp.tracking.publication import SUPERSEDED
 from nnexp.tracking.store import BID, CLAIM, HELD, RUN_KEY, UID, StoredRun
+from nnexp.tracking.store_arbiter import StoreBoard, kill
 
 KEY = "key"
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnexp.tracking import arbitration
-from nnexp.tracking.arbitration import Action, Rival, State, decide, decide_end
-from nnexp.tracking.board import StoreBoard
+from nnexp.runs import arbitration
+from nnexp.runs.arbitration import Action, Rival, State, decide, decide_end
 from nnexp.tracking.store import Store
+from nnexp.tracking.store_arbiter import StoreBoard
 
 from .interleaving import MemoryStore, ViolationError, World, explore
 

@@ -10,10 +10,11 @@ from collections import Counter
 import pytest
 from tools import made_up
 
-from nnexp.sweeps.book import Book
-from nnexp.tracking import claims, liveness
-from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import HISTORY, RunDirectory
+from nnexp.runs import lease
+from nnexp.runs.directory import HISTORY, RunDirectory
+from nnexp.sweeps.status import Book
+from nnexp.tracking import claims
+from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import BID, CLAIM, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, UID, Store
 from nnexp.tracking.sync import sync
 
@@ -25,7 +26,7 @@ def store(tmp_path, empty_store):
 
 def make_directory(folder, name, run_key="key"):
     directory = RunDirectory.create(folder / name, {
-        "uid": name, "name": name, "started": time.time(), "owner": liveness.owner(), "heartbeat": 10.0,
+        "uid": name, "name": name, "started": time.time(), "owner": lease.owner(), "heartbeat": 10.0,
         "tracking": {"sweep": None}, "params": {}, "identity": {"run_key": run_key},
         "tags": {RUN_KEY: run_key, "nnexp.directory": str(folder / name)},
     })  # fmt: skip
@@ -62,7 +63,7 @@ def test_a_failed_or_killed_run_is_done_anew_in_a_fresh_run(store, tmp_path, sta
 
 def gone():
     process = subprocess.Popen([sys.executable, "-c", "pass"])
-    record = json.dumps({"machine": liveness.machine(), "pid": process.pid, "start": "1"})
+    record = json.dumps({"machine": lease.machine(), "pid": process.pid, "start": "1"})
     process.wait()
     return record
 
@@ -75,7 +76,7 @@ def test_a_parent_run_whose_maker_was_killed_before_it_decided_is_made_once(stor
     left = create(gone())(BID)
     if was_closed:
         store.terminate(left, "KILLED")
-    made = claims.elect(store, "sweep-killed", create(liveness.owner()))
+    made = claims.elect(store, "sweep-killed", create(lease.owner()))
     assert [run.run_id for run in store.tagged(UID, "sweep-killed")] == [made]
     assert made != left
 
@@ -93,7 +94,7 @@ def test_the_run_of_a_process_that_is_gone_is_closed_with_what_it_had_and_the_re
 
 
 def test_of_two_bids_the_smaller_id_wins(store, tmp_path):
-    tags = {RUN_KEY: "key", CLAIM: "bid", OWNER: liveness.owner(), "nnexp.uid": "rival"}
+    tags = {RUN_KEY: "key", CLAIM: "bid", OWNER: lease.owner(), "nnexp.uid": "rival"}
     rival = store.create("rival", time.time(), tags)
     verdicts = []
     thread = threading.Thread(target=lambda: verdicts.append(claim(store, tmp_path, "a")))
@@ -117,7 +118,7 @@ PROGRAM = """
     sys.path.insert(0, {tests!r})
     from tracking.test_claims import claim, make_directory
     from nnexp.tracking import claims
-    from nnexp.tracking.publish import Publication
+    from nnexp.tracking.publication import Publication
     from nnexp.tracking.store import Store
     store = Store({uri!r}, "claims")
     store.experiment_id
@@ -160,7 +161,7 @@ def test_of_many_processes_exactly_one_gets_each_job(store, tmp_path):
 
 def test_all_who_elect_get_the_same_run(store):
     def create(bid):
-        tags = {"nnexp.uid": "sweep-1", CLAIM: bid, OWNER: liveness.owner()}
+        tags = {"nnexp.uid": "sweep-1", CLAIM: bid, OWNER: lease.owner()}
         return store.create("parent", time.time(), tags)
 
     assert len({claims.elect(store, "sweep-1", create) for _ in range(3)}) == 1
@@ -184,14 +185,14 @@ def test_a_host_that_was_stopped_and_taken_over_ends_as_superseded_with_its_numb
     stopped, other = job(tmp_path, "stopped", store), job(tmp_path, "other", store)
     first, second = Publication(stopped, store), Publication(other, store)
     assert claims.claim(first, "key").verdict == "mine"
-    far = json.dumps(json.loads(liveness.owner()) | {"machine": "elsewhere"})
+    far = json.dumps(json.loads(lease.owner()) | {"machine": "elsewhere"})
     ahead = {
         OWNER: far,
         HEARTBEAT: str(time.time() + 300),
         "nnexp.directory": "/elsewhere",
     }  # its clock says nothing of when that was
     store.tag(first.run_id, ahead)
-    monkeypatch.setattr(liveness, "SILENCE", 0.05)  # of 10 s
+    monkeypatch.setattr(lease, "SILENCE", 0.05)  # of 10 s
     assert claims.claim(second, "key") == claims.Claim("held", first.run_id)
     time.sleep(0.6)
     assert claims.claim(second, "key").verdict == "mine"

@@ -7,10 +7,10 @@ import pytest
 from tools import made_up
 
 from nnexp.cli import main
-from nnexp.rerun.recorded import RecordedHere
+from nnexp.rerun.source import RecordedHere
+from nnexp.runs import backlog
+from nnexp.runs.directory import RunDirectory
 from nnexp.sweeps.parent import plan_record, write_plan
-from nnexp.tracking import ledger
-from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import UID, Store
 
 WRONG = {"empty": b"", "cut": b'{"uid": "x', "bytes": b"\xff\xfe\x00", "list": b"[]", "object": b'{"a": 1}'}
@@ -113,5 +113,5 @@ def test_a_directory_deleted_before_it_is_published_is_not_made_again(tmp_path, 
         with pytest.raises(FileNotFoundError, match="is not there"):
             write()
     assert not gone.path.exists()
-    assert ledger.entries(root) == []
+    assert backlog.entries(root) == []
     assert RunDirectory(good.path).result["status"] == "FINISHED"

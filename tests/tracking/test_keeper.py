@@ -16,11 +16,11 @@ from tools.flaky_proxy import HANG, FlakyProxy
 from tools.made_up import wait_for
 from tools.stored import assert_store_has_all_of, history, runs_of
 
-from nnexp.tracking import ledger
+from nnexp.execute import finish
+from nnexp.runs import backlog
+from nnexp.runs.directory import RunDirectory
 from nnexp.tracking.keeper import Keeper, KeeperDiedError
-from nnexp.tracking.rundir import RunDirectory
 from nnexp.tracking.store import STATUS_MESSAGE, Store, StoreError
-from nnexp.train import finish
 
 # A run of many iterations of some 30 ms.
 LONG = ("experiment=smoke", "optimizer=gd", "model.hidden_size=[400,400]", "optimizer.maxiter=100000")
@@ -73,7 +73,7 @@ def rows_in_store(command, directory):
 
 def closed(store, directory, root):
     """The run in the store, once nobody works on it any more."""
-    wait_for(lambda: directory.path not in [entry.path for entry in ledger.entries(root)])
+    wait_for(lambda: directory.path not in [entry.path for entry in backlog.entries(root)])
     (run_id,) = runs_of(store, directory.uid)
     return store.get(run_id)
 
@@ -151,7 +151,7 @@ def test_a_run_whose_directory_is_deleted_ends_with_one_message_and_holds_up_no_
     assert store.get(run_id).status == "KILLED"
     assert "was deleted" in store.get(run_id).tags[STATUS_MESSAGE]
     assert not gone.path.exists()
-    assert ledger.entries(tmp_path) == []
+    assert backlog.entries(tmp_path) == []
 
 
 @pytest.mark.parametrize("uri", [None, "the store's"])

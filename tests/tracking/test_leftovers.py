@@ -10,23 +10,24 @@ import threading
 import pytest
 from tools import made_up
 
-from nnexp.tracking import ledger, liveness, temporary
-from nnexp.tracking.leftovers import remove_leftovers
-from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.runs import backlog, lease, temporary
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.leftovers import remove_leftovers
+from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import HALF_UPLOADS, Store
 
 # A process that is killed while it writes a file, a run's weights, and in MLflow's temporary folder.
 KILLED = """
 import os, signal, sys, tempfile
 from pathlib import Path
-from nnexp.tracking import liveness, temporary
+from nnexp.runs import lease
+from nnexp.runs import temporary
 temporary.use_own_folder()
 Path(tempfile.mkdtemp(), "model").write_text("half")
 for path in map(Path, sys.argv[1:]):
     writing = temporary.replacing(path)
     writing.__enter__().write_text("half")
-print(liveness.owner(), flush=True)
+print(lease.owner(), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -79,8 +80,8 @@ def test_directories_of_runs_that_never_began_are_removed_and_those_of_the_livin
     runs = tmp_path / "runs"
     (runs / "empty").mkdir(parents=True)
     owner = killed(runs / "no-record/run.json", runs / "only-a-record/config/config.yaml")
-    for name, holder in (("only-a-record", owner), ("alive", liveness.owner())):
-        ledger.leave(ledger.folder(tmp_path), run_of(tmp_path, name, holder))
+    for name, holder in (("only-a-record", owner), ("alive", lease.owner())):
+        backlog.leave(backlog.folder(tmp_path), run_of(tmp_path, name, holder))
     remove_leftovers(tmp_path)
     assert [path.name for path in runs.iterdir()] == ["alive"]
 
@@ -99,7 +100,7 @@ def test_empty_folders_of_joblib_go_with_their_process(tmp_path, killed, monkeyp
 def test_a_run_that_no_ledger_has_is_closed_with_what_it_has(tmp_path, killed):
     directory = run_of(tmp_path, "run", killed())
     made_up.train(directory, range(3)).close()
-    ledger.leave(ledger.folder(tmp_path), directory)
+    backlog.leave(backlog.folder(tmp_path), directory)
     remove_leftovers(tmp_path)
     assert (directory.result["status"], directory.result["n_iter"]) == ("KILLED", 2)
 
@@ -108,7 +109,7 @@ def test_a_run_that_is_published_keeps_nothing_half_written_or_half_copied(tmp_p
     store = Store(empty_store(tmp_path / "mlflow.db"), "e")
     directory = made_up.whole(tmp_path, "run", store=store)
     killed(directory.path / "reports/table.csv", directory.path / "weights.npz", directory.path / "run.json")
-    directory.write_text(ledger.ENDING, "")
+    directory.write_text(backlog.ENDING, "")
     (directory.path / "images/empty").mkdir(parents=True)
     run_id = Publication(directory, store).ensure_run(directory.record)
     half = tmp_path / "artifacts" / run_id / "artifacts/figures" / HALF_UPLOADS.replace("*", "abc")
@@ -119,10 +120,10 @@ def test_a_run_that_is_published_keeps_nothing_half_written_or_half_copied(tmp_p
     assert hidden(directory.path) == [".publishing.lock"]
     assert not half.exists()
     assert not (directory.path / "images").exists()
-    assert os.listdir(ledger.folder(tmp_path)) == []
-    ledger.enter(ledger.folder(tmp_path), directory)  # as if its publisher was killed before it could leave
+    assert os.listdir(backlog.folder(tmp_path)) == []
+    backlog.enter(backlog.folder(tmp_path), directory)  # as if its publisher was killed before it could leave
     assert Publication(RunDirectory(directory.path), store).advance()
-    assert os.listdir(ledger.folder(tmp_path)) == []
+    assert os.listdir(backlog.folder(tmp_path)) == []
 
 
 def test_folders_that_another_sweep_removes_meanwhile_are_passed_over(tmp_path):

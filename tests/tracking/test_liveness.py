@@ -6,38 +6,38 @@ import time
 
 import pytest
 
-from nnexp.tracking import liveness
+from nnexp.runs import lease
 
 
 def owner_of(process):
-    return json.dumps({"machine": liveness.machine(), "pid": process.pid, "start": liveness.process_start(process.pid)})
+    return json.dumps({"machine": lease.machine(), "pid": process.pid, "start": lease.process_start(process.pid)})
 
 
 def test_this_process_is_alive():
-    assert liveness.lost_reason("me", liveness.owner(), None, 10) is None
+    assert lease.lost_reason("me", lease.owner(), None, 10) is None
 
 
 def test_a_killed_process_is_lost_at_once_also_as_a_zombie():
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     record = owner_of(process)
-    assert liveness.lost_reason("run", record, "1", 10) is None
+    assert lease.lost_reason("run", record, "1", 10) is None
     process.kill()
     deadline = time.time() + 5
-    while liveness.lost_reason("run", record, "1", 10) is None and time.time() < deadline:
+    while lease.lost_reason("run", record, "1", 10) is None and time.time() < deadline:
         time.sleep(0.01)
-    assert "is gone" in liveness.lost_reason("run", record, "1", 10)  # nobody has waited for it yet: a zombie
+    assert "is gone" in lease.lost_reason("run", record, "1", 10)  # nobody has waited for it yet: a zombie
     process.wait()
-    assert "is gone" in liveness.lost_reason("run", record, "1", 10)
+    assert "is gone" in lease.lost_reason("run", record, "1", 10)
 
 
 def test_a_pid_that_was_given_to_another_process_is_not_the_holder():
-    record = json.dumps({"machine": liveness.machine(), "pid": os.getpid(), "start": "1"})
-    assert "is gone" in liveness.lost_reason("run", record, "1", 10)
+    record = json.dumps({"machine": lease.machine(), "pid": os.getpid(), "start": "1"})
+    assert "is gone" in lease.lost_reason("run", record, "1", 10)
 
 
 def test_on_another_machine_only_a_heartbeat_that_changes_tells_and_no_clock_but_the_own():
     now = [0.0]
-    observer = liveness.Observer(lambda: now[0])
+    observer = lease.Observer(lambda: now[0])
     record = json.dumps({"machine": "elsewhere", "pid": os.getpid(), "start": "1"})
 
     def reason(at, sign, name="run"):
@@ -58,8 +58,8 @@ def test_on_another_machine_only_a_heartbeat_that_changes_tells_and_no_clock_but
 @pytest.mark.parametrize("record", [None, "", "[]", "{}", "1", '{"machine": "m", "pid": "x", "start": 1}'])
 def test_who_left_no_record_may_be_alive_as_long_as_there_are_signs(record):
     now = [0.0]
-    observer = liveness.Observer(lambda: now[0])
+    observer = lease.Observer(lambda: now[0])
     assert observer.lost_reason("run", record, "1", 10) is None
     now[0] = 61
     assert observer.lost_reason("run", record, "1", 10)
-    assert liveness.gone_reason(record) is None
+    assert lease.gone_reason(record) is None

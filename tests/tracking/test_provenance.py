@@ -12,8 +12,9 @@ import scipy.linalg  # so that SciPy's BLAS is there
 from threadpoolctl import threadpool_info
 
 from nnexp import datasets
-from nnexp.tracking import provenance
-from nnexp.training import blas_threads, fit, is_scipys
+from nnexp.blas import blas_threads, is_scipys
+from nnexp.runs import provenance
+from nnexp.tasks.network.training import fit
 
 
 def fresh(*cached):
@@ -74,7 +75,7 @@ def test_two_threads_reach_numpys_pool():
 
 def test_kernel_and_instruction_sets_follow_what_the_libraries_use():
     code = (
-        "from nnexp.tracking import provenance as p; import json; print(json.dumps([p.blas()[0]['kernel'], p.simd()]))"
+        "from nnexp.runs import provenance as p; import json; print(json.dumps([p.blas()[0]['kernel'], p.simd()]))"
     )
     outputs = [
         subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True, check=True).stdout

@@ -11,11 +11,12 @@ import pytest
 from tools import made_up
 from tools.stored import assert_store_has_all_of, expected_history, history, models, runs_of, snapshot
 
-from nnexp.tracking import claims, ledger
-from nnexp.tracking.publish import Publication
-from nnexp.tracking.rundir import HISTORY
+from nnexp.runs import backlog
+from nnexp.runs.directory import HISTORY
+from nnexp.runs.history import HistoryReader
+from nnexp.tracking import claims
+from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import CLAIM, UID, Store
-from nnexp.tracking.values import HistoryReader
 
 
 class KilledError(BaseException):
@@ -80,7 +81,7 @@ def test_cut_off_at_any_call_and_repeated_the_store_is_as_if_published_in_one_go
         if not is_cut_off:
             break
     assert at > 15
-    assert not ledger.entries(home)
+    assert not backlog.entries(home)
 
 
 def test_publishing_twice_is_publishing_once(home, store):
@@ -207,19 +208,19 @@ def test_a_run_without_figures_waits_for_them_in_the_ledger(home, store):
     publication = Publication(directory, store)
     assert not publication.advance()
     assert store.get(publication.run_id).status == "FINISHED"
-    assert directory.uid in [d.uid for d in ledger.entries(home)]
+    assert directory.uid in [d.uid for d in backlog.entries(home)]
     directory.add_to_result(described=True)
     assert publication.advance()
-    assert directory.uid not in [d.uid for d in ledger.entries(home)]
+    assert directory.uid not in [d.uid for d in backlog.entries(home)]
 
 
 def test_two_runs_of_one_directory_name_are_both_in_the_ledger(tmp_path):
     for parent in ("here", "there"):
         made_up.begin(tmp_path / parent, "same")
-    book = ledger.folder(tmp_path)
+    book = backlog.folder(tmp_path)
     for parent in ("here", "there"):
-        ledger.enter(book, made_up.RunDirectory(tmp_path / parent / "runs" / "same"))
-    assert len(ledger.entries(tmp_path)) == 2
+        backlog.enter(book, made_up.RunDirectory(tmp_path / parent / "runs" / "same"))
+    assert len(backlog.entries(tmp_path)) == 2
 
 
 def test_the_history_is_read_as_it_grows(tmp_path):

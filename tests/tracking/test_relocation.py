@@ -10,10 +10,10 @@ from conftest import Nnexp
 from tools import made_up
 from tools.stored import assert_store_has_all_of
 
+from nnexp.runs import backlog
+from nnexp.runs.directory import RunDirectory
 from nnexp.sweeps.parent import write_plan
-from nnexp.tracking import ledger
-from nnexp.tracking.publish import Publication, sweep_uid
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.tracking.publication import Publication, sweep_uid
 from nnexp.tracking.store import Store
 from nnexp.tracking.sync import sync
 
@@ -95,17 +95,17 @@ def test_a_database_whose_artifacts_are_away_keeps_their_addresses(old, tmp_path
 
 
 def test_a_ledger_of_an_older_version_is_understood_after_a_move(old, tmp_path):
-    [entry] = ledger.folder(old).iterdir()
+    [entry] = backlog.folder(old).iterdir()
     entry.unlink()
     path = str(old / "runs" / "kept back")
     entry.with_name(f"kept back.{hashlib.sha256(path.encode()).hexdigest()[:8]}").write_text(path)
     new = tmp_path / "elsewhere"
     shutil.copytree(old, new)
-    [directory] = ledger.entries(new)
+    [directory] = backlog.entries(new)
     assert directory.path == new / "runs" / "kept back"
-    assert ledger.has(new, directory)
-    ledger.leave(ledger.folder(new), directory)
-    assert not ledger.entries(new)
+    assert backlog.has(new, directory)
+    backlog.leave(backlog.folder(new), directory)
+    assert not backlog.entries(new)
 
 
 def test_a_moved_project_is_swept_evaluated_and_rerun_by_the_same_commands(with_store, tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tools import made_up
 
-from nnexp.tracking import ledger
-from nnexp.tracking.rundir import HISTORY, HistoryWriter, RunDirectory, run_name, write_atomically
+from nnexp.runs import backlog
+from nnexp.runs.directory import HISTORY, HistoryWriter, RunDirectory, run_name, write_atomically
 
 
 def test_history_reads_back_to_the_same_bits(tmp_path):
@@ -58,11 +58,11 @@ def test_names_of_one_second_differ():
 
 
 def test_the_ledger_lists_what_is_not_published_and_forgets_what_is_gone(tmp_path):
-    book = ledger.folder(tmp_path)
+    book = backlog.folder(tmp_path)
     directories = [made_up.begin(tmp_path, name) for name in "abc"]
-    ledger.leave(book, directories[1])
+    backlog.leave(book, directories[1])
     (directories[2].path / "run.json").unlink()
-    assert [d.uid for d in ledger.entries(tmp_path)] == ["a-uid"]
+    assert [d.uid for d in backlog.entries(tmp_path)] == ["a-uid"]
     assert [path.read_text() for path in book.iterdir()] == ["runs/a"]  # the output directory may be moved
 
 

@@ -12,9 +12,9 @@ from tools import made_up
 from tools.stored import assert_store_has_all_of, runs_of, snapshot
 
 from nnexp import datasets
+from nnexp.runs import backlog, lease
 from nnexp.sweeps.parent import write_plan
-from nnexp.tracking import ledger, liveness
-from nnexp.tracking.publish import COPIED_FROM, Publication, sweep_uid
+from nnexp.tracking.publication import COPIED_FROM, Publication, sweep_uid
 from nnexp.tracking.store import PARENT, STATUS_MESSAGE, Store
 from nnexp.tracking.sync import sync
 
@@ -50,7 +50,7 @@ def test_a_run_is_named_by_its_directory_its_name_or_its_id(stores, tmp_path):
     laptop, _ = stores
     a, b, c, d = (made_up.whole(tmp_path, f"named-{i}", store=laptop) for i in range(4))
     assert run_sync(tmp_path, str(a.path), b.path.name, c.uid, store=laptop) == ((3, 0), [])
-    assert [entry.uid for entry in ledger.entries(tmp_path)] == [d.uid]
+    assert [entry.uid for entry in backlog.entries(tmp_path)] == [d.uid]
     assert run_sync(tmp_path, c.result["run_id"], store=laptop) == ((1, 0), [])
     for beginning in (c.result["run_id"][:20], "named-3-u"):
         assert run_sync(tmp_path, beginning, store=laptop) == ((1, 0), [])
@@ -69,7 +69,7 @@ def test_what_was_made_without_tracking_is_never_published(stores, tmp_path):
     for to in (None, team):
         with pytest.raises(ValueError, match=line):
             run_sync(tmp_path, str(private.path), store=laptop, to=to)
-    ledger.enter(ledger.folder(tmp_path), private)
+    backlog.enter(backlog.folder(tmp_path), private)
     assert run_sync(tmp_path, store=laptop) == ((1, 0), [line])
     assert run_sync(tmp_path, store=laptop) == ((0, 0), [])
     for store in stores:
@@ -107,13 +107,13 @@ def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more
     far = made_up.begin(tmp_path, "far", store=laptop)
     owner = json.dumps(json.loads(far.record["owner"]) | {"machine": "elsewhere"})
     far.write_json("run.json", far.record | {"owner": owner})
-    monkeypatch.setattr(liveness, "SILENCE", 0.2)  # of its heartbeats of 10 s
-    (entry,) = ledger.folder(tmp_path).iterdir()
+    monkeypatch.setattr(lease, "SILENCE", 0.2)  # of its heartbeats of 10 s
+    (entry,) = backlog.folder(tmp_path).iterdir()
     made_up.touch(entry, time.time() + 300)  # by a clock that is minutes ahead; it says nothing of now
     with ThreadPoolExecutor(1) as pool:
         syncing = pool.submit(run_sync, tmp_path, store=laptop)
         while not syncing.done():
-            ledger.beat(far)
+            backlog.beat(far)
             time.sleep(0.1)
     assert syncing.result()[0] == (0, 1)
     assert "waiting for a sign of life" in syncing.result()[1][0]
@@ -195,7 +195,7 @@ def test_a_run_published_before_its_parent_was_there_finds_it_later(stores, tmp_
 
 def test_a_sweep_that_goes_on_is_not_closed(stores, tmp_path):
     laptop, _ = stores
-    make_sweep(tmp_path, "s4", laptop, ["first", "next"], owner=made_up.liveness.owner())
+    make_sweep(tmp_path, "s4", laptop, ["first", "next"], owner=made_up.lease.owner())
     made_up.whole(tmp_path, "first", store=laptop, sweep="s4")
     assert run_sync(tmp_path, store=laptop) == ((1, 0), [])
     assert laptop.find_uid(sweep_uid("s4")).status == "RUNNING"
@@ -211,7 +211,7 @@ def test_copies_keep_times_and_name_their_origin_and_leave_it_alone(stores, tmp_
     for _ in range(2):
         assert run_sync(tmp_path, store=laptop, to=team) == ((2, 0), [])
     assert (snapshot(laptop, home.uid, tmp_path / "after"), (home.path / "result.json").read_text()) == before
-    assert [entry.uid for entry in ledger.entries(tmp_path)] == [away.uid]
+    assert [entry.uid for entry in backlog.entries(tmp_path)] == [away.uid]
     for directory in (home, away):
         assert_store_has_all_of(directory, team, tmp_path / "compared", is_copy=True)
     copy = team.find_uid(home.uid)

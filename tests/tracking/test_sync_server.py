@@ -15,10 +15,10 @@ from tools.mlflow_server import MlflowServer
 from tools.stored import assert_store_has_all_of, models, runs_of
 
 from nnexp.nn import Forward, predict
-from nnexp.results import load_split
-from nnexp.tracking import ledger
-from nnexp.tracking.publish import sweep_uid
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.runs import backlog
+from nnexp.runs.directory import RunDirectory
+from nnexp.tasks.network.description import load_split
+from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import PARENT, Store
 from nnexp.tracking.sync import sync
 
@@ -56,7 +56,7 @@ def swept(tmp_path_factory, cache):
         wait_for(lambda: any('"complete": true' in p.read_text() for p in folder.glob("**/published.json")), 120)
         server.kill()
         _, errors = process.communicate(timeout=120)
-        kept_back = ledger.entries(folder / "outputs")
+        kept_back = backlog.entries(folder / "outputs")
         server.start()
         with FlakyProxy(server.port, weather=Weather(reset=0.1, error=0.1, delay=0.1)) as proxy:
             wet = command.start("-m", *WET, f"tracking.uri={proxy.uri}", "seed=0,1,2,3")

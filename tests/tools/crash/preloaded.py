@@ -24,8 +24,9 @@ MODULES = (
     "hydra", "joblib", "matplotlib.pyplot", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.tracking", "numpy", "pandas", "scipy.io", "scipy.optimize", "sklearn.datasets", "sklearn.metrics",
     "PIL.WebPImagePlugin", "PIL.PngImagePlugin", "hydra_plugins.hydra_joblib_launcher.joblib_launcher",
-    "joblib.externals.loky", "nnexp.figures", "nnexp.hydra_app", "nnexp.report", "nnexp.results", "nnexp.summary",
-    "nnexp.sweeps.job", "nnexp.sweeps.sweeper", "nnexp.tracking.publish", "nnexp.tracking.sync", "nnexp.train",
+    "joblib.externals.loky", "nnexp.figures", "nnexp.hydra_app", "nnexp.report",
+    "nnexp.tasks.network.description", "nnexp.summary",
+    "nnexp.sweeps.job", "nnexp.sweeps.sweeper", "nnexp.tracking.publication", "nnexp.tracking.sync", "nnexp.execute",
     "hydra._internal.hydra", "hydra._internal.utils", "hydra.plugins.sweeper",
     "hydra._internal.core_plugins.basic_launcher",
 )  # fmt: skip

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.tracking import records
-from nnexp.tracking.records import RecordError, VanishedError
-from nnexp.tracking.temporary import beside, replacing
+from nnexp.runs import files
+from nnexp.runs.files import RecordError, VanishedError
+from nnexp.runs.temporary import beside, replacing
 
 RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
 HISTORY = "reports/history.csv"
@@ -137,10 +137,10 @@ class RunDirectory:
         """
         path = self.path / RECORD
         try:
-            value = records.read_object(path)
+            value = files.read_object(path)
         except FileNotFoundError as error:
             raise VanishedError(f"{self.path} holds no run (any more)") from error
-        records.check(path, value, needed={"uid": records.is_text}, possible={**records.RUN, **records.RUN_LATER})
+        files.check(path, value, needed={"uid": files.is_text}, possible={**files.RUN, **files.RUN_LATER})
         return value
 
     @property
@@ -154,11 +154,11 @@ class RunDirectory:
         """
         path = self.path / RESULT
         try:
-            value = records.read_object(path)
+            value = files.read_object(path)
         except FileNotFoundError:
             return None
-        needed = {"status": records.RESULT["status"]}
-        records.check(path, value, needed=needed, possible={**records.RESULT, **records.RESULT_LATER})
+        needed = {"status": files.RESULT["status"]}
+        files.check(path, value, needed=needed, possible={**files.RESULT, **files.RESULT_LATER})
         return value
 
     def add_to_result(self, **values: Any) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class RunDirectory:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the directory; the error names it where it is damaged."""
-        return records.read_object(self.path / name)
+        return files.read_object(self.path / name)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole or not at all."""
@@ -224,7 +224,7 @@ class RunDirectory:
         header, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
         if not header and not (self.path / RESULT).exists():
             return []  # killed at its first row
-        return list(records.rows_of(path, header.split(","), lines))
+        return list(files.rows_of(path, header.split(","), lines))
 
 
 def last_row(directory: RunDirectory) -> dict[str, float]:
@@ -281,7 +281,7 @@ def readable(directories: Iterable[RunDirectory]) -> Iterator[RunDirectory]:
         except VanishedError:
             continue
         except RecordError as error:
-            records.tell_once(f"{error}; the run is left out")
+            files.tell_once(f"{error}; the run is left out")
             continue
         yield directory
 
@@ -289,9 +289,9 @@ def readable(directories: Iterable[RunDirectory]) -> Iterator[RunDirectory]:
 def _records(directory: RunDirectory) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Record and result with all that whoever lists runs relies on."""
     record, result = directory.record, directory.result
-    records.check(directory.path / RECORD, record, needed=records.RUN, possible={})
+    files.check(directory.path / RECORD, record, needed=files.RUN, possible={})
     if result is not None:
-        records.check(directory.path / RESULT, result, needed=records.RESULT, possible={})
+        files.check(directory.path / RESULT, result, needed=files.RESULT, possible={})
     return record, result
 
 

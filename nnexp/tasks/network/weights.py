@@ -13,7 +13,7 @@ import numpy as np
 from nnexp.config import ACTIVATION_NAMES, Config, ConfigError
 from nnexp.datasets import Scaling
 from nnexp.errors import one_line
-from nnexp.tracking.records import RecordError, read_arrays
+from nnexp.runs.files import RecordError, read_arrays
 
 MOST_LAYERS = 10_000
 SHOWN = 5

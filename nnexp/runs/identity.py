@@ -1,6 +1,6 @@
 """Who a run is: digests of its config, data and code, and the key made of the three.
 
-Equal keys mean equal numbers on an equal BLAS kernel, NumPy and SciPy (:mod:`nnexp.tracking.numerics`): a sweep skips
+Equal keys mean equal numbers on an equal BLAS kernel, NumPy and SciPy (:mod:`nnexp.runs.arithmetic`): a sweep skips
 a job only where a finished run has the job's very key.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 PACKAGE = Path(__file__).resolve().parent.parent
 
 # The modules that decide the numbers of a run. What keeps, draws or publishes them is not among them.
-DECIDING_MODULES = ("nn", "optim", "datasets", "training")
+DECIDING_MODULES = ("nn", "optim", "datasets", "tasks/network/training")
 DIGEST_LENGTH = 32
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnexp.tracking import claims, ledger, liveness, numerics
-from nnexp.tracking.rundir import RunDirectory, run_directories
+from nnexp.runs import arithmetic, backlog, lease
+from nnexp.runs.directory import RunDirectory, run_directories
+from nnexp.runs.tags import DIRECTORY
+from nnexp.tracking import claims
 from nnexp.tracking.store import RUN_KEY, SWEEP, Store, StoredRun
-from nnexp.tracking.tags import DIRECTORY
 
 KEY_BY_KEY = 50  # up to so many keys are asked for one by one
 ORDER = ("lost", "failed", "running", "finished")  # the later one stands for the job
@@ -84,7 +85,7 @@ class Book:
 
     def _take_directories(self, found: dict[str, Standing], wanted: set[str], since: float, repair: bool) -> None:
         """Runs of this machine: those that the store does not have yet, and without a store all of them."""
-        directories = ledger.entries(self.root)
+        directories = backlog.entries(self.root)
         if self.store is None:
             directories = {each.path: each for each in [*directories, *run_directories(self.root)]}.values()
         for directory in directories:
@@ -97,8 +98,8 @@ class Book:
             if key not in wanted or (is_private and self.store is not None):
                 continue
             if result is None:
-                reason = ledger.lost_reason(self.root, directory, record)
-                if reason is not None and repair and not liveness.is_of_this_machine(record["owner"]):
+                reason = backlog.lost_reason(self.root, directory, record)
+                if reason is not None and repair and not lease.is_of_this_machine(record["owner"]):
                     claims.close_directory(directory, reason)  # what was seen here is news to those who share the disk
                 elif reason is None:
                     path, name, start = str(directory.path), record["name"], record["started"]
@@ -110,7 +111,7 @@ class Book:
                 keep_best(found, key, _standing_of_directory(directory, record, result))
 
     def _is_refused(self, tags: Mapping[str, str], ended: float) -> bool:
-        return ended < self.strict_before and numerics.difference(tags) is not None
+        return ended < self.strict_before and arithmetic.difference(tags) is not None
 
 
 def _standing_of_directory(directory: RunDirectory, record: dict[str, Any], result: dict[str, Any]) -> Standing:

@@ -7,10 +7,11 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from nnexp.tracking import claims, ledger, liveness
-from nnexp.tracking.records import read_object
-from nnexp.tracking.rundir import HISTORY, PLAN_FILE, RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirectory
-from nnexp.tracking.temporary import remove_abandoned, system_folder
+from nnexp.runs import backlog, lease
+from nnexp.runs.directory import HISTORY, PLAN_FILE, RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirectory
+from nnexp.runs.files import read_object
+from nnexp.runs.temporary import remove_abandoned, system_folder
+from nnexp.tracking import claims
 
 
 def remove_leftovers(root: str | Path) -> None:
@@ -20,7 +21,7 @@ def remove_leftovers(root: str | Path) -> None:
     in them went before they left the ledger.
     """
     root = Path(root).resolve()
-    ledger.remove_leftovers(root)
+    backlog.remove_leftovers(root)
     for path in _folders(root / SWEEPS):
         remove_abandoned(path, deep=True)
         if (path / SHARED).is_dir() and _is_over(path):
@@ -40,7 +41,7 @@ def _remove_empty_joblib_folders() -> None:
         for path in Path(base).glob("joblib_memmapping_folder_*") if base else ():
             pid = path.name.split("_")[3]
             with suppress(OSError):  # something is in it, or it is another user's
-                if pid.isdigit() and liveness.process_start(int(pid)) is None and path.stat().st_uid == os.getuid():
+                if pid.isdigit() and lease.process_start(int(pid)) is None and path.stat().st_uid == os.getuid():
                     path.rmdir()
 
 
@@ -51,7 +52,7 @@ def _folders(parent: Path) -> list[Path]:
 def _is_over(sweep: Path) -> bool:
     """Whether the process that began the sweep last is gone."""
     try:
-        return liveness.gone_reason(read_object(sweep / PLAN_FILE)["owner"]) is not None
+        return lease.gone_reason(read_object(sweep / PLAN_FILE)["owner"]) is not None
     except (OSError, ValueError, KeyError):
         return False
 
@@ -63,7 +64,7 @@ def _put_right(root: Path, directory: RunDirectory) -> None:
         directory.path.rmdir()  # only where it is empty, and a run that is about to begin makes it again
         return
     record = directory.record
-    if ledger.has(root, directory) or liveness.gone_reason(record["owner"]) is None:
+    if backlog.has(root, directory) or lease.gone_reason(record["owner"]) is None:
         return
     if (directory.path / HISTORY).exists():
         claims.close_directory(directory, "the training process was killed")

@@ -47,7 +47,7 @@ def is_interval(text: str) -> bool:
 
 
 def is_owner(text: str) -> bool:
-    """Whether a text is the record of a process, as :func:`nnexp.tracking.liveness.owner` makes them."""
+    """Whether a text is the record of a process, as :func:`nnexp.runs.lease.owner` makes them."""
     try:
         record = json.loads(text)
     except ValueError:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from nnexp.tracking.records import rows_of
+from nnexp.runs.files import rows_of
 
 NOT_METRICS = ("step", "time", "seconds")
 

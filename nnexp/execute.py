@@ -21,15 +21,15 @@ from nnexp.datasets import Dataset, Split
 from nnexp.errors import ExitStatus, one_line
 from nnexp.nn import n_parameters, objective_bytes
 from nnexp.optim import check_memory
-from nnexp.record import Task, make_record, save_weights, summary, write_description
+from nnexp.runs import backlog, disk_arbiter
+from nnexp.runs.arbitration import FINISHED, HELD, MINE, Claim
+from nnexp.runs.directory import RESULT, HistoryWriter, RunDirectory
+from nnexp.runs.files import RecordError
+from nnexp.tasks.network.record import Task, make_record, save_weights, summary, write_description
+from nnexp.tasks.network.training import Row, fit
 from nnexp.terminal import Progress, say
-from nnexp.tracking import disk_claims, ledger
-from nnexp.tracking.arbitration import FINISHED, HELD, MINE, Claim
 from nnexp.tracking.keeper import Keeper, keeper_for
-from nnexp.tracking.records import RecordError
-from nnexp.tracking.rundir import RESULT, HistoryWriter, RunDirectory
 from nnexp.tracking.store import StoreError, open_store
-from nnexp.training import Row, fit
 
 UNSCALED = 10.0  # features beyond are taken for unscaled ones
 DRAWING_SECONDS = 120
@@ -155,7 +155,7 @@ def _do(task: Task, split: Split, directory: RunDirectory, keeper: Keeper, end: 
     """Train in a directory that is made, and see the run through to its end."""
     with interruptible():
         try:
-            ledger.enter(ledger.folder(task.config.tracking.directory), directory)
+            backlog.enter(backlog.folder(task.config.tracking.directory), directory)
             keeper.open(directory)
             write_description(directory, task)
             result = _train(task, split, directory)
@@ -194,7 +194,7 @@ def _claimed(config: Config, directory: RunDirectory, keeper: Keeper) -> Iterato
     """
     root, record = config.tracking.directory, directory.record
     run_key, uid = record["identity"]["run_key"], record["uid"]
-    lock = disk_claims.lock(root, run_key)
+    lock = disk_arbiter.lock(root, run_key)
     try:
         lock.acquire()
     except LockTimeout:
@@ -202,13 +202,13 @@ def _claimed(config: Config, directory: RunDirectory, keeper: Keeper) -> Iterato
         return
     try:
         has_store = keeper.uri is not None
-        claim = disk_claims.existing(root, run_key, uid, resume=config.resume, unpublished_only=has_store)
+        claim = disk_arbiter.existing(root, run_key, uid, resume=config.resume, unpublished_only=has_store)
         if claim is None and has_store:
             claim = _ask_store(config, directory, keeper, run_key)
             if claim is None:  # no answer: train all the same, and publish later
-                claim = disk_claims.existing(root, run_key, uid, resume=config.resume)
+                claim = disk_arbiter.existing(root, run_key, uid, resume=config.resume)
         if claim is None or claim.verdict == MINE:
-            disk_claims.register(root, run_key, directory)
+            disk_arbiter.register(root, run_key, directory)
             yield None
         else:
             yield _left_to(claim, f"run {claim.run_id} stands for it: {claim.verdict}")

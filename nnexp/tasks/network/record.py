@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 import nnexp
+from nnexp.blas import blas_threads
 from nnexp.config import Config
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, unpack
-from nnexp.tracking import ledger, liveness, numerics, provenance
-from nnexp.tracking.identity import Identity, array_digest, identify
-from nnexp.tracking.rundir import RunDirectory
-from nnexp.tracking.tags import DIRECTORY
-from nnexp.training import FitResult, blas_threads
+from nnexp.runs import arithmetic, backlog, lease, provenance
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.identity import Identity, array_digest, identify
+from nnexp.runs.tags import DIRECTORY
+from nnexp.tasks.network.training import FitResult
 
 NOT_IN_DIGEST = ("time", "seconds")
 NAMED_GROUPS = ("data", "model", "optimizer", "training")  # whose keys decide what a run is
@@ -57,7 +58,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
         "nnexp.data_digest": identity.data_digest,
         "nnexp.code_digest": identity.code_digest,
         "nnexp.version": nnexp.__version__,
-        **numerics.here(),
+        **arithmetic.here(),
         DIRECTORY: str(Path(task.path).resolve()),
         "mlflow.source.name": "nnexp",
         "mlflow.source.type": "LOCAL",
@@ -71,7 +72,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
         "uid": Path(task.path).name + "-" + os.urandom(4).hex(),
         "name": name,
         "started": time.time(),
-        "owner": liveness.owner(),
+        "owner": lease.owner(),
         "heartbeat": config.tracking.heartbeat,
         "identity": {
             "run_key": identity.run_key,
@@ -85,7 +86,7 @@ def make_record(task: Task, dataset: Dataset, split: Split, layer_sizes: Sequenc
             "sweep": config.tracking.sweep,
             "resume": config.resume,
         },
-        "ledger": str(ledger.folder(config.tracking.directory)),
+        "ledger": str(backlog.folder(config.tracking.directory)),
         "params": deciding,
         "overrides": list(task.overrides),
         "data": {"name": config.data.name, **source}

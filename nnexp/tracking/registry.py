@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.history import Value
 from nnexp.tracking.store import Store, import_mlflow
-from nnexp.tracking.values import Value
 
 MODEL_NAME = "model"
 SERVED_CODE = Path(__file__).with_name("served_model.py")

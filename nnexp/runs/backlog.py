@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nnexp.tracking import liveness
-from nnexp.tracking.places import ledger_of
-from nnexp.tracking.records import RecordError, tell_once
-from nnexp.tracking.rundir import RECORD, RUNS, RunDirectory, readable, write_atomically
-from nnexp.tracking.temporary import remove_abandoned, remove_empty_folders
+from nnexp.runs import lease
+from nnexp.runs.directory import RECORD, RUNS, RunDirectory, readable, write_atomically
+from nnexp.runs.files import RecordError, tell_once
+from nnexp.runs.places import ledger_of
+from nnexp.runs.temporary import remove_abandoned, remove_empty_folders
 
 FOLDER = "unpublished"
 ENDING = ".ending"  # in a run directory whose end is under way behind another run
@@ -91,7 +91,7 @@ def last_beat(root: str | Path, directory: RunDirectory) -> float | None:
 def lost_reason(root: str | Path, directory: RunDirectory, record: dict[str, Any]) -> str | None:
     """Why the process that holds the run of a directory must be gone; None while it may be there."""
     sign = last_beat(root, directory)
-    return liveness.lost_reason(str(directory.path), record.get("owner"), sign, record.get("heartbeat", 10.0))
+    return lease.lost_reason(str(directory.path), record.get("owner"), sign, record.get("heartbeat", 10.0))
 
 
 def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:

@@ -6,15 +6,13 @@ Knows no Hydra, no MLflow and no files. What wants to follow a fit live passes `
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from nnexp.blas import blas_threads
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, Objective, cross_entropy, directional_check, initialize, predict
 from nnexp.optim import Iterate, minimize
@@ -71,26 +69,6 @@ class FitResult:
     activation: str
     history: dict[str, np.ndarray]
     snapshots: dict[int, np.ndarray] = field(default_factory=dict)
-
-
-def is_scipys(library: str) -> bool:
-    """Whether the library at this path came with SciPy; NumPy's wheels bring one of nearly the same file name."""
-    folder = Path(library).parent
-    return folder.name == "scipy.libs" or (folder.name, folder.parent.name) == (".dylibs", "scipy")
-
-
-@contextmanager
-def blas_threads(threads: int) -> Iterator[None]:
-    """Give NumPy's BLAS pool `threads` threads and SciPy's own pool one.
-
-    NumPy's and SciPy's wheels each bring an OpenBLAS; with both at their defaults they spin against each other, and
-    L-BFGS-B, which calls LAPACK on tiny matrices, becomes several times slower. A fit leaves both at one: its objective
-    divides the samples among threads of its own.
-    """
-    controller = ThreadpoolController()
-    scipys = [lib.filepath for lib in controller.lib_controllers if is_scipys(lib.filepath)]
-    with controller.limit(limits=threads), controller.select(filepath=scipys).limit(limits=1):
-        yield
 
 
 class History:

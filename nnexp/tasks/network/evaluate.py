@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnexp.config import Config, ConfigError
+from nnexp.tasks.network.weights import Network, read_weights
 from nnexp.terminal import percent
-from nnexp.weights import Network, read_weights
 
 if TYPE_CHECKING:
     from nnexp.datasets import Dataset, Split
-    from nnexp.rerun.recorded import Recorded
+    from nnexp.rerun.source import Recorded
 
 WEIGHTS = "weights.npz"
 PENALTY = "cost = loss + penalty / samples, so the costs of parts of different sizes do not compare; the losses do"
@@ -125,7 +125,7 @@ def evaluate(name: str, overrides: Sequence[str], scratch: Path) -> Judgement:
 
 def _plain_file(path: Path) -> Path | None:
     """The file of weights that belong to no run."""
-    from nnexp.tracking.rundir import RECORD
+    from nnexp.runs.directory import RECORD
 
     if path.is_dir():
         path = path / WEIGHTS
@@ -151,9 +151,9 @@ def _find(name: str, overrides: Sequence[str], scratch: Path) -> Recorded:
 
 def _of_run(run: Recorded, overrides: Sequence[str]) -> Judgement:
     """Judge a run by its own config."""
+    from nnexp.execute import load
     from nnexp.rerun.rebuild import rebuild
-    from nnexp.rerun.recorded import RecordedHere
-    from nnexp.train import load
+    from nnexp.rerun.source import RecordedHere
 
     weights = run.files.path / WEIGHTS
     if not weights.is_file():
@@ -202,7 +202,7 @@ def _same_network(network: Network, config: Config) -> None:
 
 def _parts(config: Config, name: str, network: Network) -> tuple[str, Dataset, str]:
     """The part to judge and its name, and the digest of the data set."""
-    from nnexp.train import load
+    from nnexp.execute import load
 
     dataset = load(config)
     fits, has = (dataset.X.shape[1], len(dataset.classes)), (network.layer_sizes[0], network.layer_sizes[-1])
@@ -217,7 +217,7 @@ def _parts(config: Config, name: str, network: Network) -> tuple[str, Dataset, s
 
 def _split(config: Config, dataset: Dataset, network: Network) -> Split:
     """The parts, scaled as the samples were that the network was trained on."""
-    from nnexp.train import split_of
+    from nnexp.execute import split_of
 
     if network.scaling is None:
         return split_of(config, dataset)
@@ -226,9 +226,9 @@ def _split(config: Config, dataset: Dataset, network: Network) -> Split:
 
 def _figures(network: Network, part: Dataset, config: Config) -> tuple[Figures, str]:
     """Figures and report of a part, computed as a fit computes them, to the same bits."""
+    from nnexp.blas import blas_threads
     from nnexp.evaluation import evaluate as report_of
     from nnexp.nn import Objective, predict
-    from nnexp.training import blas_threads
 
     with blas_threads(1):
         objective = Objective(

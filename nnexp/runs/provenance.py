@@ -21,8 +21,8 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 import nnexp
-from nnexp.tracking.identity import PACKAGE, code_digest, module_digests
-from nnexp.training import blas_threads, is_scipys
+from nnexp.blas import blas_threads, is_scipys
+from nnexp.runs.identity import PACKAGE, code_digest, module_digests
 
 GIT_SECONDS = 5
 SOURCES = ("nnexp", "conf", "pyproject.toml", "constraints.txt")  # what of a checkout a run can depend on

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from nnexp.errors import one_line
+from nnexp.runs import backlog, lease
+from nnexp.runs.directory import RunDirectory, peek
 from nnexp.terminal import say
-from nnexp.tracking import ledger, liveness
-from nnexp.tracking.rundir import RunDirectory, peek
 
 MOST = 2  # ends that a worker may owe while it trains
 LOOK_SECONDS = 0.05
@@ -50,7 +50,7 @@ def put_off(directory: RunDirectory, end: Callable[[], object]) -> None:
     """
     _slots.acquire()
     try:
-        directory.write_text(ledger.ENDING, "")
+        directory.write_text(backlog.ENDING, "")
         _threads.submit(_end, directory, end)
     except OSError:
         _end(directory, end)
@@ -68,7 +68,7 @@ def _end(directory: RunDirectory, end: Callable[[], object]) -> None:
     finally:
         _slots.release()
         with suppress(OSError):
-            (directory.path / ledger.ENDING).unlink(missing_ok=True)
+            (directory.path / backlog.ENDING).unlink(missing_ok=True)
 
 
 def wait_for(root: str, sweep: str) -> None:
@@ -76,7 +76,7 @@ def wait_for(root: str, sweep: str) -> None:
     for _ in range(MOST):
         _slots.acquire()
     _slots.release(MOST)
-    while any(_is_under_way(directory, sweep) for directory in ledger.entries(root)):
+    while any(_is_under_way(directory, sweep) for directory in backlog.entries(root)):
         time.sleep(LOOK_SECONDS)
 
 
@@ -86,8 +86,8 @@ def _is_under_way(directory: RunDirectory, sweep: str) -> bool:
     if known is None:
         return False
     record, result = known
-    if record["tracking"].get("sweep") != sweep or result is None or not (directory.path / ledger.ENDING).exists():
+    if record["tracking"].get("sweep") != sweep or result is None or not (directory.path / backlog.ENDING).exists():
         return False
-    if record["owner"] == liveness.owner():
+    if record["owner"] == lease.owner():
         return False  # of this process none is under way: it has all its slots back
-    return liveness.gone_reason(record["owner"]) is None and time.time() - result["ended"] < LONGEST
+    return lease.gone_reason(record["owner"]) is None and time.time() - result["ended"] < LONGEST

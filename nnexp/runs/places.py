@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.paths import sqlite_path
-from nnexp.tracking.rundir import RunDirectory
-from nnexp.tracking.tags import DIRECTORY
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.tags import DIRECTORY
 
 
 def ledger_of(directory: RunDirectory) -> Path | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from nnexp.tracking import provenance
+from nnexp.runs import provenance
 
 KERNEL, NUMPY, SCIPY = "nnexp.blas_kernel", "nnexp.numpy", "nnexp.scipy"
 NAMES = {KERNEL: "BLAS kernel", NUMPY: "NumPy", SCIPY: "SciPy"}

@@ -16,12 +16,13 @@ from yaml import YAMLError
 
 from nnexp.errors import one_line
 from nnexp.rerun.errors import RerunError
-from nnexp.tracking import claims, liveness, places
-from nnexp.tracking.board import is_lost
-from nnexp.tracking.records import RecordError, read_arrays, tell_once
-from nnexp.tracking.rundir import HISTORY, PUBLISHED, RESULT, RunDirectory
+from nnexp.runs import lease, places
+from nnexp.runs.directory import HISTORY, PUBLISHED, RESULT, RunDirectory
+from nnexp.runs.files import RecordError, read_arrays, tell_once
+from nnexp.runs.tags import DIRECTORY
+from nnexp.tracking import claims
 from nnexp.tracking.store import RUN_KEY, UID, Store, StoredRun
-from nnexp.tracking.tags import DIRECTORY
+from nnexp.tracking.store_arbiter import is_lost
 
 CONFIG, OVERRIDES, ENVIRONMENT = "config/config.yaml", "config/overrides.yaml", "environment/environment.json"
 WEIGHTS = "weights.npz"
@@ -132,7 +133,7 @@ class RecordedHere(Recorded):
         self._record, result = directory.record, directory.result
         lost = None
         if result is None:
-            lost = liveness.gone_reason(self._record.get("owner"))
+            lost = lease.gone_reason(self._record.get("owner"))
         status = result["status"] if result else "RUNNING" if lost is None else "KILLED"
         message = result.get("message", "") if result else lost or ""
         super().__init__(

@@ -8,21 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nnexp import train
+from nnexp import execute
 from nnexp.config import Config, ConfigError
 from nnexp.errors import ExitStatus
-from nnexp.record import Task, history_digest
 from nnexp.rerun.changes import Made, changes, other_code, same_value, text
 from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Comparison, Numbers, compare
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.rebuild import Rebuilt, rebuild
-from nnexp.rerun.recorded import CONFIG, RERUN_OF, WEIGHTS, Recorded, RecordedHere
+from nnexp.rerun.source import CONFIG, RERUN_OF, WEIGHTS, Recorded, RecordedHere
+from nnexp.runs import provenance
+from nnexp.runs.directory import HISTORY, RUNS, RunDirectory, run_name
+from nnexp.runs.identity import array_digest
 from nnexp.sweeps.plan import decisive
-from nnexp.tracking import provenance
-from nnexp.tracking.identity import array_digest
-from nnexp.tracking.rundir import HISTORY, RUNS, RunDirectory, run_name
+from nnexp.tasks.network.record import Task, history_digest
+from nnexp.tasks.network.training import columns_of
 from nnexp.tracking.store import StoreError
-from nnexp.training import columns_of
 
 REPORT = "reports/check.json"
 CHECK, CHANGED = "nnexp.check", "nnexp.changed"
@@ -68,7 +68,7 @@ class Rerun:
     name: str
     original_run_id: str | None
     changed: list[str] = field(default_factory=list)
-    outcome: train.Outcome | None = None
+    outcome: execute.Outcome | None = None
     comparison: Comparison | None = None
     verdict: str | None = None
     refused: str | None = None
@@ -106,7 +106,7 @@ def plan(original: Recorded, overrides: Sequence[str], *, check: bool) -> Plan:
         if rebuilt.config.dry_run:
             raise ConfigError("`dry_run` must be false in a rerun, got true")
         _is_untouched(original, rebuilt.config if rebuilt.before is None and not overrides else rebuilt.before)
-        digest = train.load(rebuilt.config).digest
+        digest = execute.load(rebuilt.config).digest
     except (ConfigError, RerunError) as error:
         raise type(error)(f"{original}: {error}") from error
     same = rebuilt.other_data or original.data_digest in (None, digest)
@@ -198,13 +198,13 @@ def again(planned: Plan) -> Rerun:
         path=Path(config.tracking.directory) / RUNS / run_name(),
         tags={RERUN_OF: original.run_id, **tag_of_changes(planned.changed)},
     )
-    outcome = train.execute(task)
+    outcome = execute.execute(task)
     if not planned.check or outcome.status == "KILLED":
         return Rerun(original.name, original.run_id, planned.changed, outcome)
     return _checked(planned, outcome)
 
 
-def _checked(planned: Plan, outcome: train.Outcome) -> Rerun:
+def _checked(planned: Plan, outcome: execute.Outcome) -> Rerun:
     """The outcome with its verdict, which is kept with the new run."""
     original, new = planned.original, RecordedHere(RunDirectory(outcome.path))
     made = [Made(run.params, planned.config.data.name, run.data_digest, run.environment) for run in (original, new)]
@@ -227,7 +227,7 @@ def _keep(planned: Plan, done: Rerun, directory: RunDirectory) -> None:
     tags = {CHECK: str(done.verdict), **tag_of_changes(done.changed)}
     patience = planned.config.tracking.patience
     try:
-        train.keeper_of(planned.config).answer(
+        execute.keeper_of(planned.config).answer(
             "amend", timeout=patience, path=str(directory.path), tags=tags, files=[REPORT]
         )
     except StoreError:

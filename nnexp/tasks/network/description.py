@@ -14,11 +14,11 @@ import numpy as np
 from nnexp import datasets, evaluation, figures
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, predict
+from nnexp.runs.directory import RunDirectory, to_json, write_atomically
+from nnexp.runs.files import read_arrays
+from nnexp.runs.places import data_file
+from nnexp.tasks.network.training import columns_of
 from nnexp.terminal import percent
-from nnexp.tracking.places import data_file
-from nnexp.tracking.records import read_arrays
-from nnexp.tracking.rundir import RunDirectory, to_json, write_atomically
-from nnexp.training import columns_of
 
 TABLE = "per_class.json"  # shown by the UI across runs
 MARGIN = "margin: output of the predicted class less that of the true one, before the sigmoid"

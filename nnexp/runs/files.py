@@ -15,8 +15,8 @@ from typing import IO, Any
 import numpy as np
 
 from nnexp.errors import UsageError, one_line
+from nnexp.runs.tags import is_owner
 from nnexp.terminal import say
-from nnexp.tracking.tags import is_owner
 
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _told: set[object] = set()

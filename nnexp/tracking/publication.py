@@ -18,14 +18,16 @@ from typing import Any
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
-from nnexp.tracking import arbitration, ledger, numerics, views
-from nnexp.tracking.arbitration import FencedError, UndecidedError
-from nnexp.tracking.board import StoreBoard
-from nnexp.tracking.model import publish_model
+from nnexp.runs import arbitration, arithmetic, backlog
+from nnexp.runs.arbitration import FencedError, UndecidedError
+from nnexp.runs.directory import HISTORY, PUBLISHED, RunDirectory
+from nnexp.runs.files import RecordError, read_arrays, tell_once
+from nnexp.runs.history import HistoryReader, Value, metrics_of, params_of
+from nnexp.runs.places import ledger_of, store_of
+from nnexp.runs.tags import DIRECTORY
+from nnexp.tracking import views
 from nnexp.tracking.notes import NOTE, run_note
-from nnexp.tracking.places import ledger_of, store_of
-from nnexp.tracking.records import RecordError, read_arrays, tell_once
-from nnexp.tracking.rundir import HISTORY, PUBLISHED, RunDirectory
+from nnexp.tracking.registry import publish_model
 from nnexp.tracking.store import (
     BID,
     CLAIM,
@@ -42,8 +44,7 @@ from nnexp.tracking.store import (
     absolute_uri,
     batches,
 )
-from nnexp.tracking.tags import DIRECTORY
-from nnexp.tracking.values import HistoryReader, Value, metrics_of, params_of
+from nnexp.tracking.store_arbiter import StoreBoard
 
 COPIED_FROM = "nnexp.copied_from"
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
@@ -271,7 +272,7 @@ class Publication:
 
     def _leave_ledger(self) -> None:
         if not self.is_copy and (entered := ledger_of(self.directory)) is not None:
-            ledger.leave(entered, self.directory)
+            backlog.leave(entered, self.directory)
 
     def _has_weights(self) -> bool:
         """Whether there are weights; damaged ones are told, and no model is made of them."""
@@ -295,7 +296,7 @@ class Publication:
             record["uid"],
             me=run_id,
             end=result["ended"],
-            stands=lambda run: numerics.stands(resume, run.tags, tags),
+            stands=lambda run: arithmetic.stands(resume, run.tags, tags),
         )
         try:
             other = arbitration.end(board, patience=END_SECONDS)
@@ -317,7 +318,7 @@ class Publication:
 
     def _enter_ledger(self, record: dict[str, Any]) -> None:
         if not self.is_copy and (entered := ledger_of(self.directory)) is not None:
-            ledger.enter(entered, self.directory)
+            backlog.enter(entered, self.directory)
 
     def _upload(self, run_id: str) -> None:
         """Every artifact, but none twice in this process; to a server a few at a time."""

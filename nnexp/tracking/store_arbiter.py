@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from nnexp.tracking import liveness
-from nnexp.tracking.arbitration import FencedError, Rival, State
+from nnexp.runs import lease
+from nnexp.runs.arbitration import FencedError, Rival, State
 from nnexp.tracking.store import (
     CLAIM,
     HEARTBEAT,
@@ -148,4 +148,4 @@ def lost_reason(run: StoredRun) -> str | None:
         heartbeat = float(run.tags.get(HEARTBEAT_EVERY, 10.0))
     except ValueError:
         heartbeat = 10.0
-    return liveness.lost_reason(run.run_id, run.tags.get(OWNER), run.tags.get(HEARTBEAT), heartbeat)
+    return lease.lost_reason(run.run_id, run.tags.get(OWNER), run.tags.get(HEARTBEAT), heartbeat)

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from nnexp.tracking.liveness import machine, process_start
+from nnexp.runs.lease import machine, process_start
 
 STAMP = re.compile(r"([0-9a-f]{8})-(\d+)-(\w+)")  # machine, process id, start of the process
 BESIDE = re.compile(rf"\..+\.{STAMP.pattern}\.[0-9a-f]{{8}}")

@@ -11,9 +11,9 @@ from pathlib import Path
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
-from nnexp.tracking import ledger, liveness, numerics
-from nnexp.tracking.arbitration import FINISHED, HELD, Claim
-from nnexp.tracking.rundir import RunDirectory
+from nnexp.runs import arithmetic, backlog, lease
+from nnexp.runs.arbitration import FINISHED, HELD, Claim
+from nnexp.runs.directory import RunDirectory
 
 FOLDER = "locks"
 LOCK_SECONDS = 0.5  # a lock is held for a moment by those who only look whether it is held
@@ -67,11 +67,11 @@ def existing(
             if record["uid"] == uid or record["identity"]["run_key"] != run_key:
                 continue
             if result is None:
-                if liveness.gone_reason(record["owner"]) is None:
+                if lease.gone_reason(record["owner"]) is None:
                     held = held or Claim(HELD, record["uid"])
-            elif result["status"] == "FINISHED" and numerics.stands(resume, record.get("tags", {})):
+            elif result["status"] == "FINISHED" and arithmetic.stands(resume, record.get("tags", {})):
                 is_private = record["tracking"]["uri"] is None  # no store ever gets it
-                if not unpublished_only or (ledger.has(root, directory) and not is_private):
+                if not unpublished_only or (backlog.has(root, directory) and not is_private):
                     return Claim(FINISHED, result["run_id"])
         except (OSError, ValueError, KeyError, TypeError):
             continue  # removed, or damaged

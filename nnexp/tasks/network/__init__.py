@@ -1,0 +1,1 @@
+"""The built-in task: the network of the exercise, trained by back-propagation."""
