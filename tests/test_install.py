@@ -27,6 +27,7 @@ def test_the_wheel_holds_the_package_its_config_and_the_plugin_and_nothing_else(
         names = archive.namelist()
     assert {
         "nnexp/cli.py",
+        "nnexp/py.typed",
         "nnexp/conf/config.yaml",
         "nnexp/conf/sweep/l2.yaml",
         "hydra_plugins/nnexp_sweeper.py",
