@@ -2,7 +2,7 @@
 
 The sigmoid is a tanh in other units, ``sigmoid(z) = (1 + tanh(z / 2)) / 2``, and tanh cannot overflow. So every
 activation is written ``a(z) = scale * core(gain * z) + shift``, and the constants are folded into the weights before
-and behind it (`nnexp.nn._passes`), where they cost nothing.
+and behind it (`nnexp.nn.engine.passes`), where they cost nothing.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from nnexp.nn._passes import FoldedWeights, Passes
-from nnexp.nn._products import aligned_copy
 from nnexp.nn.activations import ACTIVATIONS, get_activation
+from nnexp.nn.engine.passes import FoldedWeights, Passes
+from nnexp.nn.engine.products import aligned_copy
 from nnexp.nn.parameters import check_layer_sizes
 
 

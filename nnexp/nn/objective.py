@@ -10,9 +10,9 @@ from operator import index
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from nnexp.nn._passes import FoldedWeights, Passes, Sums
-from nnexp.nn._products import aligned, aligned_copy
 from nnexp.nn.activations import get_activation
+from nnexp.nn.engine.passes import FoldedWeights, Passes, Sums
+from nnexp.nn.engine.products import aligned, aligned_copy
 from nnexp.nn.parameters import check_layer_sizes, unpack
 
 SAMPLES_A_PASS = 2500  # their work arrays stay in the second-level cache, their X in the third

@@ -1,7 +1,7 @@
 import pytest
 from threadpoolctl import threadpool_limits
 
-from nnexp.nn import _products
+from nnexp.nn.engine import products as engine_products
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -13,4 +13,4 @@ def _one_blas_thread():
 @pytest.fixture(params=["small kernels", "plain products"])
 def products(request, monkeypatch):
     """Both ways of multiplying, whichever this machine would choose."""
-    monkeypatch.setattr(_products, "has_small_kernels", lambda: request.param == "small kernels")
+    monkeypatch.setattr(engine_products, "has_small_kernels", lambda: request.param == "small kernels")

@@ -74,9 +74,7 @@ def test_two_threads_reach_numpys_pool():
 
 
 def test_kernel_and_instruction_sets_follow_what_the_libraries_use():
-    code = (
-        "from nnexp.runs import provenance as p; import json; print(json.dumps([p.blas()[0]['kernel'], p.simd()]))"
-    )
+    code = "from nnexp.runs import provenance as p; import json; print(json.dumps([p.blas()[0]['kernel'], p.simd()]))"
     outputs = [
         subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True, check=True).stdout
         for settings in (

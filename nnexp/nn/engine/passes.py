@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnexp.nn._products import aligned, aligned_copy, input_products, multiply
 from nnexp.nn.activations import Activation
+from nnexp.nn.engine.products import aligned, aligned_copy, input_products, multiply
 from nnexp.nn.parameters import unpack
 
 OUTPUT_GAIN = 0.5

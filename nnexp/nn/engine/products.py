@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from nnexp.nn._blas import SlicedProduct, has_gemm
+from nnexp.nn.engine.blas import SlicedProduct, has_gemm
 
 FORWARD_LIMIT = 1200  # rows x columns of the result, where the right operand is transposed
 LIMIT = 1_000_000  # multiplications, in the other products
@@ -108,10 +108,12 @@ class SlicedInputProducts(InputProducts):
         self.gradient = SlicedProduct(X, n_units, _width(LIMIT, n_units * X.shape[1]))
 
     def forward(self, weights: np.ndarray, out: np.ndarray) -> None:
+        """``out = weights @ X.T``, a slice of the samples at a time."""
         for x, out_slices in zip(self.forward_slices, slices(out, self.forward_width), strict=True):
             np.matmul(weights, x, out=out_slices)
 
     def add_gradient(self, deltas: np.ndarray, total: np.ndarray) -> None:
+        """``total += deltas @ X``, summed over slices of the samples."""
         self.gradient.add_to(total, deltas)
 
 
