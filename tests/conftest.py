@@ -16,31 +16,32 @@ import pytest
 from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
 
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
 MLFLOW_STORE = tuple(f"MLFLOW_TRACKING_{name}" for name in ("URI", "USERNAME", "PASSWORD"))
 MEMORY = Path("/dev/shm")
 PROCESS_MARK = "NNEXP_TEST_PROCESS"
 ENOUGH = 2**31  # bytes; a session of all tests leaves some 300 MB
 # What takes longest begins first, so that no worker is left with it at the end: tests that may run anywhere, and files.
 LONGEST = (
-    "test_ui.py",
+    "browser/test_ui.py",
     "test_killed_anywhere_and_finished_by_the_same_command",
     "test_a_sweep_is_planned_run_listed_and_resumed",
     "test_parallel_and_serial_sweeps_give_the_same_bits_and_two_at_once_share_the_work",
     "test_a_sweep_on_ray_is_the_sweep_done_serially",
     "test_a_search_goes_on_where_it_was",
-    "test_sync_server.py",
+    "tracking/test_sync_server.py",
     "test_crash.py",
     "test_run.py",
-    "test_keeper.py",
-    "test_rerun.py",
+    "tracking/test_keeper.py",
+    "rerun/test_rerun.py",
     "test_sweep_by_joblib_is_identical_to_its_serial_rerun",
     "test_20_runs_over_methods_activations_depths_and_dtypes_repeat_in_a_new_process",
-    "test_sweeps.py",
+    "sweeps/test_sweeps.py",
     "test_install.py",
-    "test_store.py",
-    "test_claims.py",
-    "test_sync.py",
+    "tracking/test_store.py",
+    "tracking/test_claims.py",
+    "tracking/test_sync.py",
 )
 
 
@@ -59,7 +60,7 @@ def pytest_collection_modifyitems(items):
     """The longest first."""
 
     def place(item):
-        names = (item.originalname, item.path.name)
+        names = (item.originalname, item.path.relative_to(TESTS).as_posix())
         return next((i for i, name in enumerate(LONGEST) if name in names), len(LONGEST))
 
     items.sort(key=place)

@@ -7,13 +7,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Nnexp
-from tools.flaky_proxy import FlakyProxy
-from tools.mlflow_server import MlflowServer
 
 from nnexp import credentials
 from nnexp.errors import one_line
 from nnexp.tracking.store import Store
+from tests.conftest import Nnexp
+from tests.tools.flaky_proxy import FlakyProxy
+from tests.tools.mlflow_server import MlflowServer
 
 SECRET = "kXw7Gq2z"
 PASSWORD, QUOTED = f"{SECRET}@%/", f"{SECRET}%40%25%2F"

@@ -7,12 +7,12 @@ import signal
 import sqlite3
 
 import pytest
-from tools.made_up import wait_for
-from tools.odd_server import EXPERIMENT, OddServer, self_signed
 
 from nnexp.cli import main
 from nnexp.errors import ExitStatus, one_line
 from nnexp.tracking.store import Store, StoreError
+from tests.tools.made_up import wait_for
+from tests.tools.odd_server import EXPERIMENT, OddServer, self_signed
 
 OF_A_STORE = (["report"], ["sweeps"], ["ui", "--port=0"], ["evaluate", "--weights", "abcdef"])
 

@@ -4,12 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import Nnexp
 from scipy.io import savemat
 
 from nnexp.config import ConfigError
 from nnexp.hydra_app import compose, in_grammar, read_config
 from nnexp.paths import absolute_uri, sqlite_path
+from tests.conftest import Nnexp
 
 SMALL = ["model.hidden_size=3", "optimizer.maxfun=5", "data.cache=null"]
 STRANGE = "a%20b q?x#y it's ü"

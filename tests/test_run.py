@@ -27,7 +27,7 @@ EXERCISES_WEIGHTS = os.environ.get("NNEXP_EX4_WEIGHTS", "../shared/data/ex4weigh
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """One run of `experiment=smoke`, shared by the tests that only look at it."""
-    from conftest import Nnexp
+    from tests.conftest import Nnexp
 
     folder = tmp_path_factory.mktemp("smoke")
     runner = Nnexp(folder, folder)

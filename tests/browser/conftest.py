@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Nnexp
+
+from tests.conftest import ROOT, Nnexp
 
 from . import stores
 

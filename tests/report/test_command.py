@@ -5,7 +5,6 @@ import re
 
 import matplotlib
 import pytest
-from tools import made_up
 
 from nnexp.cli import main
 from nnexp.report import NothingToReportError, Selection, make_report
@@ -13,6 +12,7 @@ from nnexp.report.files import RunFiles
 from nnexp.report.selection import find
 from nnexp.tracking.store import Store
 from tests.report.runs import BASE
+from tests.tools import made_up
 
 
 @pytest.fixture(scope="module")

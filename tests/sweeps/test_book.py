@@ -1,13 +1,13 @@
 """What is known of a sweep's jobs when the store is gone."""
 
 import pytest
-from tools import made_up
 
 from nnexp.config import TrackingConfig
 from nnexp.runs import backlog
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import Book, Standing
+from tests.tools import made_up
 
 
 def published(root, name, **settings):

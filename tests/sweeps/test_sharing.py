@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tools import made_up
 
 from nnexp import datasets
 from nnexp.hydra_app import compose, read_config
 from nnexp.sweeps.parent import write_plan
 from nnexp.sweeps.sharing import clear, share
+from tests.tools import made_up
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import json
 from collections import Counter
 
 import pytest
-from tools.made_up import wait_for
+
+from tests.tools.made_up import wait_for
 
 SMALL = ["-m", "data=digits", "model.hidden_size=5", "optimizer.maxfun=15"]
 # Long enough for another command to start and to want the same job.

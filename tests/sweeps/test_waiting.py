@@ -1,7 +1,6 @@
 """A sweep does not wait for itself: what came back, and what could not be kept, is not running."""
 
 import pytest
-from tools import made_up
 
 from nnexp.config import TrackingConfig
 from nnexp.execute import Outcome
@@ -9,6 +8,7 @@ from nnexp.runs import backlog
 from nnexp.sweeps import deferred
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
+from tests.tools import made_up
 
 
 def fail():

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 import textwrap
@@ -8,7 +7,6 @@ import time
 from collections import Counter
 
 import pytest
-from tools import made_up
 
 from nnexp.runs import lease
 from nnexp.runs.directory import HISTORY, RunDirectory
@@ -17,6 +15,8 @@ from nnexp.tracking import claims
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import BID, CLAIM, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, UID, Store
 from nnexp.tracking.sync import sync
+from tests.conftest import ROOT
+from tests.tools import made_up
 
 
 @pytest.fixture
@@ -115,8 +115,8 @@ def test_of_two_bids_the_smaller_id_wins(store, tmp_path):
 PROGRAM = """
     import sys, time
     from pathlib import Path
-    sys.path.insert(0, {tests!r})
-    from tracking.test_claims import claim, make_directory
+    sys.path.insert(0, {root!r})
+    from tests.tracking.test_claims import claim, make_directory
     from nnexp.tracking import claims
     from nnexp.tracking.publication import Publication
     from nnexp.tracking.store import Store
@@ -137,7 +137,7 @@ def test_of_many_processes_exactly_one_gets_each_job(store, tmp_path):
     jobs, processes = 8, 4
     _ = store.experiment_id
     program = textwrap.dedent(PROGRAM).format(
-        tests=os.path.dirname(os.path.dirname(__file__)),
+        root=str(ROOT),
         uri=store.uri,
         go=str(tmp_path / "go"),
         jobs=jobs,

@@ -10,17 +10,17 @@ from concurrent.futures import Future
 from contextlib import closing
 
 import pytest
-from conftest import Nnexp
-from tools import made_up
-from tools.flaky_proxy import HANG, FlakyProxy
-from tools.made_up import wait_for
-from tools.stored import assert_store_has_all_of, history, runs_of
 
 from nnexp.execute import finish
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
 from nnexp.tracking.keeper import Keeper, KeeperDiedError
 from nnexp.tracking.store import STATUS_MESSAGE, Store, StoreError
+from tests.conftest import Nnexp
+from tests.tools import made_up
+from tests.tools.flaky_proxy import HANG, FlakyProxy
+from tests.tools.made_up import wait_for
+from tests.tools.stored import assert_store_has_all_of, history, runs_of
 
 # A run of many iterations of some 30 ms.
 LONG = ("experiment=smoke", "optimizer=gd", "model.hidden_size=[400,400]", "optimizer.maxiter=100000")

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tools import made_up
-from tools.stored import assert_store_has_all_of, expected_history, history, models, runs_of, snapshot
 
 from nnexp.runs import backlog
 from nnexp.runs.directory import HISTORY
@@ -17,6 +15,8 @@ from nnexp.runs.history import HistoryReader
 from nnexp.tracking import claims
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import CLAIM, UID, Store
+from tests.tools import made_up
+from tests.tools.stored import assert_store_has_all_of, expected_history, history, models, runs_of, snapshot
 
 
 class KilledError(BaseException):

@@ -6,9 +6,6 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from conftest import Nnexp
-from tools import made_up
-from tools.stored import assert_store_has_all_of
 
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
@@ -16,6 +13,9 @@ from nnexp.sweeps.parent import write_plan
 from nnexp.tracking.publication import Publication, sweep_uid
 from nnexp.tracking.store import Store
 from nnexp.tracking.sync import sync
+from tests.conftest import Nnexp
+from tests.tools import made_up
+from tests.tools.stored import assert_store_has_all_of
 
 MOVED = "was moved or copied from"
 

@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
-from tools import made_up
-from tools.stored import assert_store_has_all_of, runs_of, snapshot
 
 from nnexp import datasets
 from nnexp.runs import backlog, lease
@@ -17,6 +15,8 @@ from nnexp.sweeps.parent import write_plan
 from nnexp.tracking.publication import COPIED_FROM, Publication, sweep_uid
 from nnexp.tracking.store import PARENT, STATUS_MESSAGE, Store
 from nnexp.tracking.sync import sync
+from tests.tools import made_up
+from tests.tools.stored import assert_store_has_all_of, runs_of, snapshot
 
 
 @pytest.fixture(scope="module")

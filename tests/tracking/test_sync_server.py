@@ -8,11 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from conftest import Done, Nnexp
-from tools.flaky_proxy import FlakyProxy, Weather
-from tools.made_up import wait_for
-from tools.mlflow_server import MlflowServer
-from tools.stored import assert_store_has_all_of, models, runs_of
 
 from nnexp.nn import Forward, predict
 from nnexp.runs import backlog
@@ -21,6 +16,11 @@ from nnexp.tasks.network.description import load_split
 from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import PARENT, Store
 from nnexp.tracking.sync import sync
+from tests.conftest import Done, Nnexp
+from tests.tools.flaky_proxy import FlakyProxy, Weather
+from tests.tools.made_up import wait_for
+from tests.tools.mlflow_server import MlflowServer
+from tests.tools.stored import assert_store_has_all_of, models, runs_of
 
 JOBS = 5
 WET = ("experiment=smoke", "tracking.experiment=weather", "tracking.directory=wet", "tracking.patience=2")

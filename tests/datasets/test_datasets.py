@@ -13,7 +13,7 @@ from nnexp import datasets
 from nnexp.datasets import Dataset, exercise
 from nnexp.datasets.cache import cached
 
-CONF = Path(__file__).parent.parent / "conf" / "data"
+CONF = Path(__file__).parents[2] / "conf" / "data"
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tools import made_up
 
 from nnexp.runs import backlog
 from nnexp.runs.directory import HISTORY, HistoryWriter, RunDirectory, run_name, write_atomically
+from tests.tools import made_up
 
 
 def test_history_reads_back_to_the_same_bits(tmp_path):

@@ -4,7 +4,8 @@ import json
 import platform
 
 import pytest
-from rerunning import copy_of, edit_json, edited_package, make, rerun, write_mat
+
+from tests.tools.real_runs import copy_of, edit_json, edited_package, make, rerun, write_mat
 
 SMOKE = ["experiment=smoke", "optimizer.maxfun=12", "optimizer.maxiter=8"]
 METHODS = ["tnc", "lbfgsb", "cg", "bfgs", "newton_cg", "trust_ncg", "trust_krylov", "gd", "sgd", "adam"]

@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import pytest
 from scipy.io import savemat
-from tools import made_up
 
 from nnexp.cli import main
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store
+from tests.tools import made_up
 
 GOOD = {"n_layers": 1, "weights_0": np.ones((10, 400)), "biases_0": np.ones(10), "activation": "sigmoid"}
 

@@ -7,10 +7,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from tools.made_up import wait_for
 
 from nnexp.commands import ui
 from nnexp.config import ConfigError
+from tests.tools.made_up import wait_for
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import sys
 import threading
 
 import pytest
-from tools import made_up
 
 from nnexp.runs import backlog, lease, temporary
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.leftovers import remove_leftovers
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import HALF_UPLOADS, Store
+from tests.tools import made_up
 
 # A process that is killed while it writes a file, a run's weights, and in MLflow's temporary folder.
 KILLED = """

@@ -4,9 +4,9 @@ import json
 import shutil
 
 import pytest
-from rerunning import make, publish, write_mat
 
 from nnexp.cli import main
+from tests.tools.real_runs import make, publish, write_mat
 
 OWN = ["data=mat", "data.path=own.mat", "model.hidden_size=5", "optimizer.maxfun=12"]
 JOBS = [

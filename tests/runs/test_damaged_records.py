@@ -4,7 +4,6 @@ import json
 import shutil
 
 import pytest
-from tools import made_up
 
 from nnexp.cli import main
 from nnexp.rerun.source import RecordedHere
@@ -12,6 +11,7 @@ from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
 from nnexp.sweeps.parent import plan_record, write_plan
 from nnexp.tracking.store import UID, Store
+from tests.tools import made_up
 
 WRONG = {"empty": b"", "cut": b'{"uid": "x', "bytes": b"\xff\xfe\x00", "list": b"[]", "object": b'{"a": 1}'}
 RECORDS = ("run.json", "result.json")

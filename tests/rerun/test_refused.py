@@ -5,13 +5,13 @@ import shutil
 import time
 
 import pytest
-from rerunning import copy_of, edit_json, make, publish, rerun
-from tools import made_up
 
 from nnexp import execute
 from nnexp.cli import main
 from nnexp.runs import lease
 from nnexp.tracking.store import UID, open_store
+from tests.tools import made_up
+from tests.tools.real_runs import copy_of, edit_json, make, publish, rerun
 
 JOBS = [["experiment=smoke", f"optimizer.maxfun={n}", "optimizer=lbfgsb"] for n in (6, 7)]
 
