@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from nnexp.nn import Objective, full_check, initialize, predict
+from nnexp.nn import Objective, backprop, full_check, initialize, predict
 
 SIZES = (400, 25, 10)
 WEIGHTS = Path(os.environ.get("NNEXP_EX4_WEIGHTS", Path(__file__).parents[3] / "shared" / "data" / "ex4weights.mat"))
@@ -50,3 +50,11 @@ def test_the_gradient_passes_the_full_check_on_some_of_the_images(images):
     assert result.n_params == 10285
     assert result.central_difference < 1e-8
     assert result.complex_step < 1e-13
+
+
+@pytest.mark.parametrize(("l2", "cost"), [(0, 0.287629165161319), (1, 0.3837698590909237), (3, 0.5760512469501331)])
+def test_the_courses_form_gives_the_published_cost_and_the_fast_gradient(images, theta, l2, cost):
+    plain = images.X, images.Y, SIZES
+    assert backprop.cost(theta, *plain, l2=l2) == pytest.approx(cost, rel=1e-13)
+    gradient = Objective(*plain, l2=l2)(theta)[1]
+    np.testing.assert_allclose(gradient, backprop.gradient(theta, *plain, l2=l2), rtol=0, atol=1e-15)
