@@ -15,11 +15,12 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from nnexp.arrays import Array, Indices
 from nnexp.optim.results import Iterate, NonFiniteCostError, Status
 
-Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
-HessianProduct = Callable[[np.ndarray, np.ndarray], np.ndarray]
-BatchObjective = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
+Objective = Callable[[Array], tuple[float, Array]]
+HessianProduct = Callable[[Array, Array], Array]
+BatchObjective = Callable[[Array, Indices], tuple[float, Array]]
 Callback = Callable[[Iterate], object]
 
 # A method asks again, or reports, only what its latest line search evaluated.
@@ -29,15 +30,15 @@ N_REMEMBERED = 8
 class Point(NamedTuple):
     """A point that was evaluated; the arrays are read-only."""
 
-    theta: np.ndarray
+    theta: Array
     cost: float
-    gradient: np.ndarray
+    gradient: Array
 
 
 class Ending(NamedTuple):
     """How a method ended by itself, and where."""
 
-    theta: np.ndarray
+    theta: Array
     converged: bool
     message: str
 
@@ -96,7 +97,7 @@ class Evaluations:
         self._errstate = np.geterr()
         self.dtype = np.dtype(getattr(fun, "dtype", np.float64))
 
-    def __call__(self, theta: np.ndarray) -> Point:
+    def __call__(self, theta: Array) -> Point:
         """Cost and gradient at `theta`, in one pass."""
         point = self._remembered(theta)
         if point is None:
@@ -106,45 +107,45 @@ class Evaluations:
                 self.best, self.best_iter = point, self.n_iter + (self.reported is not None)
         return point
 
-    def point(self, theta: np.ndarray) -> Point:
+    def point(self, theta: Array) -> Point:
         """Point at which the method says it is: among those remembered, else evaluated anew, uncounted."""
         return self._remembered(theta) or self._evaluate(theta)
 
-    def cost(self, theta: np.ndarray) -> float:
+    def cost(self, theta: Array) -> float:
         """Cost alone, as SciPy asks for it; the gradient comes with it and is remembered."""
         return self(theta).cost
 
-    def gradient(self, theta: np.ndarray) -> np.ndarray:
+    def gradient(self, theta: Array) -> Array:
         """Gradient alone, as SciPy asks for it; a copy, into which SciPy may write."""
         return self(theta).gradient.copy()
 
-    def hessp(self, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
+    def hessp(self, theta: Array, v: Array) -> Array:
         """Product of the Hessian at `theta` with `v`; counts as an evaluation."""
         self._spend()
         product = np.asarray(self._hessp(theta.copy(), v.copy()), dtype=np.float64)
         self._check_finite("Hessian-vector product", product)
         return product
 
-    def epoch(self, batch_size: int) -> list[np.ndarray]:
+    def epoch(self, batch_size: int) -> list[Indices]:
         """Shuffled indices of one epoch's mini-batches, which count as one evaluation."""
         self._spend()
         order = self._rng.permutation(self.n_samples)
         return np.split(order, range(batch_size, self.n_samples, batch_size))
 
-    def batch(self, theta: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    def batch(self, theta: Array, indices: Indices) -> Array:
         """Gradient on the samples `indices` alone; counted by `epoch`."""
         cost, gradient = self._batch(theta.copy(), indices)
         self._check_finite("cost of a mini-batch", cost)
         self._check_finite("gradient of a mini-batch", gradient)
         return gradient
 
-    def start(self, theta0: np.ndarray) -> None:
+    def start(self, theta0: Array) -> None:
         """Evaluate and report the starting point."""
         self._report(self(theta0), n_iter=0)
         if self.maxiter == 0:
             self._end_iterations()
 
-    def iterated(self, theta: np.ndarray) -> None:
+    def iterated(self, theta: Array) -> None:
         """Report that an iteration has ended at `theta`."""
         point = self._iterate = self.point(theta)
         self.n_iter += 1
@@ -172,7 +173,7 @@ class Evaluations:
             self._callback(iterate)
         self.reported = iterate
 
-    def _remembered(self, theta: np.ndarray) -> Point | None:
+    def _remembered(self, theta: Array) -> Point | None:
         # A trust region that shrinks stays at an iterate while it evaluates many other points.
         known = (*reversed(self._recent), self._iterate)
         return next((point for point in known if point is not None and np.array_equal(point.theta, theta)), None)
@@ -194,7 +195,7 @@ class Evaluations:
     def _end_iterations(self) -> NoReturn:
         raise BudgetSpent("maxiter", f"stopped by optimizer.maxiter = {self.maxiter}")
 
-    def _evaluate(self, theta: np.ndarray) -> Point:
+    def _evaluate(self, theta: Array) -> Point:
         theta = np.array(theta, dtype=np.float64)
         cost, gradient = self._fun(theta.copy())
         point = Point(theta, float(cost), np.array(gradient, dtype=np.float64))
@@ -206,7 +207,7 @@ class Evaluations:
         self._recent.append(point)
         return point
 
-    def _check_finite(self, name: str, value: float | np.ndarray) -> None:
+    def _check_finite(self, name: str, value: float | Array) -> None:
         if np.ndim(value) == 0:
             if not math.isfinite(value):
                 self._refuse(f"the {name} is {value}")
@@ -217,7 +218,7 @@ class Evaluations:
         raise NonFiniteCostError(what, self.n_fev, self.n_iter + (self.reported is not None))
 
 
-def _not_given(*_: np.ndarray) -> NoReturn:
+def _not_given(*_: object) -> NoReturn:
     raise TypeError("this method needs a function that was not given")
 
 

@@ -71,7 +71,7 @@ def _cgroups() -> list[int | None]:
         lines = (PROC / "self/cgroup").read_text().splitlines()
     except OSError:
         return []
-    rooms = []
+    rooms: list[int | None] = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":

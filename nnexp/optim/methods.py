@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from typing import Any, Generic, TypeVar, cast
 
-import numpy as np
-
+from nnexp.arrays import Array
 from nnexp.optim import bfgs, gradient_descent, scipy_methods, stochastic, trust_region
 from nnexp.optim import options as option_tables
 from nnexp.optim.evaluations import Ending, Evaluations
-from nnexp.optim.options import Option
+from nnexp.optim.options import Option, Value
+
+OptionsType = TypeVar("OptionsType")
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(Generic[OptionsType]):
     """What the table says of one method.
 
     Attributes
@@ -23,9 +24,10 @@ class Method:
     summary : str
     solve : callable
         ``solve(run, theta0, options) -> Ending``, where `run` is an `Evaluations`.
-    options : Mapping of str to Option
-    ascending : tuple of pairs of str
-        Options of which the first must be smaller than the second.
+    options_type : type
+        Dataclass of its options.
+    ascending : tuple of str, optional
+        Two options of which the first must be smaller than the second.
     needs_hessp : bool
         Whether it takes Hessian-vector products.
     memory_bytes : callable or None
@@ -33,48 +35,72 @@ class Method:
     """
 
     summary: str
-    solve: Callable[[Evaluations, np.ndarray, dict], Ending]
-    options: Mapping[str, Option]
-    ascending: tuple[tuple[str, str], ...] = ()
+    solve: Callable[[Evaluations, Array, OptionsType], Ending]
+    options_type: type[OptionsType]
+    ascending: tuple[str, str] | None = None
     needs_hessp: bool = False
     memory_bytes: Callable[[int], int] | None = None
 
-
-def _scipy(method: str, summary: str, *ascending: tuple[str, str], hessp: bool = False) -> Method:
-    solve = partial(scipy_methods.solve, method=method)
-    return Method(summary, solve, scipy_methods.OPTIONS[method], ascending, needs_hessp=hessp)
-
-
-def _trust_region(subproblem: str, summary: str) -> Method:
-    solve = partial(trust_region.solve, subproblem=subproblem)
-    radii = ("initial_trust_radius", "max_trust_radius")
-    return Method(summary, solve, trust_region.OPTIONS[subproblem], (radii,), needs_hessp=True)
+    @property
+    def options(self) -> Mapping[str, Option]:
+        """Its options by name."""
+        return option_tables.table(self.options_type)
 
 
-WOLFE = ("c1", "c2")
+WOLFE, RADII = ("c1", "c2"), ("initial_trust_radius", "max_trust_radius")
 
-METHODS: dict[str, Method] = {
-    "TNC": _scipy("TNC", "truncated Newton, Hessian-vector products by differences of gradients"),
-    "L-BFGS-B": _scipy("L-BFGS-B", "quasi-Newton from the last few steps"),
-    "CG": _scipy("CG", "nonlinear conjugate gradients (Polak-Ribiere)", WOLFE),
-    "BFGS": Method("quasi-Newton with a full matrix", bfgs.solve, bfgs.OPTIONS, (WOLFE,), False, bfgs.memory_bytes),
-    "Newton-CG": _scipy("Newton-CG", "truncated Newton with a line search", WOLFE, hessp=True),
-    "trust-ncg": _trust_region("ncg", "truncated Newton in a trust region (Steihaug)"),
-    "trust-krylov": _trust_region("krylov", "Newton in a trust region by Lanczos's method (GLTR)"),
-    "GD": Method("full-batch gradient descent", gradient_descent.solve, gradient_descent.OPTIONS),
-    "SGD": Method("mini-batch gradient descent with momentum", stochastic.solve_sgd, stochastic.SGD_OPTIONS),
-    "Adam": Method("steps scaled by each gradient's history", stochastic.solve_adam, stochastic.ADAM_OPTIONS),
+METHODS: dict[str, Method[Any]] = {
+    "TNC": Method(
+        "truncated Newton, Hessian-vector products by differences of gradients",
+        scipy_methods.solve_tnc,
+        scipy_methods.TncOptions,
+    ),
+    "L-BFGS-B": Method("quasi-Newton from the last few steps", scipy_methods.solve_lbfgsb, scipy_methods.LbfgsbOptions),
+    "CG": Method(
+        "nonlinear conjugate gradients (Polak-Ribiere)", scipy_methods.solve_cg, scipy_methods.CgOptions, WOLFE
+    ),
+    "BFGS": Method("quasi-Newton with a full matrix", bfgs.solve, bfgs.Options, WOLFE, memory_bytes=bfgs.memory_bytes),
+    "Newton-CG": Method(
+        "truncated Newton with a line search",
+        scipy_methods.solve_newton_cg,
+        scipy_methods.NewtonCgOptions,
+        WOLFE,
+        needs_hessp=True,
+    ),
+    "trust-ncg": Method(
+        "truncated Newton in a trust region (Steihaug)",
+        trust_region.solve_ncg,
+        trust_region.NcgOptions,
+        RADII,
+        needs_hessp=True,
+    ),
+    "trust-krylov": Method(
+        "Newton in a trust region by Lanczos's method (GLTR)",
+        trust_region.solve_krylov,
+        trust_region.KrylovOptions,
+        RADII,
+        needs_hessp=True,
+    ),
+    "GD": Method("full-batch gradient descent", gradient_descent.solve, gradient_descent.Options),
+    "SGD": Method("mini-batch gradient descent with momentum", stochastic.solve_sgd, stochastic.SgdOptions),
+    "Adam": Method("steps scaled by each gradient's history", stochastic.solve_adam, stochastic.AdamOptions),
 }
 
 
-def find(method: str) -> Method:
-    """Return the table's entry; ValueError with the choices if there is none."""
+def find(method: str) -> Method[Any]:
+    """Look a method up by its name.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; with the choices.
+    """
     if method not in METHODS:
         raise ValueError(f"`optimizer.method` must be one of {', '.join(METHODS)}, got {method!r}")
     return METHODS[method]
 
 
-def check_options(method: str, options: Mapping[str, object] | None = None) -> dict:
+def check_options(method: str, options: Mapping[str, object] | None = None) -> dict[str, Value]:
     """Check a method's name and its options; fill in the defaults.
 
     Parameters
@@ -92,12 +118,14 @@ def check_options(method: str, options: Mapping[str, object] | None = None) -> d
     Raises
     ------
     ValueError
-        One line that names `optimizer.method` or `optimizer.options`, the value given and what is allowed.
+        If one of them is not allowed: one line that names `optimizer.method` or `optimizer.options`, the value given
+        and what is allowed.
     """
     entry = find(method)
-    checked = option_tables.check(method, entry.options, options)
-    for small, large in entry.ascending:
-        low, high = checked[small], checked[large]
-        if not low < high:
+    checked = option_tables.check(method, entry.options_type, options)
+    if entry.ascending:
+        low, high = (checked[name] for name in entry.ascending)
+        if not cast(float, low) < cast(float, high):
+            small, large = entry.ascending
             raise ValueError(f"`optimizer.options` of {method} must have {small} < {large}, got {low} and {high}")
     return checked

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
+from nnexp.arrays import Array
 from nnexp.optim.evaluations import (
     BatchObjective,
     BudgetSpent,
@@ -17,7 +19,7 @@ from nnexp.optim.evaluations import (
     Point,
     count,
 )
-from nnexp.optim.methods import check_options, find
+from nnexp.optim.methods import Method, check_options, find
 from nnexp.optim.results import OptimizeResult, Status
 
 INTERRUPTED = "interrupted by Ctrl-C"
@@ -25,7 +27,7 @@ INTERRUPTED = "interrupted by Ctrl-C"
 
 def minimize(
     fun: Objective,
-    theta0: np.ndarray,
+    theta0: Array,
     *,
     method: str,
     maxiter: int,
@@ -84,11 +86,11 @@ def minimize(
         If a cost, gradient or product is infinite or not a number. Floating-point warnings are off in `fun`, because
         this says more.
     """
-    checked = check_options(method, options)
+    entry, checked = find(method), check_options(method, options)
     _check_budget("optimizer.maxiter", maxiter, 0)
     _check_budget("optimizer.maxfun", maxfun, 1)
     theta0 = _check_start(theta0)
-    if find(method).needs_hessp and hessp is None:
+    if entry.needs_hessp and hessp is None:
         raise ValueError(f"`hessp` is needed by `optimizer.method` {method}")
     if checked.get("batch_size") is not None and (batch is None or n_samples is None or rng is None):
         raise ValueError(f"`batch`, `n_samples` and `rng` are needed by {method} unless its batch_size is null")
@@ -104,7 +106,7 @@ def minimize(
         callback=callback,
     )
     with np.errstate(all="ignore"):
-        status, reason, theta = _run(run, method, theta0, checked)
+        status, reason, theta = _run(run, entry, theta0, entry.options_type(**checked))
         point, kept_iter = run.best, run.best_iter
         if theta is not None:
             point = run.point(theta)
@@ -125,11 +127,11 @@ def minimize(
     return OptimizeResult(*point, kept_iter, run.n_iter, run.n_fev, status == "converged", status, message)
 
 
-def _run(run: Evaluations, method: str, theta0: np.ndarray, options: dict) -> tuple[Status, str, np.ndarray | None]:
+def _run(run: Evaluations, method: Method[Any], theta0: Array, options: object) -> tuple[Status, str, Array | None]:
     """Run the method to its end: status, reason, and the point to return if that is not the best one."""
     try:
         run.start(theta0)
-        ending = find(method).solve(run, theta0.copy(), options)
+        ending = method.solve(run, theta0.copy(), options)
     except BudgetSpent as spent:
         return spent.status, spent.message, None
     except KeyboardInterrupt:
@@ -140,11 +142,11 @@ def _run(run: Evaluations, method: str, theta0: np.ndarray, options: dict) -> tu
 
 
 def _check_budget(key: str, value: object, least: int) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise ValueError(f"`{key}` must be an integer >= {least}, got {value!r}")
 
 
-def _check_start(theta0: np.ndarray) -> np.ndarray:
+def _check_start(theta0: Array) -> Array:
     theta = np.array(theta0, dtype=np.float64)
     if theta.ndim != 1 or theta.size == 0 or not np.isfinite(theta).all():
         raise ValueError(f"`theta0` must be a vector of finite numbers, got shape {theta.shape}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
+from nnexp.arrays import Array
 
 Status = Literal["converged", "maxiter", "maxfun", "failed", "interrupted"]
 
@@ -29,9 +29,9 @@ class Iterate:
 
     n_iter: int
     n_fev: int
-    theta: np.ndarray
+    theta: Array
     cost: float
-    gradient: np.ndarray
+    gradient: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +56,9 @@ class OptimizeResult:
         The reason in a sentence.
     """
 
-    theta: np.ndarray
+    theta: Array
     cost: float
-    gradient: np.ndarray
+    gradient: Array
     kept_iter: int
     n_iter: int
     n_fev: int

@@ -1,117 +1,77 @@
-"""Newton's method in a trust region, by SciPy's outer iteration with subproblems of our own.
+"""Newton's method in a trust region: one outer iteration, two ways to solve its subproblems.
 
-A subproblem takes one Hessian-vector product a direction and never the same twice: SciPy's Steihaug takes more of them
-for the value of the model, and all anew for a smaller radius. And it is told when the budget leaves one evaluation, so
-that the step found so far is tried instead of being thrown away.
+The outer iteration is SciPy's, step for step. The subproblems are our own: they take no product with the Hessian twice,
+and use the step found so far when the budget leaves one evaluation, so that it is tried instead of being thrown away.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize._trustregion import BaseQuadraticSubproblem, _minimize_trust_region
 
+from nnexp.arrays import Array
 from nnexp.optim.evaluations import Ending, Evaluations
 from nnexp.optim.krylov import KrylovSubproblem
 from nnexp.optim.options import boolean, real
-
-NEVER = 2**31 - 1  # SciPy's limit on iterations, out of the way of ours
-
-NCG = {
-    "initial_trust_radius": real(1.0, "(0, inf)", "radius of the first trust region"),
-    "max_trust_radius": real(1000.0, "(0, inf)", "longest step ever proposed"),
-    "eta": real(0.15, "[0, 0.25)", "share of the predicted decrease a step must bring to be taken"),
-    "gtol": real(1e-4, "[0, inf)", "converged when the gradient's Euclidean norm is smaller"),
-}
-OPTIONS = {
-    "ncg": NCG,
-    "krylov": NCG | {"inexact": boolean(True, "solve subproblems roughly: fewer products a step")},
-}
+from nnexp.optim.quadratic import Model
+from nnexp.optim.steihaug import SteihaugSubproblem
 
 
-def solve(run: Evaluations, theta0: np.ndarray, options: dict, *, subproblem: str) -> Ending:
-    """Minimize by steps in a trust region.
+@dataclass(frozen=True)
+class NcgOptions:
+    """Options of trust-ncg, with SciPy's defaults."""
 
-    ncg: algorithm 7.2 of Nocedal and Wright 2006 (Steihaug 1983). krylov: Gould, Lucidi, Roma and Toint 1999 (GLTR).
-    """
-    outer = {name: options[name] for name in NCG}
-    inner = {name: value for name, value in options.items() if name not in NCG}
-    result = _minimize_trust_region(
-        run.cost,
-        theta0,
-        jac=run.gradient,
-        hessp=run.hessp,
-        subproblem=partial(SUBPROBLEMS[subproblem], has_budget=lambda: run.n_left > 1, **inner),
-        callback=lambda state: run.iterated(state.x),
-        maxiter=NEVER,
-        **outer,
-    )
-    return Ending(result.x, bool(result.success), str(result.message))
+    initial_trust_radius: float = real(1.0, "(0, inf)", "radius of the first trust region")
+    max_trust_radius: float = real(1000.0, "(0, inf)", "longest step ever proposed")
+    eta: float = real(0.15, "[0, 0.25)", "share of the predicted decrease a step must bring to be taken")
+    gtol: float = real(1e-4, "[0, inf)", "converged when the gradient's Euclidean norm is smaller")
 
 
-class SteihaugSubproblem(BaseQuadraticSubproblem):
-    """Minimize ``jac @ s + s @ H @ s / 2`` over the steps s of a length up to the trust radius, by conjugate gradients.
+@dataclass(frozen=True)
+class KrylovOptions(NcgOptions):
+    """Options of trust-krylov."""
 
-    Parameters
-    ----------
-    *args
-        Of SciPy's `BaseQuadraticSubproblem`.
-    has_budget : callable
-        Whether another product leaves an evaluation for the step; asked before each but the first.
-    """
-
-    def __init__(self, *args: Any, has_budget: Callable[[], bool] = lambda: True) -> None:
-        super().__init__(*args)
-        self._has_budget = has_budget
-        self._products: list[np.ndarray] = []  # of the directions in their order, which is that of every radius
-        self._step: tuple[np.ndarray, float] | None = None
-
-    def __call__(self, p: np.ndarray) -> float:
-        """The model at a step; at the one found last without another product."""
-        if self._step is not None and p is self._step[0]:
-            return self._step[1]
-        return super().__call__(p)
-
-    def solve(self, trust_radius: float) -> tuple[np.ndarray, bool]:
-        """The step, and whether it is as long as the trust radius."""
-        tolerance = min(0.5, math.sqrt(self.jac_mag)) * self.jac_mag
-        z, r = np.zeros_like(self.jac), self.jac  # r = jac + H z
-        d = -r
-        if self.jac_mag == 0:
-            return self._found(z, r), False
-        n = 0
-        while True:
-            if n == len(self._products):
-                if n and not self._has_budget():
-                    return self._found(z, r), False
-                self._products.append(np.asarray(self.hessp(d), dtype=float))
-            Bd, n = self._products[n], n + 1
-            curvature = d @ Bd
-            if curvature <= 0:
-                ends = [(z + t * d, r + t * Bd) for t in self.get_boundaries_intersections(z, d, trust_radius)]
-                return self._found(*min(ends[::-1], key=lambda end: self._model(*end))), True
-            r_squared = r @ r
-            alpha = r_squared / curvature
-            if np.linalg.norm(z + alpha * d) >= trust_radius:
-                t = self.get_boundaries_intersections(z, d, trust_radius)[1]
-                return self._found(z + t * d, r + t * Bd), True
-            z, r = z + alpha * d, r + alpha * Bd
-            r_next_squared = r @ r
-            if math.sqrt(r_next_squared) < tolerance:
-                return self._found(z, r), False
-            d = -r + r_next_squared / r_squared * d
-
-    def _found(self, p: np.ndarray, r: np.ndarray) -> np.ndarray:
-        self._step = p, self._model(p, r)
-        return p
-
-    def _model(self, p: np.ndarray, r: np.ndarray) -> float:
-        """The model at p, where r = jac + H p."""
-        return float(self.fun + p @ (self.jac + r) / 2)
+    inexact: bool = boolean(True, "solve subproblems roughly: fewer products a step")
 
 
-SUBPROBLEMS = {"ncg": SteihaugSubproblem, "krylov": KrylovSubproblem}
+def solve_ncg(run: Evaluations, theta0: Array, options: NcgOptions) -> Ending:
+    """Minimize with subproblems solved by conjugate gradients (Steihaug)."""
+    return _solve(run, theta0, options, SteihaugSubproblem)
+
+
+def solve_krylov(run: Evaluations, theta0: Array, options: KrylovOptions) -> Ending:
+    """Minimize with subproblems solved by Lanczos's method (GLTR)."""
+    return _solve(run, theta0, options, lambda model: KrylovSubproblem(model, inexact=options.inexact))
+
+
+def _solve(
+    run: Evaluations,
+    theta0: Array,
+    options: NcgOptions,
+    make_subproblem: Callable[[Model], SteihaugSubproblem | KrylovSubproblem],
+) -> Ending:
+    """Minimize by algorithm 4.1 of Nocedal and Wright 2006."""
+    point, radius = run(theta0), options.initial_trust_radius
+    model = Model.at(run, point)
+    subproblem = make_subproblem(model)
+    while model.norm >= options.gtol:
+        try:
+            step = subproblem.solve(radius)
+        except np.linalg.LinAlgError:
+            return Ending(point.theta, False, "A linalg error occurred, such as a non-psd Hessian.")
+        proposed = run(point.theta + step.s)
+        predicted_decrease = point.cost - step.value
+        if predicted_decrease <= 0:
+            return Ending(point.theta, False, "A bad approximation caused failure to predict improvement.")
+        ratio = (point.cost - proposed.cost) / predicted_decrease  # equation 4.4
+        if ratio < 0.25:
+            radius *= 0.25
+        elif ratio > 0.75 and step.is_on_boundary:
+            radius = min(2 * radius, options.max_trust_radius)
+        if ratio > options.eta:  # else the same subproblem, within the smaller radius
+            point, model = proposed, Model.at(run, proposed)
+            subproblem = make_subproblem(model)
+        run.iterated(point.theta)
+    return Ending(point.theta, True, "Optimization terminated successfully.")
