@@ -17,6 +17,7 @@ DATA_DIGEST, CODE_DIGEST = "nnexp.data_digest", "nnexp.code_digest"
 THETA_DIGEST, HISTORY_DIGEST = "nnexp.theta_digest", "nnexp.history_digest"
 MISSING = "—"
 COUNTED = "counted"
+LARGEST_EXACT = 2**53  # up to which a float holds every whole number
 
 # What pyright reads off pandas without its stubs is mostly wrong.
 Frame: TypeAlias = Any
@@ -64,7 +65,8 @@ def as_numbers(column: Column) -> Column:
     numbers: Column = pd.to_numeric(column, errors="coerce")
     if numbers.isna().ne(column.isna()).any() or numbers.isna().all():
         return column
-    if (numbers.dropna() % 1 == 0).all():
+    # Any large float is whole, but no int64 holds 1e300, a learning rate that diverges.
+    if (numbers.dropna() % 1 == 0).all() and (numbers.dropna().abs() <= LARGEST_EXACT).all():
         return numbers.astype("Int64")
     return numbers
 

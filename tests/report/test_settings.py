@@ -125,3 +125,10 @@ def test_the_tidy_table_has_a_row_a_run_with_numbers_as_numbers(tmp_path):
     assert frame["seconds"].tolist() == [10.0, 10.0]
     assert frame["accuracy/test"].dtype == float
     assert isinstance(frame["started"].iloc[0], pd.Timestamp)
+
+
+def test_a_param_that_is_too_large_for_an_integer_stays_a_float(tmp_path):
+    rates = [1e300, 0.5, 1.0]
+    runs = [finished(tmp_path, i, optimizer__options__learning_rate=rate) for i, rate in enumerate(rates)]
+    assert tidy(runs)["optimizer.options.learning_rate"].tolist() == rates
+    assert tidy(runs[::2])["optimizer.options.learning_rate"].tolist() == [1e300, 1.0]
