@@ -27,7 +27,7 @@ COMMANDS = {
     "sync": ("nnexp.commands.sync", "publish what a broken connection kept back"),
 }
 
-CONFIG_GROUPS = ("data", "experiment", "model", "optimizer", "search", "sweep", "tracking")
+CONFIG_GROUPS = ("data", "experiment", "model", "optimizer", "search", "sweep", "task", "tracking")
 
 HELP = """\
 usage: nnexp [OVERRIDES]                 one run, as conf/config.yaml says

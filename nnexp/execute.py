@@ -1,50 +1,63 @@
-"""One run from its config to its directory: load, train, keep, have it published."""
+"""One run from its config to its directory: arbitrate, train, keep, have it published."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import Timeout as LockTimeout
 
-from nnexp import datasets
-from nnexp.config import Config, ConfigError
-from nnexp.datasets import Dataset, Split
+import nnexp
+from nnexp.config import Config
 from nnexp.errors import ExitStatus, one_line
-from nnexp.nn import n_parameters, objective_bytes
-from nnexp.optim import check_memory
-from nnexp.runs import backlog, disk_arbiter
+from nnexp.runs import arithmetic, backlog, disk_arbiter, lease, provenance
 from nnexp.runs.arbitration import FINISHED, HELD, MINE, Claim
-from nnexp.runs.directory import RESULT, HistoryWriter, RunDirectory
+from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import RecordError
-from nnexp.tasks.network.record import Task, make_record, save_weights, summary, write_description
-from nnexp.tasks.network.training import Row, fit
-from nnexp.terminal import Progress, say
+from nnexp.runs.history import HistoryWriter
+from nnexp.runs.identity import Identity, array_digest, digest_of
+from nnexp.runs.records import Destination, RunRecord, RunResult, RunStatus
+from nnexp.runs.tags import DIRECTORY
+from nnexp.signals import interruptible
+from nnexp.tasks.interface import Ending
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.store import StoreError, open_store
 
-UNSCALED = 10.0  # features beyond are taken for unscaled ones
 DRAWING_SECONDS = 120
 CLAIM_SECONDS = 10
 LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy
+INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked to do, and where."""
+
+    config: Config
+    composed: str
+    overrides: Sequence[str]
+    path: Path
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """How a request ended; SKIPPED where another run stands for its job, which then is `run_id`, by `verdict`."""
 
-    status: str  # FINISHED, FAILED, KILLED; SKIPPED where another run stands for this one
+    status: RunStatus
     path: str
     run_id: str | None
-    result: dict[str, Any]
+    message: str
+    result: RunResult | None = None
+    verdict: str = ""
     published: bool = True
     problem: str | None = None
     address: str | None = None
@@ -52,47 +65,54 @@ class Outcome:
     @property
     def exit_status(self) -> ExitStatus:
         """What the process should say to its caller."""
-        if self.status == "FINISHED":
+        if self.status is RunStatus.FINISHED:
             return ExitStatus.DONE if self.published else ExitStatus.NOT_PUBLISHED
-        return ExitStatus.INTERRUPTED if self.status == "KILLED" else ExitStatus.FAILED
+        return ExitStatus.INTERRUPTED if self.status is RunStatus.KILLED else ExitStatus.FAILED
 
 
-def load(config: Config) -> Dataset:
-    """The data set of a config."""
-    try:
-        return datasets.load(config.data.name, **config.data.source)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+Finish = Callable[[RunDirectory, Keeper, float], Outcome]
+Share = Callable[[str, np.ndarray, Sequence[str]], np.ndarray]
 
 
-def split_of(config: Config, dataset: Dataset) -> Split:
-    """The parts of the data set."""
-    try:
-        return dataset.split(config.data.test_size, config.data.validation_size, config.seed, config.data.scale)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+class DirectoryRun:
+    """A run as its task sees it (:class:`nnexp.tasks.interface.Run`): all that it is given goes to the disk."""
 
+    def __init__(self, directory: RunDirectory, record: RunRecord, share: Share | None) -> None:
+        self.path, self.seed, self.params = directory.path, record.seed, record.params
+        self.is_quiet = record.sweep is not None
+        self.saved: dict[str, str] = {}
+        self._directory, self._formats, self._share = directory, record.figures, share
+        self._history: HistoryWriter | None = None
 
-def hint_at_scaling(split: Split) -> None:
-    """Say so where features are so large that the units of a network start saturated."""
-    largest = float(np.abs(split.train.X).max())
-    if largest > UNSCALED:
-        say(f"hint: features reach {largest:g}; a network trains badly on them: try data.scale=minmax or standard")
+    def log(self, metrics: Mapping[str, float], step: int, *, time: float | None = None) -> None:
+        """Keep values of metrics."""
+        if self._history is None:
+            self._history = HistoryWriter(self._directory.path)
+        self._history.log(metrics, step, time)
 
+    def save(self, name: str, **arrays: Any) -> None:
+        """Keep arrays."""
+        self._directory.write_arrays(name, arrays)
+        self.saved[name] = digest_of({key: array_digest(np.asarray(array)) for key, array in arrays.items()})
 
-def layer_sizes_of(config: Config, dataset: Dataset) -> tuple[int, ...]:
-    """Widths of all layers, input first."""
-    return (dataset.X.shape[1], *config.model.hidden_sizes, len(dataset.classes))
+    def figure(self, name: str, figure: Any) -> None:
+        """Keep a figure."""
+        from nnexp import figures
 
+        for suffix in dict.fromkeys(["png", *self._formats]):
+            figures.save(figure, self._directory.file(f"{name}.{suffix}"))
 
-def check_memory_of(config: Config, dataset: Dataset, n_train: int) -> None:
-    """Refuse a network or a method whose arrays cannot fit into the memory."""
-    layer_sizes = layer_sizes_of(config, dataset)
-    try:
-        besides = objective_bytes(layer_sizes, n_train, np.dtype(config.training.dtype))
-        check_memory(config.optimizer.method, n_parameters(layer_sizes), besides)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    def shared(self, name: str, array: np.ndarray, *, depends_on: Sequence[str] = ()) -> np.ndarray:
+        """The same array, shared with the workers beside this one where there are some."""
+        return array if self._share is None else self._share(name, array, depends_on)
+
+    def raise_if_stopped(self) -> None:
+        """Signals raise KeyboardInterrupt by themselves; nothing else stops a run."""
+
+    def close(self) -> None:
+        """Close the history."""
+        if self._history is not None:
+            self._history.close()
 
 
 def keeper_of(config: Config) -> Keeper:
@@ -105,73 +125,152 @@ def keeper_of(config: Config) -> Keeper:
     return keeper_for(uri, tracking.experiment, tracking.heartbeat)
 
 
-Finish = Callable[[RunDirectory, Keeper, float], Outcome]
-Share = Callable[[Split, Config], Split]
-
-
-def execute(task: Task, finish: Finish | None = None, share: Share | None = None) -> Outcome:
+def execute(request: Request, finish: Finish | None = None, share: Share | None = None) -> Outcome:
     """Do one run. The run directory holds all of it, whatever becomes of the store.
 
     Parameters
     ----------
-    task
+    request
         What to do.
     finish
         Sees a trained run through to its end; default: the function of that name, which waits for it.
     share
-        Gives the same split in memory that other processes use too; default: it stays where it is.
+        Gives the same array in memory that other processes use too; default: it stays where it is.
 
     Raises
     ------
     ConfigError
         Before anything is written.
     """
-    config = task.config
+    config = request.config
     keeper = keeper_of(config).start()
-    dataset = load(config)
-    split = split_of(config, dataset)
-    if share is not None:
-        split = share(split, config)
-    if config.tracking.sweep is None and config.data.scale == "none":
-        hint_at_scaling(split)
-    layer_sizes = layer_sizes_of(config, dataset)
-    check_memory_of(config, dataset, len(split.train))
+    identity = config.identity()
+    details = config.task.details(config.of_task)
 
-    def record_in(path: Path) -> dict[str, Any]:
-        return make_record(replace(task, path=path), dataset, split, layer_sizes)
+    def record_in(path: Path) -> RunRecord:
+        return make_record(request, identity, details, path)
 
     if config.tracking.sweep is None:
-        directory = RunDirectory.create(task.path, record_in(task.path))
-        return _do(task, split, directory, keeper, finish)
-    directory = RunDirectory.create_beside(task.path, record_in)
+        directory = RunDirectory.create(request.path, record_in(request.path))
+        return _do(request, directory, keeper, finish, share)
+    directory = RunDirectory.create_beside(request.path, record_in)
     with _claimed(config, directory, keeper) as standing:
         if standing is not None:
             shutil.rmtree(directory.path)
             return standing
-        return _do(task, split, directory, keeper, finish)
+        return _do(request, directory, keeper, finish, share)
 
 
-def _do(task: Task, split: Split, directory: RunDirectory, keeper: Keeper, end: Finish | None) -> Outcome:
+def make_record(request: Request, identity: Identity, details: Mapping[str, Any], path: Path) -> RunRecord:
+    """What `run.json` will say: who the run is and who holds it."""
+    config, tracking = request.config, request.config.tracking
+    git = provenance.git_state()
+    return RunRecord(
+        uid=new_uid(path),
+        name=tracking.run_name or config.task.title(config.of_task, request.overrides),
+        started=time.time(),
+        owner=lease.owner(),
+        heartbeat=tracking.heartbeat,
+        tracking=destination_of(config),
+        identity=identity.to_json(),
+        backlog=str(backlog.folder(tracking.directory)),
+        task=config.task.name,
+        params=config.deciding(),
+        overrides=tuple(request.overrides),
+        seed=config.seed,
+        figures=config.figures,
+        tags={
+            **{f"nnexp.{key}": value for key, value in identity.to_json().items()},
+            "nnexp.version": nnexp.__version__,
+            **arithmetic.here(),
+            DIRECTORY: str(path.resolve()),
+            "mlflow.source.name": "nnexp",
+            "mlflow.source.type": "LOCAL",
+            "mlflow.user": provenance.user(),
+            **({"mlflow.source.git.commit": git["commit"]} if git else {}),
+            **({"nnexp.sweep": tracking.sweep} if tracking.sweep else {}),
+            **request.tags,
+        },
+        details=details,
+    )
+
+
+def new_uid(path: Path) -> str:
+    """A run's own id."""
+    return f"{path.name}-{os.urandom(4).hex()}"
+
+
+def destination_of(config: Config) -> Destination:
+    """The store that a run of this config is made for."""
+    tracking = config.tracking
+    uri = tracking.uri if tracking.backend == "mlflow" else None
+    return Destination(uri, tracking.experiment, tracking.sweep, config.resume)
+
+
+def _do(request: Request, directory: RunDirectory, keeper: Keeper, end: Finish | None, share: Share | None) -> Outcome:
     """Train in a directory that is made, and see the run through to its end."""
+    config = request.config
     with interruptible():
         try:
-            backlog.enter(backlog.folder(task.config.tracking.directory), directory)
+            backlog.enter(backlog.folder(config.tracking.directory), directory)
             keeper.open(directory)
-            write_description(directory, task)
-            result = _train(task, split, directory)
+            write_description(directory, request)
+            result = _train(config, directory, share)
         except KeyboardInterrupt:
-            result = _ended("KILLED", "interrupted before the first iteration")
+            result = ended(directory, RunStatus.KILLED, "interrupted before the first iteration")
         except Exception as error:
-            result = _ended("FAILED", f"{type(error).__name__}: {error}")
+            result = ended(directory, RunStatus.FAILED, f"{type(error).__name__}: {error}")
     try:
-        directory.write_json(RESULT, {"run_id": directory.uid} | result)
+        directory.write_result(result)
     except OSError as error:
         return _not_kept(directory, keeper, error)
     try:
-        return (end or finish)(directory, keeper, task.config.tracking.patience)
+        return (end or finish)(directory, keeper, config.tracking.patience)
     except Exception as error:  # what was trained stands, whatever becomes of its publication
-        status, problem = result["status"], one_line(error)
-        return Outcome(status, str(directory.path), None, directory.result or result, published=False, problem=problem)
+        kept = directory.result or result
+        return Outcome(
+            result.status, str(directory.path), None, kept.message, kept, published=False, problem=one_line(error)
+        )
+
+
+def write_description(directory: RunDirectory, request: Request) -> None:
+    """Config, overrides and environment, before the first iteration."""
+    config, task = request.config, request.config.task
+    code = task.code(config.of_task)
+    environment = provenance.environment(task.threads(config.of_task), code.digest, code.files)
+    directory.write_text("config/config.yaml", request.composed)
+    directory.write_text("config/overrides.yaml", "".join(f"- {json.dumps(o)}\n" for o in request.overrides) or "[]\n")
+    directory.write_json("environment/environment.json", environment)
+    if diff := provenance.git_state().get("diff"):
+        directory.write_text("environment/git_diff.patch", diff)
+
+
+def _train(config: Config, directory: RunDirectory, share: Share | None) -> RunResult:
+    run = DirectoryRun(directory, directory.record, share)
+    try:
+        ending = config.task.train(run, config.of_task)
+    finally:
+        run.close()
+    return result_of(directory, ending, run.saved)
+
+
+def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str]) -> RunResult:
+    """What `result.json` says of a run that ended by itself or was interrupted."""
+    return RunResult(
+        run_id=directory.uid,
+        status=RunStatus.KILLED if ending.reason == INTERRUPTED else RunStatus.FINISHED,
+        message=ending.message,
+        ended=time.time(),
+        step=ending.step,
+        tags={"nnexp.status_message": ending.message, **ending.tags},
+        final_metrics=dict(ending.metrics),
+        values={**ending.values, **ending.counters, "saved": dict(saved)},
+    )
+
+
+def ended(directory: RunDirectory, status: RunStatus, message: str) -> RunResult:
+    """The result of a run that has nothing to show."""
+    return RunResult(directory.uid, status, message, time.time(), tags={"nnexp.status_message": message})
 
 
 def _not_kept(directory: RunDirectory, keeper: Keeper, error: OSError) -> Outcome:
@@ -183,7 +282,7 @@ def _not_kept(directory: RunDirectory, keeper: Keeper, error: OSError) -> Outcom
 
 def _lost(directory: RunDirectory, message: str) -> Outcome:
     """The outcome of a run whose directory does not hold its result."""
-    return Outcome("FAILED", str(directory.path), None, {"status": "FAILED", "message": message})
+    return Outcome(RunStatus.FAILED, str(directory.path), None, message)
 
 
 @contextmanager
@@ -193,7 +292,7 @@ def _claimed(config: Config, directory: RunDirectory, keeper: Keeper) -> Iterato
     A file lock settles it at once among the processes of one machine; the store, where it answers, among all.
     """
     root, record = config.tracking.directory, directory.record
-    run_key, uid = record["identity"]["run_key"], record["uid"]
+    run_key, uid = record.run_key or "", record.uid
     lock = disk_arbiter.lock(root, run_key)
     try:
         lock.acquire()
@@ -233,83 +332,7 @@ def _ask_store(config: Config, directory: RunDirectory, keeper: Keeper, run_key:
 
 def _left_to(claim: Claim, message: str) -> Outcome:
     """The outcome of a job that another run stands for."""
-    return Outcome("SKIPPED", "", claim.run_id or None, {"message": message, "verdict": claim.verdict})
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let SIGTERM end a run as cleanly as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(signum: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Let no Ctrl-C, which impatient people press twice, take from a run what it has found."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _train(task: Task, split: Split, directory: RunDirectory) -> dict[str, Any]:
-    config = task.config
-    progress = Progress(config.optimizer.maxiter, config.optimizer.maxfun, quiet=config.tracking.sweep is not None)
-    writer: HistoryWriter | None = None
-
-    def keep(row: Row) -> None:
-        nonlocal writer
-        if writer is None:
-            writer = HistoryWriter(directory, row)
-        writer.append(row)
-        progress.update(row)
-
-    try:
-        result = fit(
-            split,
-            hidden_sizes=config.model.hidden_sizes,
-            activation=config.model.activation,
-            l2=config.model.l2,
-            init_scale=config.model.init_scale,
-            method=config.optimizer.method,
-            maxiter=config.optimizer.maxiter,
-            maxfun=config.optimizer.maxfun,
-            options=config.optimizer.options,
-            dtype=config.training.dtype,
-            threads=config.training.threads,
-            evaluate_every=config.training.evaluate_every,
-            images_every=config.training.images_every,
-            seed=config.seed,
-            on_row=keep,
-        )
-    finally:
-        progress.close()
-        if writer is not None:
-            writer.close()
-    with undisturbed():
-        save_weights(directory, result, split)
-        return summary(config, result, split)
-
-
-def _ended(status: str, message: str) -> dict[str, Any]:
-    """The result of a run that has no weights."""
-    tags = {"nnexp.status_message": message}
-    return {"status": status, "message": message, "ended": time.time(), "n_iter": 0, "n_fev": 0, "tags": tags}
+    return Outcome(RunStatus.SKIPPED, "", claim.run_id or None, message, verdict=claim.verdict)
 
 
 def finish(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
@@ -332,13 +355,15 @@ def finish(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
         return _lost(directory, str(error))
     if result is None:
         return _lost(directory, f"the run directory {directory.path} was deleted before the run was published")
-    if other := result.get("superseded_by"):
-        told = {"message": result["message"], "verdict": FINISHED}
-        return Outcome("SKIPPED", str(directory.path), other, told, published, problem, address)
+    if other := result.superseded_by:
+        return Outcome(
+            RunStatus.SKIPPED, str(directory.path), other, result.message, result, FINISHED, published, problem, address
+        )
     return Outcome(
-        status=result["status"],
+        status=result.status,
         path=str(directory.path),
-        run_id=result.get("run_id"),
+        run_id=result.run_id,
+        message=result.message,
         result=result,
         published=published,
         problem=problem,

@@ -11,7 +11,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.cli import choices
-from nnexp.config import OPTIONS, ConfigError, leaves
+from nnexp.config import ConfigError, leaves
+from nnexp.tasks.network.config import OPTIONS
 
 # What the exercise, SciPy, scikit-learn and PyTorch call keys of ours.
 OTHER_NAMES = {

@@ -38,9 +38,10 @@ OmegaConf.register_new_resolver("nnexp.run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("nnexp.uri", default_uri, replace=True)
 OmegaConf.register_new_resolver("nnexp.path", os.path.expanduser, replace=True)
 
-# `optimizer.options` takes any name, so that our own check can judge it and say which there are.
-_schema = OmegaConf.create({"optimizer": {"options": {}}})
-OmegaConf.set_struct(_schema.optimizer.options, False)
+# `optimizer.options` and `task.options` take any name, so that our own check can judge it and say which there are.
+_schema = OmegaConf.create({"optimizer": {"options": {}}, "task": {"options": {}}})
+for _group in ("optimizer", "task"):
+    OmegaConf.set_struct(_schema[_group].options, False)
 ConfigStore.instance().store(name="schema", node=_schema, provider="nnexp")
 
 
@@ -123,9 +124,8 @@ def _remove_empty(path: Path, root: Path) -> None:
 
 
 def _run(cfg: DictConfig) -> Any:
-    from nnexp.execute import execute
+    from nnexp.execute import Request, execute
     from nnexp.summary import show
-    from nnexp.tasks.network.record import Task
 
     settings = HydraConfig.get()
     if settings.mode == RunMode.MULTIRUN:
@@ -134,7 +134,9 @@ def _run(cfg: DictConfig) -> Any:
         return run_job(cfg, list(settings.overrides.task), Path(settings.runtime.output_dir))
     try:
         config = read_config(cfg)
-        outcome = execute(Task(config, to_yaml(cfg), list(settings.overrides.task), Path(settings.runtime.output_dir)))
+        outcome = execute(
+            Request(config, to_yaml(cfg), list(settings.overrides.task), Path(settings.runtime.output_dir))
+        )
     except ConfigError as error:
         refuse(error)
     except Exception as error:

@@ -8,21 +8,14 @@ from nnexp.config import Config, TrackingConfig
 from nnexp.execute import Outcome
 from nnexp.hydra_app import in_grammar
 from nnexp.paths import absolute, absolute_uri, default_uri, relative
-from nnexp.terminal import clock, percent, say, table
+from nnexp.terminal import say, table
 
 
 def show(outcome: Outcome, config: Config) -> None:
     """The table at the end of a run: results on standard output, the rest on standard error."""
-    result, rows = outcome.result, []
-    rows.append(("status", f"{outcome.status}: {result['message']}"))
-    if "cost" in result:
-        rows.append(("cost", f"{result['cost']:.6f} (loss {result['loss']:.6f})"))
-        for part in ("train", "validation", "test"):
-            if f"accuracy/{part}" in result:
-                rows.append((f"{part} accuracy", percent(result[f"accuracy/{part}"])))
-        rows.append(("iterations", f"{result['n_iter']}, {result['n_fev']} evaluations"))
-        rows.append(("fit", clock(result["fit_seconds"])))
-        rows.append(("gradient check", f"{result['gradient_check']:.1e} relative difference"))
+    rows = [("status", f"{outcome.status}: {outcome.message}")]
+    if outcome.result is not None:
+        rows += config.task.presentation.facts(outcome.result)
     rows.append(("run", str(outcome.run_id)))
     rows.append(("directory", relative(outcome.path)))
     if outcome.address:

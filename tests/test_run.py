@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nnexp.tasks.network.record import name_of
 
 from nnexp.cli import main
 from nnexp.config import check
 from nnexp.hydra_app import compose, plain
 from nnexp.optim import METHODS
-from nnexp.tasks.network.record import name_of
 
 ROOT_FILES = {
     "classification_report.txt", "confusion_matrix.png", "hidden_layer.png", "cost_curves.png", "weights.npz",
@@ -198,9 +198,10 @@ def test_every_method_keeps_its_budget_in_a_finished_run(method, tmp_path, cache
     monkeypatch.chdir(tmp_path)
     preset = {"TNC": "tnc", "L-BFGS-B": "lbfgsb", "Newton-CG": "newton_cg", "trust-ncg": "trust_ncg"}
     name = preset.get(method, method.lower().replace("-", "_"))
+    from nnexp.tasks.network.record import Task
+
     from nnexp.execute import execute
     from nnexp.hydra_app import compose, read_config, to_yaml
-    from nnexp.tasks.network.record import Task
 
     overrides = [f"optimizer={name}", "optimizer.maxfun=50", "data=digits", f"data.cache={cache}", "tracking=none"]
     cfg = compose(overrides)

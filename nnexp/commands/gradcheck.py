@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check every parameter by central differences and by complex step, and print the table."""
     from nnexp.hydra_app import compose, read_config
 
-    config = read_config(compose(arguments.overrides))
+    config = read_config(compose(arguments.overrides)).of_task
     checked = check_gradient(config)
     tolerance = TOLERANCES[config.training.dtype]
     is_right = checked.complex_step <= tolerance  # of the two the one without an error of its own
@@ -45,8 +45,8 @@ def check_gradient(config: Any) -> Any:
     import numpy as np
 
     from nnexp.blas import blas_threads
-    from nnexp.execute import layer_sizes_of, load, split_of
     from nnexp.nn import Objective, full_check, initialize
+    from nnexp.tasks.network.data import layer_sizes_of, load, split_of
 
     dataset = load(config)
     train = split_of(config, dataset).train
@@ -72,9 +72,9 @@ def check_resources(layer_sizes: tuple[int, ...], n_samples: int) -> None:
     """Raise ConfigError, with the figures, where the check would take more memory than there is, or many hours."""
     import numpy as np
 
-    from nnexp.config import ConfigError
     from nnexp.nn import gradient_check_bytes, gradient_check_seconds, n_parameters, objective_bytes
     from nnexp.optim import available_bytes
+    from nnexp.readers import ConfigError
 
     needed = objective_bytes(layer_sizes, n_samples, np.dtype(float)) + gradient_check_bytes(layer_sizes, n_samples)
     available, seconds = available_bytes(), gradient_check_seconds(layer_sizes, n_samples)

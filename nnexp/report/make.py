@@ -122,7 +122,7 @@ def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[
     page = Page(
         title=f"Report: {found.title}",
         facts=_facts(frame),
-        command=found.plan.get("command"),
+        command=found.plan.command if found.plan else None,
         sentences=said,
         sections=sections,
         runs=tables.of_runs(frame, params),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +13,7 @@ from nnexp.errors import UsageError, one_line
 from nnexp.report.files import RunFiles
 from nnexp.runs.directory import PLAN_FILE
 from nnexp.runs.files import tell_once
-from nnexp.sweeps.parent import check_plan
+from nnexp.runs.records import SweepPlan
 from nnexp.tracking.store import KIND, RUN_KEY, SWEEP, Store, StoredRun, import_mlflow
 
 KEY_BY_KEY = 50  # so many keys are asked for one by one
@@ -40,13 +39,13 @@ class Selection:
 class Found:
     """The runs of a selection, oldest first, and what is known of them as a whole.
 
-    `name` serves as a folder's name. `plan` is the plan of a sweep, empty for the rest.
+    `name` serves as a folder's name. `plan` is the plan of a sweep, None for the rest.
     """
 
     runs: list[StoredRun]
     title: str
     name: str
-    plan: Mapping[str, Any] = field(default_factory=dict)
+    plan: SweepPlan | None = None
 
 
 def find(store: Store, selection: Selection) -> Found:
@@ -106,22 +105,23 @@ def _sweep(store: Store, value: str) -> Found:
     return Found(runs, parent.name or f"sweep {sweep}", sweep, plan)
 
 
-def _plan(store: Store, parent: StoredRun) -> dict[str, Any]:
+def _plan(store: Store, parent: StoredRun) -> SweepPlan | None:
     content = RunFiles(store).read(parent, PLAN_FILE)
     try:
-        if content:
-            return check_plan(Path(PLAN_FILE), json.loads(content))
+        return SweepPlan.from_json(Path(PLAN_FILE), json.loads(content)) if content else None
     except ValueError as error:
         tell_once(f"{PLAN_FILE} of the run {parent.run_id} ({parent.name}) is damaged: {one_line(error)}; left out")
-    return {"sweep": parent.tags[SWEEP]}
+        return None
 
 
-def _from_elsewhere(store: Store, plan: Mapping[str, Any], runs: list[StoredRun]) -> list[StoredRun]:
+def _from_elsewhere(store: Store, plan: SweepPlan | None, runs: list[StoredRun]) -> list[StoredRun]:
     """Finished runs of other sweeps, or of none, that stand for jobs of this one because their keys are equal."""
     done = {run.tags.get(RUN_KEY) for run in runs if run.status == "FINISHED"}
-    missing = {job["key"] for job in plan.get("jobs", ())} - done
+    missing = ({job.key for job in plan.jobs} if plan else set()) - done
     if len(missing) <= KEY_BY_KEY:
-        found = [r for key in sorted(missing) for r in store.tagged(RUN_KEY, key) if r.status == "FINISHED"]
+        found = [
+            r for key in sorted(filter(None, missing)) for r in store.tagged(RUN_KEY, key) if r.status == "FINISHED"
+        ]
     else:
         found = store.search("attributes.status = 'FINISHED'")
     newest = {run.tags.get(RUN_KEY): run for run in _children(found) if run.tags.get(RUN_KEY) in missing}

@@ -14,6 +14,7 @@ from nnexp.report.methods import Benchmark
 from nnexp.report.settings import METHOD, OPTIONS, Group, Metric, name_of
 from nnexp.report.statistics import LEVEL, Comparison, Summary, seeds_needed
 from nnexp.report.table import COUNTED, Frame
+from nnexp.runs.records import SweepPlan
 
 MOST_MESSAGES, MOST_PAIRS = 5, 4
 STEP_SIZE, FIXED_STEP = f"{OPTIONS}learning_rate", {"GD", "SGD", "Adam"}
@@ -45,7 +46,7 @@ def with_interval(summary: Summary, metric: Metric) -> str:
     return f"{mean} on average over {summary.n} seeds (95 % interval {low} to {high})"
 
 
-def about_runs(frame: Frame, plan: Mapping[str, Any]) -> list[str]:
+def about_runs(frame: Frame, plan: SweepPlan | None) -> list[str]:
     """How many runs there are, and why some of them count for nothing."""
     finished = frame["status"] == "FINISHED"
     done = "all finished" if finished.all() else f"{finished.sum():,} of them finished"
@@ -55,7 +56,7 @@ def about_runs(frame: Frame, plan: Mapping[str, Any]) -> list[str]:
     for status, n in frame["status"][~finished].value_counts().items():
         word = STATUS_WORDS.get(str(status), f"has the status {status}")
         said.append(f"{count(n, 'run')} {word if n == 1 else PLURALS.get(word, word)}{_reasons(frame, str(status))}.")
-    missing = len({job["key"] for job in plan.get("jobs", ())} - set(frame["run_key"]))
+    missing = len({job.key for job in plan.jobs} - set(frame["run_key"])) if plan else 0
     if missing:
         said.append(f"{count(missing, 'job')} of the plan {'has' if missing == 1 else 'have'} no run yet.")
     foreign = int((finished & frame["run_key"].isna()).sum())

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from nnexp.config import TrackingConfig
 from nnexp.rerun.errors import RerunError
@@ -18,6 +17,7 @@ from nnexp.rerun.source import RERUN_OF, Recorded, RecordedHere, from_store, pub
 from nnexp.runs import places
 from nnexp.runs.directory import PLAN_FILE, RECORD, RUNS, RunDirectory, run_directories
 from nnexp.runs.files import RecordError, tell_once
+from nnexp.runs.records import SweepPlan
 from nnexp.runs.tags import equals
 from nnexp.sweeps.parent import read_plan, sweep_directory
 from nnexp.tracking.store import (
@@ -85,7 +85,7 @@ class Finder:
     def _the_one(
         self, word: str, here: dict[str, _Here], stored: dict[str, StoredRun], sweeps: dict[str, StoredRun | None]
     ) -> Recorded | SweepFound:
-        names = {run_id: known.directory.record.get("name", "") for run_id, known in here.items()}
+        names = {run_id: known.directory.record.name for run_id, known in here.items()}
         names |= {run_id: run.name for run_id, run in stored.items()}
         names |= {sweep: "a sweep" for sweep in sweeps}
         chosen = [word] if word in names else list(names)
@@ -163,9 +163,9 @@ class Finder:
             parent = next((run for run in parents if run.tags.get(SWEEP) == sweep), None)
         plan = self._plan(sweep, parent)
         runs = self._runs(SWEEP, sweep)
-        names = {job["key"]: job["name"] for job in plan.get("jobs", [])} or {run.key: run.name for run in runs}
+        names = {job.key: job.name for job in (plan.jobs if plan else ())} or {run.key: run.name for run in runs}
         best = _best(runs)
-        for key in names:
+        for key in filter(None, names):
             if key not in best or best[key].status != "FINISHED":  # it may have been finished outside the sweep
                 more = self._runs(RUN_KEY, key)
                 best |= _best([*runs, *more], only=key)
@@ -174,7 +174,7 @@ class Finder:
         jobs = [(name, best.get(key)) for key, name in names.items() if key]
         return SweepFound(sweep, parent.run_id if parent else sweep, jobs)
 
-    def _plan(self, sweep: str, parent: StoredRun | None) -> dict[str, Any]:
+    def _plan(self, sweep: str, parent: StoredRun | None) -> SweepPlan | None:
         folder = sweep_directory(self.tracking.directory, sweep)
         try:
             return read_plan(folder)
@@ -183,17 +183,17 @@ class Finder:
         except RecordError as error:
             tell_once(f"{error}; what the store has of the plan is taken")
         if parent is None or self._store is None:
-            return {}
+            return None
         try:
             return read_plan(Path(self._store.client.download_artifacts(parent.run_id, PLAN_FILE)).parent)
         except Exception:
-            return {}  # its runs say which there are
+            return None  # its runs say which there are
 
     def _runs(self, tag: str, value: str) -> list[Recorded]:
         """The runs of both places that have a tag of this value, each once."""
         found: dict[str, Recorded] = {}
         for known in self._directories:
-            if known.directory.record["tags"].get(tag) == value:
+            if known.directory.record.tags.get(tag) == value:
                 found[known.ids[-1]] = known.recorded()
         for run in self._search(equals(tag, value)):
             is_it = run.tags.get(tag) == value and RUN_KEY in run.tags

@@ -14,10 +14,12 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from nnexp.config import BOOKKEEPING, OPTIONS, Config, ConfigError, check
+from nnexp.config import BOOKKEEPING, Config, ConfigError, check
 from nnexp.config import leaves as leaves_of
 from nnexp.hydra_app import compose, config_directory, plain
 from nnexp.rerun.errors import RerunError
+from nnexp.tasks.network.config import BOOKKEEPING as OF_NETWORK
+from nnexp.tasks.network.config import OPTIONS
 
 TODAY = ("tracking", "resume", "dry_run", "fail_fast", "data.cache")  # how a run is kept is not taken from the record
 PRESET = "experiment"
@@ -78,7 +80,9 @@ def rebuild(
     leaves = _apply(base, [], presets)
     leaves = _apply(leaves, _groups(leaves), [o for o in given if o not in presets])
     leaves["tracking.sweep"] = None
-    if "tracking.run_name" not in _names(given) and any(not _within(key, BOOKKEEPING) for key in _names(given)):
+    if "tracking.run_name" not in _names(given) and any(
+        not _within(key, (*BOOKKEEPING, *OF_NETWORK)) for key in _names(given)
+    ):
         leaves["tracking.run_name"] = None
     nested = _nested(leaves)
     return Rebuilt(
@@ -96,14 +100,16 @@ def _recorded(tree: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Leaves
     today = _leaves(plain(compose(_groups(recorded))))
     unknown = [key for key in recorded if key not in today]
     dropped = [o for o in overrides if o.startswith("~") and _names([o])[0] in unknown]
-    lost = [key for key in unknown if not _within(key, [*BOOKKEEPING, *_names(dropped)])]
+    lost = [key for key in unknown if not _within(key, [*BOOKKEEPING, *OF_NETWORK, *_names(dropped)])]
     if lost:
         raise RerunError(
             f"it was made with `{lost[0]}` = {recorded[lost[0]]!r}, which is no longer a config key; "
             f"add ~{lost[0]} to run it without"
         )
     kept = {key: value for key, value in recorded.items() if key in today and not _within(key, TODAY)}
-    defaulted = {key: value for key, value in today.items() if key not in kept and not _within(key, BOOKKEEPING)}
+    defaulted = {
+        key: value for key, value in today.items() if key not in kept and not _within(key, (*BOOKKEEPING, *OF_NETWORK))
+    }
     return today | kept, defaulted, [o for o in overrides if o not in dropped]
 
 

@@ -20,7 +20,7 @@ from nnexp.runs import provenance
 from nnexp.runs.directory import HISTORY, RUNS, RunDirectory, run_name
 from nnexp.runs.identity import array_digest
 from nnexp.sweeps.plan import decisive
-from nnexp.tasks.network.record import Task, history_digest
+from nnexp.tasks.network.results import history_digest
 from nnexp.tasks.network.training import columns_of
 from nnexp.tracking.store import StoreError
 
@@ -54,10 +54,11 @@ class Plan:
         """What is known, before anything is trained, not to be as it was."""
         old, config = self.original, self.config
         params = old.params or (self.rebuilt.before or config).deciding()
-        environment = provenance.environment(config.training.threads)
+        code = config.task.code(config.of_task)
+        environment = provenance.environment(config.task.threads(config.of_task), code.digest, code.files)
         return changes(
-            Made(params, config.data.name, old.data_digest or self.data_digest, old.environment),
-            Made(config.deciding(), config.data.name, self.data_digest, environment),
+            Made(params, config.task.data_name(config.of_task), old.data_digest or self.data_digest, old.environment),
+            Made(config.deciding(), config.task.data_name(config.of_task), self.data_digest, environment),
         )
 
 
@@ -106,7 +107,7 @@ def plan(original: Recorded, overrides: Sequence[str], *, check: bool) -> Plan:
         if rebuilt.config.dry_run:
             raise ConfigError("`dry_run` must be false in a rerun, got true")
         _is_untouched(original, rebuilt.config if rebuilt.before is None and not overrides else rebuilt.before)
-        digest = execute.load(rebuilt.config).digest
+        digest = rebuilt.config.identity().data_digest
     except (ConfigError, RerunError) as error:
         raise type(error)(f"{original}: {error}") from error
     same = rebuilt.other_data or original.data_digest in (None, digest)
@@ -168,7 +169,7 @@ def _is_untouched(run: Recorded, config: Config | None) -> None:
 def data_line(planned: Plan) -> str:
     """What to say where the data set has changed."""
     config, then = planned.config, planned.original.data_digest
-    source = config.data.source.get("path") or config.data.name
+    source = config.task.data_name(config.of_task, as_file=True)
     return (
         f"{planned.original}: the data of {source} have changed: digest {planned.data_digest[:12]}, it was trained on "
         f"{str(then)[:12]}; nothing was trained (an override such as data.path={source} runs it on them all the same)"
@@ -191,14 +192,14 @@ def again(planned: Plan) -> Rerun:
             raise DataChangedError(data_line(planned))
         return Rerun(original.name, original.run_id, planned.changed, verdict=DIFFERENT, refused=data_line(planned))
     config = planned.config
-    task = Task(
+    request = execute.Request(
         config=config,
         composed=planned.rebuilt.composed,
         overrides=[*decisive(original.overrides), *planned.overrides],
         path=Path(config.tracking.directory) / RUNS / run_name(),
         tags={RERUN_OF: original.run_id, **tag_of_changes(planned.changed)},
     )
-    outcome = execute.execute(task)
+    outcome = execute.execute(request)
     if not planned.check or outcome.status == "KILLED":
         return Rerun(original.name, original.run_id, planned.changed, outcome)
     return _checked(planned, outcome)
@@ -207,7 +208,10 @@ def again(planned: Plan) -> Rerun:
 def _checked(planned: Plan, outcome: execute.Outcome) -> Rerun:
     """The outcome with its verdict, which is kept with the new run."""
     original, new = planned.original, RecordedHere(RunDirectory(outcome.path))
-    made = [Made(run.params, planned.config.data.name, run.data_digest, run.environment) for run in (original, new)]
+    made = [
+        Made(run.params, planned.config.task.data_name(planned.config.of_task), run.data_digest, run.environment)
+        for run in (original, new)
+    ]
     changed = changes(*made)
     if outcome.status == "FINISHED":
         comparison = compare(numbers_of(original), numbers_of(new))
@@ -215,7 +219,7 @@ def _checked(planned: Plan, outcome: execute.Outcome) -> Rerun:
             changed = other_code(original.environment, new.environment)
         done = Rerun(original.name, original.run_id, changed, outcome, comparison, comparison.verdict)
     else:
-        changed = [*changed, f"the new run failed: {outcome.result.get('message')}"]
+        changed = [*changed, f"the new run failed: {outcome.message}"]
         done = Rerun(original.name, original.run_id, changed, outcome, verdict=DIFFERENT)
     _keep(planned, done, new.files)
     return done

@@ -133,27 +133,27 @@ class RecordedHere(Recorded):
         self._record, result = directory.record, directory.result
         lost = None
         if result is None:
-            lost = lease.gone_reason(self._record.get("owner"))
-        status = result["status"] if result else "RUNNING" if lost is None else "KILLED"
-        message = result.get("message", "") if result else lost or ""
+            lost = lease.gone_reason(self._record.owner)
+        status = result.status if result else "RUNNING" if lost is None else "KILLED"
+        message = result.message if result else lost or ""
         super().__init__(
-            run_id or published_id(directory) or (result or {}).get("run_id") or self._record["uid"],
-            self._record.get("name") or directory.path.name,
+            run_id or published_id(directory) or (result.run_id if result else None) or self._record.uid,
+            self._record.name or directory.path.name,
             status,
             message,
-            self._record.get("tags", {}),
+            self._record.tags,
         )
         self._directory = directory
 
     @property
     def params(self) -> Mapping[str, Any]:
         """The leaves of its config that decide the result."""
-        return self._record.get("params", {})
+        return self._record.params
 
     @property
     def started(self) -> float:
         """Seconds since the epoch."""
-        return self._record["started"]
+        return self._record.started
 
     @property
     def data_path(self) -> str | None:

@@ -13,7 +13,7 @@ from nnexp.rerun.errors import RerunError
 from nnexp.rerun.find import SweepFound
 from nnexp.rerun.run import CHECK, Rerun, again, plan
 from nnexp.rerun.source import RERUN_OF, Recorded
-from nnexp.runs.directory import run_name
+from nnexp.runs.directory import RunDirectory, run_name
 from nnexp.tracking.notes import LONGEST, NOTE
 from nnexp.tracking.store import KIND, PARENT, UID, open_store
 
@@ -77,7 +77,7 @@ def said(rerun: Rerun) -> str:
     if rerun.comparison is not None:
         return str(rerun.comparison)
     assert rerun.outcome is not None
-    return f"{rerun.outcome.status}: {rerun.outcome.result.get('message', '')}"
+    return f"{rerun.outcome.status}: {rerun.outcome.message}"
 
 
 def rows(reruns: Sequence[Rerun]) -> list[tuple[str, str, str, str]]:
@@ -106,7 +106,7 @@ def _parent(
     }
     try:
         store = open_store(tracking.uri, tracking.experiment)
-        start = min(r.outcome.result["ended"] - r.outcome.result.get("fit_seconds", 0) for r in reruns if r.outcome)
+        start = min(RunDirectory(r.outcome.path).record.started for r in reruns if r.outcome and r.outcome.path)
         run_id = store.create(f"rerun of sweep {found.sweep}", start, tags)
         for child in children:
             store.tag(child, {PARENT: run_id})

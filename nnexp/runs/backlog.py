@@ -11,12 +11,12 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from nnexp.runs import lease
 from nnexp.runs.directory import RECORD, RUNS, RunDirectory, readable, write_atomically
 from nnexp.runs.files import RecordError, tell_once
 from nnexp.runs.places import ledger_of
+from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_abandoned, remove_empty_folders
 
 FOLDER = "unpublished"
@@ -88,10 +88,10 @@ def last_beat(root: str | Path, directory: RunDirectory) -> float | None:
         return None
 
 
-def lost_reason(root: str | Path, directory: RunDirectory, record: dict[str, Any]) -> str | None:
+def lost_reason(root: str | Path, directory: RunDirectory, record: RunRecord) -> str | None:
     """Why the process that holds the run of a directory must be gone; None while it may be there."""
     sign = last_beat(root, directory)
-    return lease.lost_reason(str(directory.path), record.get("owner"), sign, record.get("heartbeat", 10.0))
+    return lease.lost_reason(str(directory.path), record.owner, sign, record.heartbeat)
 
 
 def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:

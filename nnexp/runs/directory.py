@@ -4,16 +4,16 @@
 
     run.json                 who the run is: uid, name, digests, params, tags, who holds it
     result.json              how it ended; absent while it runs
+    history.csv              what was logged, value by value; grows while it runs
     published.json           where it has been published, and how far
     weights.npz  classification_report.txt  *.png  config/  figures/  reports/  environment/  images/
 
-`reports/history.csv` grows while the run trains. Every other file is written whole or not at all. What is not one of
+`history.csv` grows while the run trains. Every other file is written whole or not at all. What is neither it nor one of
 the JSON files at the top is an artifact under the same path in the tracking store.
 """
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import os
@@ -26,17 +26,17 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.runs import files
+from nnexp.runs import files, history
 from nnexp.runs.files import RecordError, VanishedError
+from nnexp.runs.history import HISTORY
+from nnexp.runs.records import RunRecord, RunResult, SweepPlan
 from nnexp.runs.temporary import beside, replacing
 
 RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
-HISTORY = "reports/history.csv"
 RUNS, SWEEPS = "runs", "sweeps"  # the folders of an output directory
 PLAN_FILE, SHARED = "plan.json", "shared"  # in the folder of a sweep: its plan, and what its workers share
-TAIL = 4096  # bytes of a history that hold its last row
 _RESULTS = threading.Lock()
-NOT_ARTIFACTS = (RECORD, PUBLISHED)
+NOT_ARTIFACTS = (RECORD, PUBLISHED, HISTORY)
 
 
 def run_name() -> str:
@@ -90,7 +90,7 @@ class RunDirectory:
         self.path = Path(path).resolve()
 
     @classmethod
-    def create(cls, path: str | Path, record: Mapping[str, Any]) -> RunDirectory:
+    def create(cls, path: str | Path, record: RunRecord) -> RunDirectory:
         """Make the directory of a new run.
 
         Raises
@@ -100,12 +100,12 @@ class RunDirectory:
         """
         directory = cls(path)
         directory.path.mkdir(parents=True, exist_ok=True)
-        if (directory.path / RESULT).exists() or not _write_new(directory.path / RECORD, to_json(record)):
+        if (directory.path / RESULT).exists() or not _write_new(directory.path / RECORD, to_json(record.to_json())):
             raise FileExistsError(f"{directory.path} already holds a run; give another hydra.run.dir")
         return directory
 
     @classmethod
-    def create_beside(cls, path: str | Path, record_in: Callable[[Path], Mapping[str, Any]]) -> RunDirectory:
+    def create_beside(cls, path: str | Path, record_in: Callable[[Path], RunRecord]) -> RunDirectory:
         """Make the directory of a new run, under the next free name (NAME-2, ...) where there is a run already.
 
         So it is where a sweep is done again whose directories are numbers, or named after what is swept.
@@ -122,10 +122,10 @@ class RunDirectory:
     @property
     def uid(self) -> str:
         """The run's own id, made before any store knows it."""
-        return self.record["uid"]
+        return self.record.uid
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> RunRecord:
         """What `run.json` says.
 
         Raises
@@ -137,14 +137,12 @@ class RunDirectory:
         """
         path = self.path / RECORD
         try:
-            value = files.read_object(path)
+            return RunRecord.from_json(path, files.read_object(path))
         except FileNotFoundError as error:
             raise VanishedError(f"{self.path} holds no run (any more)") from error
-        files.check(path, value, needed={"uid": files.is_text}, possible={**files.RUN, **files.RUN_LATER})
-        return value
 
     @property
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> RunResult | None:
         """How the run ended, or None while it has not.
 
         Raises
@@ -154,24 +152,52 @@ class RunDirectory:
         """
         path = self.path / RESULT
         try:
-            value = files.read_object(path)
+            return RunResult.from_json(path, files.read_object(path))
         except FileNotFoundError:
             return None
-        needed = {"status": files.RESULT["status"]}
-        files.check(path, value, needed=needed, possible={**files.RESULT, **files.RESULT_LATER})
-        return value
 
-    def add_to_result(self, **values: Any) -> dict[str, Any]:
-        """Set keys of `result.json`, mappings in it key by key, and return all of it.
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is a result."""
+        return (self.path / RESULT).exists()
+
+    def write_result(self, result: RunResult) -> None:
+        """Say how the run ended."""
+        self.write_json(RESULT, result.to_json())
+
+    def amend_result(
+        self, *, tags: Mapping[str, str] | None = None, final_metrics: Mapping[str, float] | None = None, **changes: Any
+    ) -> RunResult:
+        """Change fields of the result, add tags and final metrics, and return all of it.
 
         Threads of one process draw, publish and amend a run at the same time; none undoes what another has written.
+
+        Raises
+        ------
+        VanishedError
+            If the run has no result.
         """
         with _RESULTS:
-            result = self.result or {}
-            for key, value in values.items():
-                result[key] = result.get(key, {}) | value if isinstance(value, Mapping) else value
-            self.write_json(RESULT, result)
+            result = self.result
+            if result is None:
+                raise VanishedError(f"{self.path} holds no result (any more)")
+            result = result.amended(tags=tags, final_metrics=final_metrics, **changes)
+            self.write_result(result)
             return result
+
+    @property
+    def plan(self) -> SweepPlan:
+        """The plan of a sweep.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        RecordError
+            If it is damaged.
+        """
+        path = self.path / PLAN_FILE
+        return SweepPlan.from_json(path, files.read_object(path))
 
     def file(self, name: str) -> Path:
         """The path of a file of the run, its folder made.
@@ -199,9 +225,9 @@ class RunDirectory:
         """Write a text file whole or not at all."""
         write_atomically(self.file(name), text)
 
-    def write_weights(self, **arrays: Any) -> None:
-        """Write `weights.npz` whole or not at all."""
-        with replacing(self.file("weights.npz")) as temporary, temporary.open("wb") as file:
+    def write_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Write an `.npz` file whole or not at all."""
+        with replacing(self.file(name)) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
 
     def artifacts(self) -> list[Path]:
@@ -214,49 +240,14 @@ class RunDirectory:
             and path.relative_to(self.path).name not in NOT_ARTIFACTS
         )
 
-    def history(self) -> list[dict[str, float]]:
-        """The rows of the history on the disk; a row cut off by a crash is left out, and so is what is damaged."""
-        path = self.path / HISTORY
-        try:
-            text = path.read_bytes().decode(errors="replace")
-        except FileNotFoundError:
-            return []
-        header, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
-        if not header and not (self.path / RESULT).exists():
-            return []  # killed at its first row
-        return list(files.rows_of(path, header.split(","), lines))
+    def history(self) -> list[history.Row]:
+        """The rows of the history; what was cut off by a crash is left out, and so is what is damaged."""
+        return history.read_rows(self.path, has_ended=self.has_ended)
 
-
-def last_row(directory: RunDirectory) -> dict[str, float]:
-    """The last whole row of a history that is being written, without reading all of it; empty where there is none."""
-    try:
-        with (directory.path / HISTORY).open("rb") as file:
-            header = file.readline()
-            file.seek(max(len(header), file.seek(0, os.SEEK_END) - TAIL))
-            lines = file.read().rpartition(b"\n")[0].splitlines()
-    except OSError:
-        return {}
-    columns, values = (line.decode().split(",") for line in (header.strip(), lines[-1] if lines else b""))
-    return {key: float(value) for key, value in zip(columns, values, strict=False) if value}
-
-
-class HistoryWriter:
-    """Appends rows to `reports/history.csv`, each handed to the operating system at once."""
-
-    def __init__(self, directory: RunDirectory, columns: Iterable[str]) -> None:
-        self.columns = list(columns)
-        self._file = directory.file(HISTORY).open("w", newline="")
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(self.columns)
-
-    def append(self, row: Mapping[str, float]) -> None:
-        """Write one row; numbers so that they read back to the same bits."""
-        self._writer.writerow([_exact(row.get(column)) for column in self.columns])
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+    def write_history_table(self) -> None:
+        """Make `reports/history.csv` of what was logged."""
+        if self.path.is_dir():
+            history.write_table(self.path, write_atomically)
 
 
 def run_directories(root: str | Path) -> list[RunDirectory]:
@@ -265,10 +256,10 @@ def run_directories(root: str | Path) -> list[RunDirectory]:
     return list(readable(RunDirectory(path.parent) for path in found))
 
 
-def peek(directory: RunDirectory) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
+def peek(directory: RunDirectory) -> tuple[RunRecord, RunResult | None] | None:
     """Record and result of a directory; None where it is removed at this moment, or damaged."""
     try:
-        return _records(directory)
+        return directory.record, directory.result
     except RecordError:
         return None
 
@@ -277,25 +268,10 @@ def readable(directories: Iterable[RunDirectory]) -> Iterator[RunDirectory]:
     """Those whose record and result can be read; of the others the damaged file is told, once."""
     for directory in directories:
         try:
-            _records(directory)
+            _ = directory.record, directory.result
         except VanishedError:
             continue
         except RecordError as error:
             files.tell_once(f"{error}; the run is left out")
             continue
         yield directory
-
-
-def _records(directory: RunDirectory) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Record and result with all that whoever lists runs relies on."""
-    record, result = directory.record, directory.result
-    files.check(directory.path / RECORD, record, needed=files.RUN, possible={})
-    if result is not None:
-        files.check(directory.path / RESULT, result, needed=files.RESULT, possible={})
-    return record, result
-
-
-def _exact(value: float | None) -> str:
-    if value is None or value != value:
-        return ""
-    return repr(int(value)) if isinstance(value, int | np.integer) else repr(float(value))

@@ -64,15 +64,15 @@ def existing(
     for directory in _runs(root, run_key):
         try:
             record, result = directory.record, directory.result
-            if record["uid"] == uid or record["identity"]["run_key"] != run_key:
+            if record.uid == uid or record.run_key != run_key:
                 continue
             if result is None:
-                if lease.gone_reason(record["owner"]) is None:
-                    held = held or Claim(HELD, record["uid"])
-            elif result["status"] == "FINISHED" and arithmetic.stands(resume, record.get("tags", {})):
-                is_private = record["tracking"]["uri"] is None  # no store ever gets it
+                if lease.gone_reason(record.owner) is None:
+                    held = held or Claim(HELD, record.uid)
+            elif result.is_finished and arithmetic.stands(resume, record.tags):
+                is_private = record.is_private  # no store ever gets it
                 if not unpublished_only or (backlog.has(root, directory) and not is_private):
-                    return Claim(FINISHED, result["run_id"])
+                    return Claim(FINISHED, result.run_id)
         except (OSError, ValueError, KeyError, TypeError):
             continue  # removed, or damaged
     return held

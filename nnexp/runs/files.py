@@ -15,10 +15,8 @@ from typing import IO, Any
 import numpy as np
 
 from nnexp.errors import UsageError, one_line
-from nnexp.runs.tags import is_owner
 from nnexp.terminal import say
 
-STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _told: set[object] = set()
 
 
@@ -75,27 +73,7 @@ def is_mapping(value: Any) -> bool:
 
 Shape = Mapping[str, Callable[[Any], bool]]
 
-RUN: Shape = {
-    "uid": is_text,
-    "name": is_text,
-    "started": is_number,
-    "owner": lambda value: is_text(value) and is_owner(value),
-    "heartbeat": lambda value: is_number(value) and value > 0,
-    "tracking": is_mapping,
-    "params": is_mapping,
-    "tags": is_mapping,
-}
-RUN_LATER: Shape = {"identity": is_mapping, "ledger": is_text}
-RESULT: Shape = {
-    "run_id": is_text,
-    "status": lambda value: value in STATUSES,
-    "message": lambda value: isinstance(value, str),
-    "n_iter": is_number,
-    "n_fev": is_number,
-    "ended": is_number,
-    "tags": is_mapping,
-}
-RESULT_LATER: Shape = {"final_metrics": is_mapping}
+Write = Callable[[Path, str], None]
 
 
 def check(path: Path, value: Mapping[str, Any], *, needed: Shape, possible: Shape) -> None:

@@ -1,58 +1,210 @@
-"""What a run directory says, in the form in which a store takes it."""
+"""The history of a run: what was logged, in the order in which it was logged.
+
+`history.csv` has a line ``step,key,value,time`` for each value and only grows, each line handed to the operating system
+at once; so any key can come at any step, and nothing that was logged replaces anything. `reports/history.csv` is made
+of it: one row for the values that were logged together, one column a key, for people and for comparisons. Runs of
+earlier versions have that table only.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+import csv
+import math
+import os
+import re
+import time as clock
+from collections.abc import Iterable, Iterator, Mapping
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from nnexp.runs.files import rows_of
+import numpy as np
 
-NOT_METRICS = ("step", "time", "seconds")
+from nnexp.runs import files
+from nnexp.runs.files import is_number, tell_once
 
-Value = tuple[str, float, int, int]  # key, value, milliseconds since the epoch, step
+HISTORY, TABLE = "history.csv", "reports/history.csv"
+HEADER = "step,key,value,time"
+KEY = re.compile(r"[\w./ :-]{1,250}")  # what MLflow takes for the key of a metric
+CLOCKS = ("time", "seconds")  # columns of the table that are no metrics
+NOT_METRICS = ("step", *CLOCKS)
+TAIL = 8192  # bytes of a history that hold its last rows
+
+Row = dict[str, float]
+
+
+class Value(NamedTuple):
+    """A value of a metric; `time` is in seconds since the epoch."""
+
+    step: int
+    key: str
+    value: float
+    time: float
+
+
+class HistoryWriter:
+    """Appends to a history, whole lines, each handed to the operating system at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / HISTORY).open("a", newline="", encoding="utf-8")
+        if not self._file.tell():
+            self._file.write(HEADER + "\n")
+            self._file.flush()
+
+    def log(self, metrics: Mapping[str, float], step: int, time: float | None = None) -> None:
+        """Keep values that belong together.
+
+        Raises
+        ------
+        ValueError
+            If a key is no name of a metric, a value no number, or the step no integer.
+        """
+        if isinstance(step, bool) or not isinstance(step, int | np.integer):
+            raise ValueError(f"`step` must be an integer, got {step!r}")
+        time, lines = clock.time() if time is None else time, []
+        for key, value in metrics.items():
+            if not isinstance(key, str) or not KEY.fullmatch(key) or key in NOT_METRICS[:2]:
+                raise ValueError(f"a metric's key must be letters, digits and any of _./:- or a space, got {key!r}")
+            if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+                raise ValueError(f"`{key}` must be a number, got {value!r}")
+            lines.append(f"{step},{key},{_exact(value)},{time!r}\n")
+        self._file.write("".join(lines))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _exact(value: float) -> str:
+    """A number as text that reads back to the same bits."""
+    return repr(int(value)) if isinstance(value, int | np.integer) else repr(float(value))
 
 
 class HistoryReader:
-    """Reads a history that grows, each row once."""
+    """Reads a history that grows, each value once; of a run of an earlier version its table."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path: Path | None = None
         self._offset = 0
-        self._columns: list[str] | None = None
-        self._read = 0
+        self._header: list[str] = []
+        self._read = 0  # lines behind the header
 
-    def new_rows(self, skip: int = 0) -> list[dict[str, float]]:
-        """The complete rows that have come since the last time, without the first `skip` rows of the file."""
-        if not self._path.exists():
+    def new_values(self, skip: int = 0) -> tuple[list[Value], int]:
+        """The values that have come since the last time, without the first `skip` lines, and the lines read so far."""
+        if self._path is None:
+            self._path = next((path for name in (HISTORY, TABLE) if (path := self._folder / name).exists()), None)
+        try:
+            lines = self._new_lines()
+        except OSError:
+            return [], self._read
+        first, self._read = self._read, self._read + len(lines)
+        new = lines[max(skip - first, 0) :]
+        if self._path is None or not new:
+            return [], self._read
+        if self._header == HEADER.split(","):
+            return list(_values(self._path, new)), self._read
+        rows = files.rows_of(self._path, self._header, new)
+        return [value for row in rows for value in values_of(row)], self._read
+
+    def _new_lines(self) -> list[str]:
+        if self._path is None:
             return []
         with self._path.open("rb") as file:
             file.seek(self._offset)
             text = file.read()
-        text = text[: text.rfind(b"\n") + 1]
+        text = text[: text.rfind(b"\n") + 1]  # without a line that is being written, or was cut off by a crash
         self._offset += len(text)
         lines = text.decode(errors="replace").splitlines()
-        if self._columns is None and lines:
-            self._columns = lines.pop(0).split(",")
-        first, self._read = self._read, self._read + len(lines)
-        if not lines or self._columns is None:
-            return []
-        return list(rows_of(self._path, self._columns, lines[max(skip - first, 0) :]))
+        if not self._header and lines:
+            self._header = lines.pop(0).split(",")
+        return lines
 
 
-def metrics_of(rows: Iterable[dict[str, float]]) -> Iterator[Value]:
-    """The metrics of rows of the history as (key, value, milliseconds since the epoch, step)."""
+def _values(path: Path, lines: Iterable[str]) -> Iterator[Value]:
+    """Lines of a history; a damaged one is told and left out."""
+    for line in lines:
+        try:
+            step, key, value, time = line.split(",")
+            found = Value(int(step), key, float(value), float(time))
+            if not is_number(found.time) or not KEY.fullmatch(key):
+                raise ValueError
+        except ValueError:
+            tell_once(f"{path} is damaged: {HEADER} expected, got {line[:80]!r}; such lines are left out", path)
+            continue
+        yield found
+
+
+def values_of(row: Mapping[str, float]) -> Iterator[Value]:
+    """The values of a row of the table."""
+    for key, value in row.items():
+        if key not in NOT_METRICS:
+            yield Value(int(row["step"]), key, value, row["time"])
+
+
+def rows_of(values: Iterable[Value]) -> list[Row]:
+    """Values as rows: those logged together, or at one step without a conflict, are one row."""
+    rows: list[Row] = []
+    for step, key, value, time in values:
+        if not rows or rows[-1]["step"] != step or key in rows[-1]:
+            rows.append({"step": step, "time": time})
+        rows[-1][key] = value
+    return rows
+
+
+def read_rows(folder: Path, *, has_ended: bool = False) -> list[Row]:
+    """The rows of a history; what a crash cut off and what is damaged is left out.
+
+    Of a run that has ended the table is read, which is the same and what people see.
+    """
+    table = folder / TABLE
+    if table.exists() and (has_ended or not (folder / HISTORY).exists()):
+        return list(_table_rows(table, has_ended))
+    return rows_of(HistoryReader(folder).new_values()[0])
+
+
+def _table_rows(path: Path, has_ended: bool) -> Iterator[Row]:
+    text = path.read_bytes().decode(errors="replace")
+    header, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
+    if not header and not has_ended:
+        return iter(())  # killed at its first row
+    return files.rows_of(path, header.split(","), lines)
+
+
+def write_table(folder: Path, write: files.Write) -> None:
+    """Make `reports/history.csv` of a history, where there is one; `seconds` are those since its first row."""
+    rows = rows_of(HistoryReader(folder).new_values()[0]) if (folder / HISTORY).exists() else []
+    if not rows:
+        return
+    columns = [*NOT_METRICS, *(key for key in dict.fromkeys(k for row in rows for k in row) if key not in NOT_METRICS)]
     for row in rows:
-        step, timestamp = int(row["step"]), int(row["time"] * 1000)
-        for key, value in row.items():
-            if key not in NOT_METRICS:
-                yield key, value, timestamp, step
+        row.setdefault("seconds", row["time"] - rows[0]["time"])
+    text = StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    write(folder / TABLE, text.getvalue())
 
 
-def params_of(record: dict[str, Any]) -> dict[str, str]:
-    """The params of a run as text."""
-    return {
-        key: json.dumps(value) if isinstance(value, list | dict) else str(value)
-        for key, value in record["params"].items()
-    }
+def _cell(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return ""
+    return _exact(value)
+
+
+def last_row(folder: Path) -> Row:
+    """What was logged last for each key, without reading all of a long history; empty where there is nothing."""
+    try:
+        with (folder / HISTORY).open("rb") as file:
+            start = max(len(HEADER) + 1, file.seek(0, os.SEEK_END) - TAIL)
+            file.seek(start)
+            lines = file.read().rpartition(b"\n")[0].decode(errors="replace").splitlines()
+    except OSError:
+        return {}
+    row: Row = {}
+    for line in lines:
+        parts = line.split(",")
+        if len(parts) == 4 and parts[0].lstrip("-").isdigit():
+            row |= {"step": float(parts[0]), parts[1]: float(parts[2])}
+    return row

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,6 @@ import numpy as np
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-# The modules that decide the numbers of a run. What keeps, draws or publishes them is not among them.
-DECIDING_MODULES = ("nn", "optim", "datasets", "tasks/network/training")
 DIGEST_LENGTH = 32
 
 
@@ -37,29 +35,28 @@ def array_digest(array: np.ndarray) -> str:
     return sha256(f"{array.dtype.str}{array.shape}".encode(), array.data.cast("B"))
 
 
-def config_hash(deciding: Mapping[str, Any]) -> str:
-    """Digest of the leaves that decide the result, independent of their order."""
-    return sha256(json.dumps(dict(deciding), sort_keys=True, default=str).encode())
-
-
 @cache
-def module_digests() -> dict[str, str]:
-    """Digest of the source of each module that decides the result, by its path in the package."""
-    paths = [
+def source_digests(names: tuple[str, ...]) -> dict[str, str]:
+    """Digest of each source file of some modules and folders of this package, by its path in the package."""
+    found = [
         path
-        for name in DECIDING_MODULES
+        for name in names
         for path in ([PACKAGE / f"{name}.py"] if (PACKAGE / f"{name}.py").is_file() else (PACKAGE / name).rglob("*.py"))
     ]
     return {
         path.relative_to(PACKAGE).as_posix(): sha256(path.read_bytes().replace(b"\r\n", b"\n"))
-        for path in sorted(paths)
+        for path in sorted(found)
     }
 
 
-@cache
-def code_digest() -> str:
-    """Digest of all the modules that decide the result."""
-    return sha256(json.dumps(module_digests(), sort_keys=True).encode())
+def digest_of(value: Any) -> str:
+    """Digest of something that JSON can hold, independent of the order of keys."""
+    return sha256(json.dumps(value, sort_keys=True, default=str).encode())
+
+
+def config_hash(deciding: Mapping[str, Any]) -> str:
+    """Digest of the leaves that decide the result."""
+    return digest_of(dict(deciding))
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,6 @@ class Identity:
         """Equal keys, equal numbers, but for rounding by another BLAS kernel."""
         return sha256(f"{self.config_hash}/{self.data_digest}/{self.code_digest}".encode())
 
-
-def identify(deciding: Mapping[str, Any], data_digest: str) -> Identity:
-    """The identity of a run of this code with this config on this data."""
-    return Identity(config_hash(deciding), data_digest, code_digest())
+    def to_json(self) -> dict[str, str]:
+        """As a run's record has it."""
+        return asdict(self) | {"run_key": self.run_key}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nnexp.runs import backlog, lease
-from nnexp.runs.directory import HISTORY, PLAN_FILE, RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirectory
+from nnexp.runs.directory import PLAN_FILE, RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirectory
 from nnexp.runs.files import read_object
 from nnexp.runs.temporary import remove_abandoned, system_folder
 from nnexp.tracking import claims
@@ -64,9 +64,9 @@ def _put_right(root: Path, directory: RunDirectory) -> None:
         directory.path.rmdir()  # only where it is empty, and a run that is about to begin makes it again
         return
     record = directory.record
-    if backlog.has(root, directory) or lease.gone_reason(record["owner"]) is None:
+    if backlog.has(root, directory) or lease.gone_reason(record.owner) is None:
         return
-    if (directory.path / HISTORY).exists():
+    if (directory.path).exists():
         claims.close_directory(directory, "the training process was killed")
     else:
         shutil.rmtree(directory.path)

@@ -7,18 +7,17 @@ for in the one that the run directory is in now; a data file beside the output d
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from nnexp.paths import sqlite_path
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.records import RunRecord
 from nnexp.runs.tags import DIRECTORY
 
 
 def ledger_of(directory: RunDirectory) -> Path | None:
     """The ledger that a run is entered in; None where it has none."""
-    ledger = directory.record.get("ledger")
+    ledger = directory.record.backlog
     if not ledger:
         return None
     old, new = _roots(directory)
@@ -27,7 +26,7 @@ def ledger_of(directory: RunDirectory) -> Path | None:
 
 def store_of(directory: RunDirectory) -> str | None:
     """The address of the store that a run was made for; None where it was made for none."""
-    uri = directory.record["tracking"]["uri"]
+    uri = directory.record.tracking.uri
     return uri and store_at(uri, *_roots(directory))
 
 
@@ -39,14 +38,14 @@ def store_at(uri: str, old: Path | None, new: Path) -> str:
 
 def data_file(directory: RunDirectory) -> str | None:
     """The data file of a run; None where its data set came from none."""
-    path = directory.record.get("data", {}).get("path")
+    path = directory.record.details.get("data", {}).get("path")
     old, new = _roots(directory)
     return path if path is None or old is None else _rebased(Path(path), old, new)
 
 
 def is_at_home(directory: RunDirectory) -> bool:
     """Whether a run directory is the one that its run was made in, and not a copy beside it."""
-    made = directory.record.get("tags", {}).get(DIRECTORY)
+    made = directory.record.tags.get(DIRECTORY)
     return made is None or Path(made).name == directory.path.name
 
 
@@ -55,8 +54,8 @@ def _roots(directory: RunDirectory) -> tuple[Path | None, Path]:
 
     The first is None where they are one, or where the run directory was never in an output directory.
     """
-    record: Mapping[str, Any] = directory.record
-    made, ledger = record.get("tags", {}).get(DIRECTORY), record.get("ledger")
+    record: RunRecord = directory.record
+    made, ledger = record.tags.get(DIRECTORY), record.backlog
     here = directory.path.parent
     if made is None or ledger is None or not Path(made).is_relative_to(root := Path(ledger).parent):
         return None, here

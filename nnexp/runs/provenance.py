@@ -12,6 +12,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +23,7 @@ from threadpoolctl import threadpool_info
 
 import nnexp
 from nnexp.blas import blas_threads, is_scipys
-from nnexp.runs.identity import PACKAGE, code_digest, module_digests
+from nnexp.runs.identity import PACKAGE
 
 GIT_SECONDS = 5
 SOURCES = ("nnexp", "conf", "pyproject.toml", "constraints.txt")  # what of a checkout a run can depend on
@@ -128,22 +129,23 @@ def blas() -> list[dict[str, Any]]:
     return sorted(libraries, key=lambda library: library["owner"])
 
 
-def environment(threads: int = 1) -> dict[str, Any]:
+def environment(threads: int, code_digest: str, modules: Mapping[str, str]) -> dict[str, Any]:
     """Everything outside the config and the data that the numbers of a run could depend on.
 
     Parameters
     ----------
     threads
-        `training.threads` of the run, among which the objective divides the samples. The BLAS pools are shown as they
-        are while it trains.
+        Threads of the task's own. The BLAS pools are shown as they are while it trains.
+    code_digest, modules
+        Of the code that decides its numbers, as a whole and file by file.
     """
     git = git_state()
     with blas_threads(1):
         libraries = blas()
     return {
         "nnexp": nnexp.__version__,
-        "code_digest": code_digest(),
-        "modules": module_digests(),
+        "code_digest": code_digest,
+        "modules": dict(modules),
         "git": {key: git[key] for key in ("commit", "branch", "dirty") if key in git},
         "python": platform.python_version(),
         "implementation": sys.implementation.name,

@@ -10,6 +10,7 @@ from nnexp.runs import lease
 from nnexp.runs.directory import PLAN_FILE, peek, to_json
 from nnexp.runs.files import RecordError, tell_once
 from nnexp.runs.places import store_at
+from nnexp.runs.records import SweepPlan
 from nnexp.sweeps.parent import Parent, count, read_plan, sweep_directory
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
@@ -43,21 +44,21 @@ class LateParent:
     def is_of(self, directory: Any) -> bool:
         """Whether a run directory is of this sweep."""
         known = peek(directory)
-        return known is not None and known[0]["tracking"].get("sweep") == self.sweep
+        return known is not None and known[0].sweep == self.sweep
 
     @property
     def is_private(self) -> bool:
         """Whether the sweep was made with `tracking=none`, and so belongs into no store."""
         try:
-            return read_plan(self.folder)["uri"] is None
+            return read_plan(self.folder).uri is None
         except (OSError, ValueError, KeyError):
             return False
 
-    def _open(self) -> tuple[dict[str, Any], Store]:
+    def _open(self) -> tuple[SweepPlan, Store]:
         plan = read_plan(self.folder)
-        old = plan.get("directory")  # the output directory may have been moved since
-        uri = store_at(plan["uri"], Path(old) if old else None, Path(self.root).resolve()) if plan["uri"] else None
-        return plan, self._stores.of(uri, plan["experiment"])
+        old = plan.directory  # the output directory may have been moved since
+        uri = store_at(plan.uri, Path(old) if old else None, Path(self.root).resolve()) if plan.uri else None
+        return plan, self._stores.of(uri, plan.experiment)
 
     def ensure(self) -> None:
         """Make the parent run where it is missing, so that the sweep's runs can name it."""
@@ -75,9 +76,9 @@ class LateParent:
         session.parent = Parent(store, plan, HEARTBEAT)
         session.parent.run_id = run.run_id
         session.parent.adopt()
-        store.client.log_text(run.run_id, to_json(plan), PLAN_FILE)
+        store.client.log_text(run.run_id, to_json(plan.to_json()), PLAN_FILE)
         session.report()
-        if (owner := plan.get("owner")) and lease.gone_reason(owner) is None:
+        if (owner := plan.owner) and lease.gone_reason(owner) is None:
             store.tag(run.run_id, {OWNER: owner})  # it goes on without the store, and is closed by the next sync
             return
         children = store.tagged(SWEEP, self.sweep)
@@ -88,18 +89,18 @@ class LateParent:
     def _is_run_elsewhere(self, run: StoredRun) -> bool:
         return run.status == "RUNNING" and not is_lost(run) and run.tags.get(OWNER) != lease.owner()
 
-    def _session(self, plan: dict[str, Any], store: Store) -> Session:
+    def _session(self, plan: SweepPlan, store: Store) -> Session:
         """The sweep as its own process would see it now."""
         tracking = TrackingConfig("mlflow", store.uri, store.experiment, str(self.root), 0, HEARTBEAT, None, None)
-        controls = Controls(True, False, False, tracking, plan["command"], 1)
-        session = Session(self.sweep, plan["name"], plan["swept_keys"], controls, store, lambda jobs: None)
+        controls = Controls(True, False, False, tracking, plan.command, 1)
+        session = Session(self.sweep, plan.name, plan.swept_keys, controls, store, lambda jobs: None)
         session.book = _StoreOnly(store, str(self.root), self.sweep)
-        jobs = [Job(i, tuple(job["overrides"]), (job["name"],), job["key"]) for i, job in enumerate(plan["jobs"])]
+        jobs = [Job(i, tuple(job.overrides), (job.name,), job.key or "") for i, job in enumerate(plan.jobs)]
         if not jobs:  # a search: what its jobs are is only known from its runs
             runs = [run for run in store.tagged(SWEEP, self.sweep) if RUN_KEY in run.tags]
             jobs = [Job(i, (), (run.name,), run.tags[RUN_KEY]) for i, run in enumerate(runs)]
         session.jobs = {job.key: job for job in jobs}
-        session.standings = session.book.look(session.jobs, elsewhere=bool(plan["jobs"]))
+        session.standings = session.book.look(session.jobs, elsewhere=bool(plan.jobs))
         return session
 
     def _outcome(self, session: Session, run: StoredRun) -> tuple[str, str]:

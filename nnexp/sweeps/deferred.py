@@ -86,8 +86,8 @@ def _is_under_way(directory: RunDirectory, sweep: str) -> bool:
     if known is None:
         return False
     record, result = known
-    if record["tracking"].get("sweep") != sweep or result is None or not (directory.path / backlog.ENDING).exists():
+    if record.sweep != sweep or result is None or not (directory.path / backlog.ENDING).exists():
         return False
-    if record["owner"] == lease.owner():
+    if record.owner == lease.owner():
         return False  # of this process none is under way: it has all its slots back
-    return lease.gone_reason(record["owner"]) is None and time.time() - result["ended"] < LONGEST
+    return lease.gone_reason(record.owner) is None and time.time() - result.ended < LONGEST

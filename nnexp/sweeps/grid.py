@@ -14,10 +14,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, OverrideType, RangeSweep
 from hydra.errors import HydraException
 
+from nnexp import tasks
 from nnexp.config import ConfigError, is_bookkeeping
+from nnexp.tasks.interface import Task
 
 MAX_JOBS = 100_000  # each costs milliseconds to plan, and kilobytes to hold
-CONTENT_DECIDES = "data.path"  # bookkeeping as a name, but the file's content tells jobs apart
 _SORTED_RANGE = re.compile(r"sort\(\s*(range\([^()]*\))\s*(?:,\s*reverse\s*=\s*(true|false)\s*)?\)", re.IGNORECASE)
 
 Grid = list[tuple[tuple[str, ...], tuple[str, ...]]]
@@ -43,7 +44,11 @@ def text_of(override: Override) -> str:
     return f"{override.get_key_element()}={override.get_value_element_as_str()}"
 
 
-def expand(overrides: Sequence[Override], is_group: Callable[[str], bool] = lambda key: False) -> Grid:
+def expand(
+    overrides: Sequence[Override],
+    is_group: Callable[[str], bool] = lambda key: False,
+    task: Task[Any] | None = None,
+) -> Grid:
     """The grid of parsed overrides: for each job all its overrides, and those of them that are swept.
 
     Raises
@@ -56,7 +61,7 @@ def expand(overrides: Sequence[Override], is_group: Callable[[str], bool] = lamb
     for override in counted:
         if override.is_sweep_override():
             total *= (n := count(override))
-            _refuse_bookkeeping(override, n)
+            _refuse_bookkeeping(override, n, task or tasks.find(tasks.NETWORK))
             if total > MAX_JOBS:
                 raise ConfigError(
                     f"`{override.input_line}` makes {total:,} jobs; a sweep can have {MAX_JOBS:,} at most"
@@ -73,9 +78,9 @@ def expand(overrides: Sequence[Override], is_group: Callable[[str], bool] = lamb
     ]
 
 
-def _refuse_bookkeeping(override: Override, n: int) -> None:
+def _refuse_bookkeeping(override: Override, n: int, task: Task[Any]) -> None:
     key = override.key_or_group
-    if n > 1 and key != CONTENT_DECIDES and (is_bookkeeping(key) or key.startswith("hydra")):
+    if n > 1 and key not in task.named_by_content and (is_bookkeeping(key, task) or key.startswith("hydra")):
         values = override.get_value_string()
         as_list = f"; for one run with all of them: {key}=[{values}]" if key == "figures.format" else ""
         raise ConfigError(

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nnexp import tasks
 from nnexp.config import ConfigError, check_tracking
 from nnexp.credentials import without_password
 from nnexp.errors import one_line
-from nnexp.execute import Outcome, execute, finish
+from nnexp.execute import Outcome, Request, ended, execute, finish, new_uid
 from nnexp.hydra_app import command_folder, plain, read_config, to_yaml
 from nnexp.runs import backlog, lease, provenance
-from nnexp.runs.directory import RESULT, RunDirectory
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.records import Destination, RunRecord, RunStatus
 from nnexp.runs.tags import DIRECTORY
 from nnexp.sweeps import deferred
-from nnexp.sweeps.plan import Keys, decisive, failed_key
-from nnexp.sweeps.sharing import share
-from nnexp.tasks.network.record import Task
-from nnexp.terminal import percent, say
+from nnexp.sweeps.plan import decisive, failed_key
+from nnexp.sweeps.sharing import share_in
+from nnexp.terminal import say
 from nnexp.tracking.keeper import Keeper, keeper_for
 
 
@@ -30,28 +29,29 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     name = cfg.tracking.run_name
     shown = " ".join(decisive(overrides))
 
-    def finish_behind(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
+    def finish_later(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
         def end() -> Outcome:
             outcome = finish(directory, keeper, patience)
             _tell(outcome, name, shown)
             return outcome
 
-        result = directory.result or {}
-        if result["status"] != "FINISHED" or not deferred.is_possible():
+        result = directory.result
+        if result is None or not result.is_finished or not deferred.is_possible():
             return end()
         deferred.put_off(directory, end)
-        return Outcome("FINISHED", str(directory.path), None, result, published=False, problem="not published yet")
+        place, problem = str(directory.path), "not published yet"
+        return Outcome(result.status, place, None, result.message, result, published=False, problem=problem)
 
     try:
-        task = Task(read_config(cfg), to_yaml(cfg), overrides, path)
-        outcome = execute(task, finish_behind, share if deferred.is_worker() else None)
+        request = Request(read_config(cfg), to_yaml(cfg), overrides, path)
+        outcome = execute(request, finish_later, share_in(request.config) if deferred.is_worker() else None)
     except KeyboardInterrupt:
         raise
     except Exception as error:
         say(f"failed: {name}: {one_line(error)} ({shown})")
         return _record_failure(cfg, overrides, path, error)
     if outcome.status == "SKIPPED" and not outcome.path:
-        say(f"skipped: {name}: {outcome.result['message']}")
+        say(f"skipped: {name}: {outcome.message}")
     if outcome.status == "KILLED":
         raise KeyboardInterrupt
     return outcome
@@ -60,13 +60,12 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
 def _tell(outcome: Outcome, name: str, shown: str) -> None:
     """How a run ended, on one line."""
     if outcome.status == "FAILED":
-        say(f"failed: {name}: {outcome.result['message']} ({shown})")
+        say(f"failed: {name}: {outcome.message} ({shown})")
     elif outcome.status == "SKIPPED":
-        say(f"trained in vain: {name}: {outcome.result['message']}, which has the same key")
-    elif outcome.status == "FINISHED":
-        result = outcome.result
-        accuracy = percent(result["accuracy"])
-        say(f"finished: {name}: cost {result['cost']:.6g}, accuracy {accuracy} (run {outcome.run_id})")
+        say(f"trained in vain: {name}: {outcome.message}, which has the same key")
+    elif outcome.status == "FINISHED" and outcome.result is not None:
+        brief = tasks.find(RunDirectory(outcome.path).record.task).presentation.brief(outcome.result)
+        say(f"finished: {name}: {brief} (run {outcome.run_id})")
         if not outcome.published:
             say(f"not published: {name}: {outcome.problem}")
 
@@ -77,38 +76,36 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
     key = _key(cfg, overrides)
     try:
         tracking = check_tracking(plain(cfg), command_folder())
-        record: dict[str, Any] = {
-            "name": tracking.run_name,
-            "started": time.time(),
-            "owner": lease.owner(),
-            "heartbeat": tracking.heartbeat,
-            "identity": {"run_key": key},
-            "tracking": {"uri": tracking.uri, "experiment": tracking.experiment, "sweep": tracking.sweep},
-            "ledger": str(backlog.folder(tracking.directory)),
-            "params": {},
-            "overrides": overrides,
-            "tags": {"nnexp.run_key": key, "nnexp.sweep": tracking.sweep, "mlflow.user": provenance.user()},
-        }
+        uri = tracking.uri if tracking.backend == "mlflow" else None
 
-        def record_in(place: Path) -> dict[str, Any]:
-            tags = record["tags"] | {DIRECTORY: str(place.resolve())}
-            return {"uid": f"{place.name}-{os.urandom(4).hex()}"} | record | {"tags": tags}
+        def record_in(place: Path) -> RunRecord:
+            tags = {"nnexp.run_key": key, "nnexp.sweep": tracking.sweep or "", "mlflow.user": provenance.user()}
+            return RunRecord(
+                uid=new_uid(place),
+                name=tracking.run_name or place.name,
+                started=time.time(),
+                owner=lease.owner(),
+                heartbeat=tracking.heartbeat,
+                tracking=Destination(uri, tracking.experiment, tracking.sweep),
+                identity={"run_key": key},
+                backlog=str(backlog.folder(tracking.directory)),
+                overrides=tuple(overrides),
+                tags={**tags, DIRECTORY: str(place.resolve())},
+            )
 
         directory = RunDirectory.create_beside(path, record_in)
         directory.write_text("config/config.yaml", without_password(OmegaConf.to_yaml(cfg)))
-        tags = {"nnexp.status_message": message}
-        result = {"status": "FAILED", "message": message, "ended": time.time(), "n_iter": 0, "n_fev": 0, "tags": tags}
-        directory.write_json(RESULT, {"run_id": directory.uid} | result)
+        directory.write_result(ended(directory, RunStatus.FAILED, message))
         backlog.enter(backlog.folder(tracking.directory), directory)
-        uri = tracking.uri if tracking.backend == "mlflow" else None
         return finish(directory, keeper_for(uri, tracking.experiment, tracking.heartbeat), tracking.patience)
     except Exception as second:
-        return Outcome("FAILED", str(path), None, {"message": f"{message}; not recorded: {one_line(second)}"}, False)
+        text = f"{message}; not recorded: {one_line(second)}"
+        return Outcome(RunStatus.FAILED, str(path), None, text, published=False)
 
 
 def _key(cfg: DictConfig, overrides: list[str]) -> str:
     """The key that the plan gave the job."""
     try:
-        return Keys()(read_config(cfg))
+        return read_config(cfg).identity().run_key
     except ConfigError:
         return failed_key(overrides)

@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnexp.runs import files, lease, provenance
-from nnexp.runs.directory import PLAN_FILE, SWEEPS, run_name, to_json, write_atomically
+from nnexp.runs import lease, provenance
+from nnexp.runs.directory import PLAN_FILE, SWEEPS, RunDirectory, run_name, to_json, write_atomically
+from nnexp.runs.records import PlannedJob, SweepPlan
 from nnexp.sweeps.ranking import Score, heading
 from nnexp.tracking import claims, views
 from nnexp.tracking.notes import NOTE, sweep_note
@@ -41,17 +42,17 @@ def sweep_directory(root: str | Path, sweep: str) -> Path:
     return Path(root).resolve() / SWEEPS / sweep
 
 
-def write_plan(root: str | Path, plan: Mapping[str, Any]) -> Path:
+def write_plan(root: str | Path, plan: SweepPlan) -> Path:
     """Keep the plan on this machine, so that the parent run can be made later too; return its folder."""
-    folder = sweep_directory(root, plan["sweep"])
-    write_atomically(folder / PLAN_FILE, to_json(plan))
+    folder = sweep_directory(root, plan.sweep)
+    write_atomically(folder / PLAN_FILE, to_json(plan.to_json()))
     return folder
 
 
 class Parent:
     """The parent run of a sweep in a store. Everything it says can be said again."""
 
-    def __init__(self, store: Store, plan: Mapping[str, Any], heartbeat: float) -> None:
+    def __init__(self, store: Store, plan: SweepPlan, heartbeat: float) -> None:
         self.store, self.plan, self.heartbeat = store, plan, heartbeat
         self.run_id: str | None = None
         self.was_broken_off = False  # the sweep was begun before, and did not come to its end
@@ -60,22 +61,22 @@ class Parent:
     def ensure(self) -> str:
         """Find the parent run of the sweep or make it; open it again where it had ended."""
         if self.run_id is None:
-            self.run_id = claims.elect(self.store, sweep_uid(self.plan["sweep"]), self._create)
+            self.run_id = claims.elect(self.store, sweep_uid(self.plan.sweep), self._create)
         return self.run_id
 
     def _create(self, claim: str) -> str:
         tags = {
-            UID: sweep_uid(self.plan["sweep"]),
-            SWEEP: self.plan["sweep"],
+            UID: sweep_uid(self.plan.sweep),
+            SWEEP: self.plan.sweep,
             KIND: SWEEP_KIND,
             CLAIM: claim,
             "mlflow.source.name": "nnexp",
             "mlflow.source.type": "LOCAL",
             "mlflow.user": provenance.user(),
-            "nnexp.swept": ",".join(self.plan["swept_keys"]),
+            "nnexp.swept": ",".join(self.plan.swept_keys),
             **self._signs(),
         }
-        return self.store.create(self.plan["name"], self.plan["made"], tags)
+        return self.store.create(self.plan.name, self.plan.made, tags)
 
     def _signs(self) -> dict[str, str]:
         return {OWNER: lease.owner(), HEARTBEAT: f"{time.time():.1f}", HEARTBEAT_EVERY: str(self.heartbeat)}
@@ -86,14 +87,14 @@ class Parent:
         self._take_over(self.store.get(run_id))
         self.store.client.update_run(run_id, status="RUNNING")
         self.store.tag(run_id, self._signs())
-        self.store.client.log_text(run_id, to_json(self.plan), PLAN_FILE)
+        self.store.client.log_text(run_id, to_json(self.plan.to_json()), PLAN_FILE)
         self.adopt()
         self.show()
 
     def adopt(self) -> None:
         """Put every run of the sweep under this parent; one of an earlier start may have been deleted since."""
         run_id = self.ensure()
-        for run in self.store.tagged(SWEEP, self.plan["sweep"]):
+        for run in self.store.tagged(SWEEP, self.plan.sweep):
             if KIND not in run.tags and run.tags.get(PARENT) != run_id:
                 self.store.tag(run.run_id, {PARENT: run_id})
 
@@ -110,7 +111,7 @@ class Parent:
         """Give the sweep its view in the UI."""
         run_id = self.ensure()
         views.keep_sweep(self.store, self.plan, run_id, run_ids, ranked_by)
-        sweep, modes = self.plan["sweep"], {"table": "TABLE", "curves": "CHART", "per class": "ARTIFACT"}
+        sweep, modes = self.plan.sweep, {"table": "TABLE", "curves": "CHART", "per class": "ARTIFACT"}
         self._links = {text: views.local_address(self.store, sweep, run_id, mode=modes[text]) for text in modes}
         if views.over_seeds(self.plan):
             means = views.local_address(self.store, sweep + views.SEEDS, run_id, mode="CHART")
@@ -119,7 +120,7 @@ class Parent:
 
     def color(self, run_ids: Sequence[str]) -> None:
         """Give the runs of the sweep colours of their own in the UI's charts, but for those that have one."""
-        runs = {run.run_id: run for run in self.store.tagged(SWEEP, self.plan["sweep"])}
+        runs = {run.run_id: run for run in self.store.tagged(SWEEP, self.plan.sweep)}
         for run_id, color in zip(run_ids[:MOST_COLORED], views.colors(len(run_ids[:MOST_COLORED])), strict=True):
             if run_id in runs and COLOR not in runs[run_id].tags:
                 self.store.tag(run_id, {COLOR: color})
@@ -131,7 +132,7 @@ class Parent:
     @property
     def address(self) -> str:
         """What to open in a browser to compare the runs of the sweep."""
-        return views.address(self.store, self.plan["sweep"], self.ensure())
+        return views.address(self.store, self.plan.sweep, self.ensure())
 
     def attach(self, page: Path) -> None:
         """Keep a report's page where the UI shows it."""
@@ -168,65 +169,27 @@ class Parent:
 
 def plan_record(
     sweep: str, name: str, swept_keys: Sequence[str], command: str, jobs: Sequence[Any], tracking: Any
-) -> dict[str, Any]:
-    """A plan as JSON."""
-    return {
-        "sweep": sweep,
-        "name": name,
-        "swept_keys": list(swept_keys),
-        "varied": views.varied_params(swept_keys, [job.config.deciding() for job in jobs if job.config]),
-        "command": command,
-        "uri": tracking.uri if tracking.backend == "mlflow" else None,
-        "experiment": tracking.experiment,
-        "directory": str(Path(tracking.directory).resolve()),
-        "made": time.time(),
-        "owner": lease.owner(),
-        "made_as": run_name(),
-        "jobs": [{"key": job.key, "overrides": list(job.overrides), "name": job.name} for job in jobs],
-    }
+) -> SweepPlan:
+    """The plan of a sweep that this process begins."""
+    return SweepPlan(
+        sweep=sweep,
+        name=name,
+        swept_keys=tuple(swept_keys),
+        varied=tuple(views.varied_params(swept_keys, [job.config.deciding() for job in jobs if job.config])),
+        command=command,
+        uri=tracking.uri if tracking.backend == "mlflow" else None,
+        experiment=tracking.experiment,
+        directory=str(Path(tracking.directory).resolve()),
+        made=time.time(),
+        owner=lease.owner(),
+        made_as=run_name(),
+        jobs=tuple(PlannedJob(job.key, job.overrides, job.name) for job in jobs),
+    )
 
 
-PLAN: files.Shape = {
-    "sweep": files.is_text,
-    "name": files.is_text,
-    "swept_keys": lambda value: isinstance(value, list) and all(map(files.is_text, value)),
-    "command": lambda value: isinstance(value, str),
-    "uri": lambda value: value is None or files.is_text(value),
-    "experiment": files.is_text,
-    "made": files.is_number,
-    "jobs": lambda value: isinstance(value, list) and all(map(_is_job, value)),
-}
-
-
-def _is_job(value: Any) -> bool:
-    is_job = isinstance(value, dict) and {"key", "overrides", "name"} <= set(value)
-    return is_job and isinstance(value["overrides"], list) and isinstance(value["key"], str | None)
-
-
-def read_plan(folder: Path) -> dict[str, Any]:
-    """The plan kept in a folder.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    RecordError
-        If it is damaged.
-    """
-    path = folder / PLAN_FILE
-    return check_plan(path, files.read_object(path))
-
-
-def check_plan(path: Path, plan: dict[str, Any]) -> dict[str, Any]:
-    """The plan that was read from a file, if it is one.
-
-    Raises
-    ------
-    RecordError
-        If it is none.
-    """
-    files.check(path, plan, needed=PLAN, possible={})
-    return plan
+def read_plan(folder: Path) -> SweepPlan:
+    """The plan kept in a folder; errors as of :attr:`nnexp.runs.directory.RunDirectory.plan`."""
+    return RunDirectory(folder).plan
 
 
 def count(standings: Mapping[str, Any], planned: int) -> dict[str, int]:

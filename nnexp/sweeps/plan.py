@@ -14,12 +14,10 @@ from hydra.core.override_parser.types import Override, OverrideType, QuotedStrin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nnexp import execute
 from nnexp.config import Config, ConfigError, check
 from nnexp.hints import explain, explain_key
 from nnexp.hydra_app import plain
 from nnexp.runs.identity import sha256
-from nnexp.tasks.network.record import identity_of
 
 # How a sweep is run, not what it is: these do not make it another sweep.
 CONTROLS = ("resume", "dry_run", "fail_fast", "tracking.", "hydra.", "hydra/", "figures.", "data.cache")
@@ -103,11 +101,10 @@ def _unquoted(value: Any) -> Any:
 
 
 class Keys:
-    """Keys of configs; each data set is loaded once, and it is checked that it can be split and fits the network."""
+    """Keys of configs; what they have in common, such as the data, is loaded once."""
 
     def __init__(self) -> None:
-        self._datasets: dict[str, Any] = {}
-        self._n_train: dict[tuple[str, float, float], int] = {}
+        self._cache: dict[Any, Any] = {}
 
     def __call__(self, config: Config) -> str:
         """The run key of a config.
@@ -117,15 +114,7 @@ class Keys:
         ConfigError
             If the config cannot be trained on its data.
         """
-        source = f"{config.data.name}{sorted(config.data.source.items())}"
-        if source not in self._datasets:
-            self._datasets[source] = execute.load(config)
-        dataset = self._datasets[source]
-        parts = (source, config.data.test_size, config.data.validation_size)
-        if parts not in self._n_train:  # which does not depend on the seed
-            self._n_train[parts] = len(execute.split_of(config, dataset).train)
-        execute.check_memory_of(config, dataset, self._n_train[parts])
-        return identity_of(config, dataset).run_key
+        return config.identity(self._cache).run_key
 
 
 def make_jobs(grid: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], composer: Composer, keys: Keys) -> list[Job]:

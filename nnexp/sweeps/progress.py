@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nnexp.errors import one_line
 from nnexp.runs import backlog
-from nnexp.runs.directory import last_row
+from nnexp.runs.history import last_row
 from nnexp.sweeps.status import Standing
 from nnexp.terminal import clock, say
 from nnexp.tracking.store import StoreError
@@ -94,8 +94,8 @@ def last_rows(root: str | Path, sweep: str) -> dict[str, dict[str, float]]:
     for directory in backlog.entries(root):
         try:
             record = directory.record
-            if record["tracking"].get("sweep") == sweep and directory.result is None:
-                rows[record["identity"]["run_key"]] = last_row(directory)
+            if record.sweep == sweep and directory.result is None:
+                rows[record.run_key or ""] = last_row(directory.path)
         except (OSError, ValueError, KeyError, TypeError):
             continue  # removed this moment, or damaged
     return rows

@@ -136,11 +136,11 @@ def _seed_of(job: Job) -> str:
 def _data_of(job: Job) -> str:
     """What tells the data sets of a sweep apart."""
     if job.config is not None:
-        return f"{job.config.data.name} {sorted(job.config.data.source.items())}"
+        return f"{job.config.of_task.data.name} {sorted(job.config.of_task.data.source.items())}"
     return " ".join(item for item in job.swept if _key_of(item) in ("data", "experiment", "data.path", "data.name"))
 
 
 def _has_several_l2(jobs: Collection[Job]) -> bool:
     if all(job.config is not None for job in jobs):
-        return len({job.config.model.l2 for job in jobs if job.config}) > 1
+        return len({job.config.of_task.model.l2 for job in jobs if job.config}) > 1
     return any(_key_of(item) == L2 for job in jobs for item in job.swept)

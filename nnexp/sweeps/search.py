@@ -15,8 +15,9 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from nnexp.config import ConfigError, deciding_leaves
-from nnexp.runs.identity import code_digest, config_hash, sha256
+from nnexp import tasks
+from nnexp.config import ConfigError, deciding_leaves, task_of
+from nnexp.runs.identity import config_hash, sha256
 from nnexp.sweeps import plan
 from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, text_of, values
 from nnexp.sweeps.plan import Job
@@ -51,10 +52,10 @@ def run_search(
     composer, keys = sweeper.composer(), plan.Keys()
     plan.refuse_wrong(plan.make_jobs(corners(fixed, space), composer, keys))
     sweeper.refuse_one_directory(settings["n_trials"])
-    base = config_hash(deciding_leaves(tree))
+    base, task = config_hash(deciding_leaves(tree)), task_of(tree)
     what = [
         base,
-        code_digest(),
+        task.code(None).digest if task.name == tasks.NETWORK else task.name,
         sorted(plan.decisive(fixed)),
         {k: repr(d) for k, d in space.items()},
         settings["sampler"],

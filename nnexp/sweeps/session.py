@@ -246,13 +246,13 @@ class Session:
                 continue
             if outcome.status == "SKIPPED":
                 left.add(job.key)
-                if outcome.result["verdict"] == FINISHED:
+                if outcome.verdict == FINISHED:
                     self._returned[job.key] = Standing("finished", outcome.run_id, name=job.name)
                 continue
             self._ended.add(outcome.path)
             if outcome.status == "FAILED":
                 self._returned[job.key] = Standing(
-                    "failed", outcome.run_id or "", outcome.result["message"], name=job.name
+                    "failed", outcome.run_id or "", outcome.result.message, name=job.name
                 )
         self._left |= left
         return left
@@ -369,7 +369,7 @@ class Session:
         while True:
             entries = backlog.entries(self.controls.tracking.directory)
             known = [found for directory in entries if (found := peek(directory))]
-            kept = sum(r is not None and record["tracking"].get("sweep") == self.sweep for record, r in known)
+            kept = sum(r is not None and record.sweep == self.sweep for record, r in known)
             if not kept or time.monotonic() > deadline:
                 return kept
             time.sleep(0.2)

@@ -1,6 +1,5 @@
-"""Training data in one copy for all workers of a sweep on a machine: in memory, and in the cache of its processor.
+"""Arrays in one copy for all workers of a sweep on a machine: in memory, and in the cache of its processor.
 
-Two copies of the exercise's 13 MB overflow a third-level cache; with one, two workers evaluate as fast as one alone.
 The sweep removes the files at its end; who has mapped one keeps it.
 """
 
@@ -8,39 +7,47 @@ from __future__ import annotations
 
 import io
 import shutil
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from nnexp.config import Config
-from nnexp.datasets import Split
-from nnexp.runs.directory import SHARED, write_atomically
-from nnexp.sweeps.parent import read_plan, sweep_directory
+from nnexp.execute import Share
+from nnexp.runs.directory import SHARED, RunDirectory, write_atomically
+from nnexp.runs.identity import array_digest
+from nnexp.sweeps.parent import sweep_directory
 
-CHANGE_THE_SPLIT = ("seed", "data", "experiment")  # where one of them is swept, each job has training data of its own
+PRESET = "experiment"  # may change anything
 
 
-def share(split: Split, config: Config) -> Split:
-    """The same split with the training samples in a file that other workers map too, where they have use for it."""
+def share_in(config: Config) -> Share | None:
+    """What shares arrays among the workers of a sweep; None for a run of no sweep."""
     sweep = config.tracking.sweep
-    if sweep is None or not _is_same_for_all(config.tracking.directory, sweep):
-        return split
-    data = config.data
-    name = f"{config.seed}-{data.test_size:g}-{data.validation_size:g}-{len(split.train)}.npy"
-    X = split.train.X
+    if sweep is None:
+        return None
+    root = config.tracking.directory
+
+    def share(name: str, array: np.ndarray, depends_on: Sequence[str]) -> np.ndarray:
+        return _shared(root, sweep, name, array) if _is_same_for_all(root, sweep, tuple(depends_on)) else array
+
+    return share
+
+
+def _shared(root: str, sweep: str, name: str, array: np.ndarray) -> np.ndarray:
+    """The array as a file that other workers map too; the array itself where there is no room for one."""
     try:
-        path = _folder(config.tracking.directory, sweep) / name
+        digest = array_digest(array)
+        path = _folder(root, sweep) / f"{name}-{digest}.npy"
         if not path.exists():
             content = io.BytesIO()
-            np.save(content, X)
+            np.save(content, array)
             write_atomically(path, content.getvalue())
         mapped = np.load(path, mmap_mode="r")
-        is_it = mapped.dtype == X.dtype and np.array_equal(mapped.view(np.uint64), X.view(np.uint64))
-    except (OSError, ValueError):  # no room for it
-        return split
-    return replace(split, train=replace(split.train, X=mapped)) if is_it else split
+        return mapped if array_digest(mapped) == digest else array
+    except (OSError, ValueError):
+        return array
 
 
 def clear(root: str | Path, sweep: str) -> None:
@@ -53,10 +60,10 @@ def _folder(root: str | Path, sweep: str) -> Path:
 
 
 @cache
-def _is_same_for_all(root: str, sweep: str) -> bool:
-    """Whether the jobs of the sweep train on the same samples, as far as its plan on this machine tells."""
+def _is_same_for_all(root: str, sweep: str, depends_on: tuple[str, ...]) -> bool:
+    """Whether the jobs of the sweep agree in all that an array depends on, as far as its plan here tells."""
     try:
-        keys = read_plan(sweep_directory(root, sweep))["swept_keys"]
-    except (OSError, ValueError, KeyError):
+        keys = RunDirectory(sweep_directory(root, sweep)).plan.swept_keys
+    except (OSError, ValueError):
         return False
-    return not any(key.split(".")[0] in CHANGE_THE_SPLIT for key in keys)
+    return not any(key.split(".")[0] in (*depends_on, PRESET) for key in keys)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from nnexp.runs import arithmetic, backlog, lease
 from nnexp.runs.directory import RunDirectory, run_directories
+from nnexp.runs.history import last_row
+from nnexp.runs.records import RunRecord, RunResult
 from nnexp.runs.tags import DIRECTORY
 from nnexp.tracking import claims
 from nnexp.tracking.store import RUN_KEY, SWEEP, Store, StoredRun
@@ -93,42 +94,42 @@ class Book:
                 record, result = directory.record, directory.result
             except (OSError, ValueError):
                 continue  # removed this moment, or damaged
-            key = record.get("identity", {}).get("run_key")
-            is_private = record.get("tracking", {}).get("uri") is None  # made with tracking=none
+            key = record.run_key
+            is_private = record.is_private  # made with tracking=none
             if key not in wanted or (is_private and self.store is not None):
                 continue
             if result is None:
                 reason = backlog.lost_reason(self.root, directory, record)
-                if reason is not None and repair and not lease.is_of_this_machine(record["owner"]):
+                if reason is not None and repair and not lease.is_of_this_machine(record.owner):
                     claims.close_directory(directory, reason)  # what was seen here is news to those who share the disk
                 elif reason is None:
-                    path, name, start = str(directory.path), record["name"], record["started"]
+                    path, name, start = str(directory.path), record.name, record.started
                     held = Standing("running", directory.uid, name=name, start=start, directory=path)
                     keep_best(found, key, held)
-            elif self._is_refused(record.get("tags", {}), result["ended"]):
+            elif self._is_refused(record.tags, result.ended):
                 continue
-            elif result["ended"] >= since and (self.store is None or result["status"] == "FINISHED"):
+            elif result.ended >= since and (self.store is None or result.is_finished):
                 keep_best(found, key, _standing_of_directory(directory, record, result))
 
     def _is_refused(self, tags: Mapping[str, str], ended: float) -> bool:
         return ended < self.strict_before and arithmetic.difference(tags) is not None
 
 
-def _standing_of_directory(directory: RunDirectory, record: dict[str, Any], result: dict[str, Any]) -> Standing:
+def _standing_of_directory(directory: RunDirectory, record: RunRecord, result: RunResult) -> Standing:
     """An ended run of this machine as what it says of its job."""
-    metrics = {"cost/train": result.get("cost"), "optimizer/n_fev": result["n_fev"], **result}
-    metrics |= result.get("final_metrics", {})
+    last = last_row(directory.path) or (directory.history() or [{}])[-1]
+    metrics = {**last, **result.values, **result.final_metrics}
     return Standing(
-        _state(result["status"]),
-        result["run_id"],
-        result["message"] if result["status"] != "FINISHED" else "",
+        _state(result.status),
+        result.run_id,
+        result.message if not result.is_finished else "",
         {key: value for key, value in metrics.items() if type(value) in (int, float)},
-        record["name"],
-        record["started"],
-        result["ended"] - record["started"],
-        record["tracking"].get("sweep"),
+        record.name,
+        record.started,
+        result.ended - record.started,
+        record.sweep,
         str(directory.path),
-        record.get("tags", {}),
+        record.tags,
     )
 
 

@@ -17,7 +17,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from nnexp.config import ConfigError, check_flag, check_tracking
+from nnexp.config import ConfigError, check_flag, check_tracking, task_of
 from nnexp.hydra_app import plain
 from nnexp.paths import absolute
 from nnexp.preflight import check_places
@@ -72,7 +72,9 @@ class BaseSweeper(Sweeper):
             raise SystemExit(status)
 
     def _grid(self, overrides: Sequence[Any], controls: Controls, store: Store | None) -> int:
-        jobs = plan.make_jobs(expand(overrides, self.is_group), self.composer(), plan.Keys())
+        jobs = plan.make_jobs(
+            expand(overrides, self.is_group, task_of(plain(self.config))), self.composer(), plan.Keys()
+        )
         if not controls.dry_run:
             plan.refuse_wrong(jobs)
         distinct = list({job.key: job for job in jobs}.values())

@@ -1,1 +1,29 @@
-"""What a run does, behind one small interface."""
+"""What a run does, behind one small interface (:mod:`nnexp.tasks.interface`)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from nnexp.tasks.interface import Task
+
+NETWORK = "network"
+GROUPS = ("data", "model", "optimizer", "training")  # of the network; composed for every task, read by that one
+
+
+@cache
+def find(name: str) -> Task[Any]:
+    """The task of a name: the built-in network, or a function or task by its dotted path.
+
+    Raises
+    ------
+    nnexp.readers.ConfigError
+        If there is none.
+    """
+    if name == NETWORK:
+        from nnexp.tasks.network.task import Network
+
+        return Network()
+    from nnexp.tasks.function import load
+
+    return load(name)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from nnexp.runs import arbitration, arithmetic
 from nnexp.runs.arbitration import Claim, UndecidedError
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.records import RunResult, RunStatus
 from nnexp.runs.tags import DIRECTORY
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import BID, CLAIM, HELD, UID, Store, StoredRun, StoreError
@@ -31,7 +32,7 @@ def claim(publication: Publication, run_key: str, *, resume: bool | str = True) 
         If another claimant neither decides nor dies.
     """
     directory, store = publication.directory, publication.store
-    tags = directory.record["tags"]
+    tags = directory.record.tags
 
     def stands(run: StoredRun) -> bool:
         return arithmetic.stands(resume, run.tags, tags)
@@ -105,14 +106,14 @@ def close_directory(directory: RunDirectory, reason: str) -> None:
     """Write the result that a killed process could not write."""
     if directory.result is not None:
         return
-    rows = directory.history()
-    result = {
-        "run_id": directory.uid,
-        "status": "KILLED",
-        "message": reason,
-        "n_iter": int(rows[-1]["step"]) if rows else 0,
-        "n_fev": int(rows[-1]["optimizer/n_fev"]) if rows else 0,
-        "ended": rows[-1]["time"] if rows else directory.record["started"],
-        "tags": {"nnexp.status_message": reason},
-    }
-    directory.write_json("result.json", result)
+    rows, record = directory.history(), directory.record
+    directory.write_result(
+        RunResult(
+            run_id=record.uid,
+            status=RunStatus.KILLED,
+            message=reason,
+            ended=rows[-1]["time"] if rows else record.started,
+            step=int(rows[-1]["step"]) if rows else 0,
+            tags={"nnexp.status_message": reason},
+        )
+    )

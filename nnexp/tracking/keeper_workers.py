@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Any
 
 from nnexp.runs.directory import RunDirectory
 from nnexp.tracking.answers import Answers, Request, serve
@@ -36,11 +35,11 @@ class Drawer:
         self._begin.set()
         return True
 
-    def do_draw(self, path: str) -> dict[str, Any]:
-        """Write reports and figures of an ended run into its directory; return its result."""
-        from nnexp.tasks.network.description import describe
+    def do_draw(self, path: str) -> None:
+        """Write reports and figures of an ended run into its directory."""
+        from nnexp.describe import describe
 
-        return describe(RunDirectory(path))
+        describe(RunDirectory(path))
 
 
 class Claimant:

@@ -9,58 +9,38 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nnexp.terminal import percent
+from nnexp.runs.records import RunRecord, RunResult, SweepPlan
+from nnexp.runs.tags import DIRECTORY
+from nnexp.tasks.presentation import Presentation
 
 NOTE = "mlflow.note.content"
 LONGEST = 7500  # characters; MLflow takes 8,000 in a tag
-PARTS = ("train", "validation", "test")
 SEEDS = 10  # that are linked; an address is long
 
 
-def run_note(record: Mapping[str, Any], result: Mapping[str, Any] | None, run_id: str | None = None) -> str:
-    """What a run is, its result, how to run it again and where its directory is.
-
-    Parameters
-    ----------
-    record, result
-        What `run.json` and `result.json` say; the result is None while the run trains.
-    """
-    lines = [f"**{_what(record)}**: {_outcome(result)}", "", *_rerun(record, result)]
-    again = f"Run it again: `nnexp rerun {run_id}`. " if run_id and result else ""
-    lines.append(f"{again}Directory: {_code(record['tags']['nnexp.directory'])} on {_host(record)}")
-    if result and "cost" in result:
-        lines += ["", *_parts(result), "", result["message"]]
-    asked = [_code(text) for text in record.get("overrides", []) if not text.startswith("tracking.")]
+def run_note(shown: Presentation, record: RunRecord, result: RunResult | None, run_id: str | None = None) -> str:
+    """What a run is, its result, how to run it again and where its directory is; the result is None while it trains."""
+    lines = [f"**{shown.what(record)}**: {_outcome(shown, result)}", "", *_rerun(record, result)]
+    command = f"Run it again: `nnexp rerun {run_id}`. " if run_id and result else ""
+    lines.append(f"{command}Directory: {_code(record.tags[DIRECTORY])} on {_host(record)}")
+    if result is not None and (outcome := shown.outcome(result)):
+        lines += ["", *(shown.table(result) or [outcome]), "", result.message]
+    asked = [_code(text) for text in record.overrides if not text.startswith("tracking.")]
     if asked:
         lines += ["", f"Overrides: {', '.join(asked)}"]
     return "\n".join(lines)[:LONGEST]
 
 
-def _what(record: Mapping[str, Any]) -> str:
-    params = record["params"]
-    if "data.name" not in params:
-        return record["name"]
-    return (
-        f"{params['data.name']}, {params['optimizer.method']}, λ = {params['model.l2']:g}, "
-        f"H = {' × '.join(map(str, record['layer_sizes'][1:-1]))}, seed {params['seed']}"
-    )
-
-
-def _outcome(result: Mapping[str, Any] | None) -> str:
+def _outcome(shown: Presentation, result: RunResult | None) -> str:
     if result is None:
         return "running"
-    if "cost" not in result:
-        return f"{result['status'].lower()}, {_one_line(result['message'])}"
-    accuracies = [
-        f"{part} {percent(result[f'accuracy/{part}'])}" for part in PARTS[::-1] if f"accuracy/{part}" in result
-    ]
-    ended = "" if result["status"] == "FINISHED" else f"{result['status'].lower()}, "
-    return f"{ended}accuracy {', '.join(accuracies)}; cost {result['cost']:.5g}"
+    ended = "" if result.is_finished else result.status.lower()
+    return ", ".join(filter(None, [ended, shown.outcome(result) or _one_line(result.message)]))
 
 
-def _rerun(record: Mapping[str, Any], result: Mapping[str, Any] | None) -> list[str]:
+def _rerun(record: RunRecord, result: RunResult | None) -> list[str]:
     """Of which run it is the rerun, what a check said and what has changed."""
-    tags = record["tags"] | (result or {}).get("tags", {})
+    tags = {**record.tags, **(result.tags if result is not None else {})}
     if "nnexp.rerun_of" not in tags:
         return []
     verdict = f": **{tags['nnexp.check']}**" if "nnexp.check" in tags else ""
@@ -68,17 +48,8 @@ def _rerun(record: Mapping[str, Any], result: Mapping[str, Any] | None) -> list[
     return [f"Rerun of {_code(tags['nnexp.rerun_of'])}{verdict}; changed: {_one_line(changed)}", ""]
 
 
-def _parts(result: Mapping[str, Any]) -> list[str]:
-    """A small table of train beside test."""
-    parts = [part for part in PARTS if f"loss/{part}" in result]
-    rows = ["| part | loss (nats per sample) | accuracy |", "|---|---|---|"]
-    return rows + [
-        f"| {part} | {result[f'loss/{part}']:.5g} | {percent(result[f'accuracy/{part}'])} |" for part in parts
-    ]
-
-
 def sweep_note(
-    plan: Mapping[str, Any],
+    plan: SweepPlan,
     counts: Mapping[str, int],
     best: Sequence[Any],
     ranked_by: str,
@@ -104,14 +75,14 @@ def sweep_note(
     """
     told = [f"{counts.get(state, 0)} {state}" for state in ("failed", "lost", "running") if counts.get(state)]
     progress = ", ".join([f"{counts.get('finished', 0)} of {counts.get('planned', 0)} jobs finished", *told])
-    lines = [f"**{plan['name']}**: {progress}", ""]
+    lines = [f"**{plan.name}**: {progress}", ""]
     lines += ["Compare: " + ", ".join(f"[{text}]({link})" for text, link in links.items()), ""]
     lines += [" ".join(map(_one_line, choice)), ""] if choice else []
     if best:
         has_seeds = any(len(entry.runs) > 1 for entry in best)
         lines += [f"| {ranked_by} | setting |" + " seeds |" * has_seeds, "|---|---|" + "---|" * has_seeds]
         lines += [_ranked(entry, run_link, has_seeds) for entry in best]
-    lines += ["", f"Finish or repeat it with the same command: {_code(plan['command'])}"]
+    lines += ["", f"Finish or repeat it with the same command: {_code(plan.command)}"]
     if failures:
         lines += ["", "Failures:", "", *(f"- {_one_line(text)}" for text in failures)]
     return "\n".join(lines)[:LONGEST]
@@ -126,8 +97,8 @@ def _ranked(entry: Any, run_link: str, has_seeds: bool) -> str:
     return f"| {entry.shown} | {_cell(entry.name)} | {seeds}{more} |"
 
 
-def _host(record: Mapping[str, Any]) -> str:
-    return json.loads(record["owner"])["machine"].split("/")[0]
+def _host(record: RunRecord) -> str:
+    return json.loads(record.owner)["machine"].split("/")[0]
 
 
 def _code(text: str) -> str:

@@ -8,6 +8,7 @@ comes out the same. A lock in the directory lets one process at a time publish i
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +19,16 @@ from typing import Any
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
+from nnexp import tasks
 from nnexp.runs import arbitration, arithmetic, backlog
 from nnexp.runs.arbitration import FencedError, UndecidedError
-from nnexp.runs.directory import HISTORY, PUBLISHED, RunDirectory
+from nnexp.runs.directory import PUBLISHED, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
-from nnexp.runs.history import HistoryReader, Value, metrics_of, params_of
+from nnexp.runs.history import HistoryReader, Value
 from nnexp.runs.places import ledger_of, store_of
+from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.runs.tags import DIRECTORY
+from nnexp.tasks.presentation import ServedModel
 from nnexp.tracking import views
 from nnexp.tracking.notes import NOTE, run_note
 from nnexp.tracking.registry import publish_model
@@ -50,7 +54,6 @@ COPIED_FROM = "nnexp.copied_from"
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
 UPLOADS = 4  # at a time
 LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
-WEIGHTS = "weights.npz"
 SUPERSEDED = "superseded"  # what CLAIM says of a run whose job another run has finished first
 END_SECONDS = 5.0  # to wait for another run of the key that is being finished at the same time
 
@@ -78,8 +81,8 @@ class Publication:
         self.rows: int = known.get("rows", 0)
         self.complete: bool = known.get("complete", False)
         self._tags: dict[str, str] | None = None  # of the run in the store, once it has been looked at
-        self._history = HistoryReader(directory.path / HISTORY)
-        self._pending: list[dict[str, float]] = []  # rows that were read and are not in the store yet
+        self._history = HistoryReader(directory.path)
+        self._pending: list[Value] = []  # values that were read and are not in the store yet
         self._is_described = False
         self._uploaded: set[tuple[str, int, int]] = set()
 
@@ -155,16 +158,16 @@ class Publication:
 
     # The run itself.
 
-    def ensure_run(self, record: dict[str, Any], claim: str | None = None) -> str:
+    def ensure_run(self, record: RunRecord, claim: str | None = None) -> str:
         """The id of the run in the store, which is made where it is missing."""
         if self.run_id is not None and self._tags is None:
             self._look_at(self.store.get(self.run_id))
         if self.run_id is None:
-            found = self.store.find_uid(record["uid"])
+            found = self.store.find_uid(record.uid)
             if found is None:
                 self._tags = self._first_tags(record, claim)
                 views.keep_default(self.store)
-                self.run_id = self.store.create(record["name"], record["started"], self._tags)
+                self.run_id = self.store.create(record.name, record.started, self._tags)
             else:
                 self.run_id, self._tags = found.run_id, found.tags
             self._remember()
@@ -176,16 +179,16 @@ class Publication:
             self._tags = run.tags
         else:
             self.run_id, self.rows, self.complete = None, 0, False
-            self._pending, self._history = [], HistoryReader(self.directory.path / HISTORY)
+            self._pending, self._history = [], HistoryReader(self.directory.path)
 
-    def _first_tags(self, record: dict[str, Any], claim: str | None) -> dict[str, str]:
+    def _first_tags(self, record: RunRecord, claim: str | None) -> dict[str, str]:
         tags = {
-            **record["tags"],
+            **record.tags,
             DIRECTORY: str(self.directory.path),
-            UID: record["uid"],
-            OWNER: record["owner"],
+            UID: record.uid,
+            OWNER: record.owner,
             HEARTBEAT: f"{time.time():.1f}",
-            HEARTBEAT_EVERY: str(record["heartbeat"]),
+            HEARTBEAT_EVERY: str(record.heartbeat),
             **_note(record, None),
             **self._parent(record),
         }
@@ -195,18 +198,18 @@ class Publication:
             tags[COPIED_FROM] = origin
         return tags
 
-    def _parent(self, record: dict[str, Any]) -> dict[str, str]:
-        sweep = record["tracking"].get("sweep")
+    def _parent(self, record: RunRecord) -> dict[str, str]:
+        sweep = record.sweep
         parent = self.store.find_uid(sweep_uid(sweep)) if sweep else None
         return {PARENT: parent.run_id} if parent else {}
 
-    def _origin(self, record: dict[str, Any]) -> str | None:
+    def _origin(self, record: RunRecord) -> str | None:
         """The id of the run in the store that it was made for, if it ever got there."""
         home = store_of(self.directory)
         known = self._known().get(absolute_uri(home), {}) if home else {}
-        result = self.directory.result or {}
-        ids = (known.get("run_id"), result.get("run_id"))
-        return next((run_id for run_id in ids if run_id and run_id != record["uid"]), None)
+        result = self.directory.result
+        ids = (known.get("run_id"), result.run_id if result else None)
+        return next((run_id for run_id in ids if run_id and run_id != record.uid), None)
 
     def _hold(self, run_id: str) -> None:
         """A run that is trained is nobody's undecided bid any more."""
@@ -217,7 +220,7 @@ class Publication:
 
     # What there is to say of it.
 
-    def _describe(self, run_id: str, record: dict[str, Any]) -> None:
+    def _describe(self, run_id: str, record: RunRecord) -> None:
         """Params and data set."""
         if self._is_described:
             return
@@ -227,44 +230,46 @@ class Publication:
         params = [Param(*item) for item in params_of(record).items()]
         for chunk in batches(params, PARAMS_A_CALL):
             client.log_batch(run_id, params=chunk)
-        if record.get("dataset"):
-            data = DatasetInput(Dataset(**record["dataset"]), tags=[InputTag("mlflow.data.context", "training")])
+        if record.details.get("dataset"):
+            data = DatasetInput(
+                Dataset(**record.details["dataset"]), tags=[InputTag("mlflow.data.context", "training")]
+            )
             client.log_inputs(run_id, datasets=[data])
         self._is_described = True
 
     def _publish_history(self, run_id: str) -> None:
-        self._pending += self._history.new_rows(skip=self.rows)
+        values, read = self._history.new_values(skip=self.rows)
+        self._pending += values
         if self._pending:
-            self._log_metrics(run_id, metrics_of(self._pending))
-            self.rows, self._pending = self.rows + len(self._pending), []
+            self._log_metrics(run_id, self._pending)
+            self.rows, self._pending = read, []
             self._remember()
 
     def _log_metrics(self, run_id: str, values: Iterable[Value]) -> None:
         client = self.store.client
         from mlflow.entities import Metric
 
-        for chunk in batches([Metric(*value) for value in values], METRICS_A_CALL):
+        for chunk in batches([Metric(v.key, v.value, int(v.time * 1000), v.step) for v in values], METRICS_A_CALL):
             client.log_batch(run_id, metrics=chunk)
 
-    def _publish_end(self, run_id: str, record: dict[str, Any], result: dict[str, Any]) -> None:
-        step, ended = int(result.get("n_iter") or 0), int(result["ended"] * 1000)
-        finals = [(key, float(value), ended, step) for key, value in result.get("final_metrics", {}).items()]
+    def _publish_end(self, run_id: str, record: RunRecord, result: RunResult) -> None:
+        finals = [Value(result.step, key, float(value), result.ended) for key, value in result.final_metrics.items()]
         self._log_metrics(run_id, finals)
-        if not self.is_copy and result.get("run_id") != run_id:
-            self.directory.add_to_result(run_id=run_id)
+        if not self.is_copy and result.run_id != run_id:
+            self.directory.amend_result(run_id=run_id)
         assert self._tags is not None
         parent = {} if PARENT in self._tags else self._parent(record)
         note = _note(record, result, run_id)
-        self.store.tag(run_id, {**note, **result.get("tags", {}), **parent})
+        self.store.tag(run_id, {**note, **result.tags, **parent})
         self._upload(run_id)
-        has_weights = self._has_weights()
-        if has_weights and record.get("layer_sizes"):
-            last = {value[0]: value for value in metrics_of(self.directory.history())}
-            last |= {value[0]: value for value in finals}
-            publish_model(self.store, self.directory, run_id, params_of(record), list(last.values()), step)
-        self._drop_doubles(run_id, record["uid"])
+        if served := self._served(record):
+            values, _ = HistoryReader(self.directory.path).new_values()
+            last = {value.key: value for value in [*values, *finals]}
+            params, values = params_of(record), list(last.values())
+            publish_model(self.store, self.directory, served, run_id, params, values, result.step)
+        self._drop_doubles(run_id, record.uid)
         self._end(run_id, record, result)
-        if has_weights and not (result.get("described") or result.get("not_described")):
+        if _is_to_be_described(result):
             return  # its figures could not be made; they may be, later
         self.complete = True
         self._remember()
@@ -274,28 +279,29 @@ class Publication:
         if not self.is_copy and (entered := ledger_of(self.directory)) is not None:
             backlog.leave(entered, self.directory)
 
-    def _has_weights(self) -> bool:
-        """Whether there are weights; damaged ones are told, and no model is made of them."""
+    def _served(self, record: RunRecord) -> ServedModel | None:
+        """The model that MLflow can serve; damaged weights are told, and no model is made of them."""
+        served = tasks.find(record.task).presentation.model(record)
         try:
-            return bool(read_arrays(self.directory.path / WEIGHTS))
+            return served if served is not None and read_arrays(self.directory.path / served.file) else None
         except FileNotFoundError:
-            return False
+            return None
         except RecordError as error:
             tell_once(f"{error}; published without a model")
-            return False
+            return None
 
-    def _end(self, run_id: str, record: dict[str, Any], result: dict[str, Any]) -> None:
+    def _end(self, run_id: str, record: RunRecord, result: RunResult) -> None:
         """Give the run its status; where another run of its key is finished already, it ends as superseded by that."""
-        if result["status"] != "FINISHED" or not self._is_the_only_one(record):
-            self.store.terminate(run_id, result["status"], result["ended"])
+        if not result.is_finished or not self._is_the_only_one(record):
+            self.store.terminate(run_id, str(result.status), result.ended)
             return
-        resume, tags = record["tracking"].get("resume", True), record["tags"]
+        resume, tags = record.tracking.resume, record.tags
         board = StoreBoard(
             self.store,
-            record["identity"]["run_key"],
-            record["uid"],
+            record.run_key or "",
+            record.uid,
             me=run_id,
-            end=result["ended"],
+            end=result.ended,
             stands=lambda run: arithmetic.stands(resume, run.tags, tags),
         )
         try:
@@ -306,17 +312,17 @@ class Publication:
             return
         message = f"superseded by run {other}"
         tags = {STATUS_MESSAGE: message}
-        result = self.directory.add_to_result(status="KILLED", message=message, superseded_by=other, tags=tags)
+        result = self.directory.amend_result(status=RunStatus.KILLED, message=message, superseded_by=other, tags=tags)
         self.store.tag(run_id, {CLAIM: SUPERSEDED, **_note(record, result, run_id), **tags})
         self._upload(run_id)  # the result, which is another now
-        self.store.terminate(run_id, "KILLED", result["ended"])
+        self.store.terminate(run_id, "KILLED", result.ended)
 
-    def _is_the_only_one(self, record: dict[str, Any]) -> bool:
+    def _is_the_only_one(self, record: RunRecord) -> bool:
         """Whether the run is a job of a sweep that is done once, and not a repetition that somebody has asked for."""
-        tracking = record["tracking"]
-        return bool(tracking.get("sweep")) and tracking.get("resume", True) and not self.is_copy
+        tracking = record.tracking
+        return bool(tracking.sweep) and bool(tracking.resume) and not self.is_copy
 
-    def _enter_ledger(self, record: dict[str, Any]) -> None:
+    def _enter_ledger(self, record: RunRecord) -> None:
         if not self.is_copy and (entered := ledger_of(self.directory)) is not None:
             backlog.enter(entered, self.directory)
 
@@ -345,10 +351,23 @@ class Publication:
                     self.store.client.delete_run(run.run_id)
 
 
-def _note(record: dict[str, Any], result: dict[str, Any] | None, run_id: str | None = None) -> dict[str, str]:
+def params_of(record: RunRecord) -> dict[str, str]:
+    """The params of a run as text."""
+    return {
+        key: json.dumps(value) if isinstance(value, list | dict) else str(value) for key, value in record.params.items()
+    }
+
+
+def _is_to_be_described(result: RunResult) -> bool:
+    """Whether its reports and figures are still to be made; of a run that has nothing to show none are."""
+    has_weights = "saved" in result.values or "theta_digest" in result.values
+    return has_weights and not (result.described or result.not_described)
+
+
+def _note(record: RunRecord, result: RunResult | None, run_id: str | None = None) -> dict[str, str]:
     """The note for the UI; a record of another version that it cannot be made of is published without."""
     try:
-        return {NOTE: run_note(record, result, run_id)}
+        return {NOTE: run_note(tasks.find(record.task).presentation, record, result, run_id)}
     except (KeyError, TypeError, ValueError):
         return {}
 

@@ -125,6 +125,9 @@ class Publisher:
             self._beat()
         if time.monotonic() < self._retry_at and self.problem:
             return
+        for path in self.open:
+            with suppress(OSError, ValueError):
+                RunDirectory(path).write_history_table()
         for path, publication in [*self.open.items(), *self.backlog.items()]:
             failures, until = self._refused.get(path, (0, 0.0))
             if publication is None or time.monotonic() < until:
@@ -229,7 +232,7 @@ class Publisher:
     def do_amend(self, path: str, tags: dict[str, str], files: list[str]) -> None:
         """Publish tags that a run got after its end was published, with the files that its directory got since."""
         directory = RunDirectory(path)
-        directory.add_to_result(tags=tags)
+        directory.amend_result(tags=tags)
         publication = self._end(path)
         if publication is not None:
             publication.reopen()
@@ -245,7 +248,7 @@ class Publisher:
 
 def close_abandoned(directory: RunDirectory) -> None:
     """Close a run whose trainer is gone in the middle of it, keeping what it had computed."""
-    from nnexp.tasks.network.description import describe
+    from nnexp.describe import describe
     from nnexp.tracking.claims import close_directory
 
     close_directory(directory, "the training process was killed")

@@ -12,14 +12,20 @@ import numpy as np
 
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import Value
+from nnexp.tasks.presentation import ServedModel
 from nnexp.tracking.store import Store, import_mlflow
 
 MODEL_NAME = "model"
-SERVED_CODE = Path(__file__).with_name("served_model.py")
 
 
 def publish_model(
-    store: Store, directory: RunDirectory, run_id: str, params: Mapping[str, str], metrics: Sequence[Value], step: int
+    store: Store,
+    directory: RunDirectory,
+    served: ServedModel,
+    run_id: str,
+    params: Mapping[str, str],
+    metrics: Sequence[Value],
+    step: int,
 ) -> None:
     """Bring the model of a run into the store, whatever an earlier attempt has left there.
 
@@ -40,13 +46,14 @@ def publish_model(
     linked = [output.model_id for output in client.get_run(run_id).outputs.model_outputs]
     if model.model_id not in linked:
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
-    data = directory.record.get("dataset") or {}
+    data = directory.record.details.get("dataset") or {}
     about = {"dataset_name": data.get("name"), "dataset_digest": data.get("digest")}
-    values = [Metric(*value, model_id=model.model_id, run_id=run_id, **about) for value in metrics]
+    about |= {"model_id": model.model_id, "run_id": run_id}
+    values = [Metric(value.key, value.value, int(value.time * 1000), value.step, **about) for value in metrics]
     client.log_batch(run_id, metrics=values)
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / MODEL_NAME
-        save_model(local, directory, model_id=model.model_id, run_id=run_id)
+        save_model(local, directory, served, model_id=model.model_id, run_id=run_id)
         client.log_model_artifacts(model.model_id, str(local))
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
@@ -75,24 +82,23 @@ def _the_one(store: Store, run_id: str, params: Mapping[str, str]) -> Any:
     return ours[0]
 
 
-def save_model(path: Path, directory: RunDirectory, **ids: str) -> None:
-    """Write the network of a run as an MLflow model folder: its code as source, its weights as arrays."""
+def save_model(path: Path, directory: RunDirectory, served: ServedModel, **ids: str) -> None:
+    """Write the model of a run as an MLflow model folder: its code as source, its weights as arrays."""
     mlflow = import_mlflow()
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
     from mlflow.types.schema import Array
 
-    features = directory.record["layer_sizes"][0]
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, features))]),
+        inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, served.n_features))]),
         outputs=Schema([ColSpec(Array(DataType.string), "label"), ColSpec(Array(Array(DataType.double)), "output")]),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it has no example; the signature says it all
         mlflow.pyfunc.save_model(
             path,
-            python_model=str(SERVED_CODE),
-            artifacts={"weights": (directory.path / "weights.npz").as_uri()},  # MLflow unquotes a path too
+            python_model=str(served.code),
+            artifacts={"weights": (directory.path / served.file).as_uri()},  # MLflow unquotes a path too
             pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={np.__version__}"],
             signature=signature,
             mlflow_model=Model(run_id=ids["run_id"], model_uuid=ids["model_id"], model_id=ids["model_id"]),

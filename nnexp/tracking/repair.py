@@ -56,9 +56,9 @@ def _attempt(work: Callable[[], Any], store: Store, name: object, tell: Callable
 def _publish(directory: RunDirectory, store: Store, root: str | Path, tell: Callable[[str], None]) -> str | None:
     """Publish a run that was kept back, if it was made for this store and nobody is at it; its name if it is whole."""
     record = directory.record
-    uri, experiment = store_of(directory), record["tracking"]["experiment"]
+    uri, experiment = store_of(directory), record.tracking.experiment
     is_meant_for_this = uri is not None and (absolute_uri(uri), experiment) == (store.uri, store.experiment)
     if not is_meant_for_this or backlog.lost_reason(root, directory, record) is None:
         return None
     prepare(root, directory, tell)
-    return record["name"] if Publication(directory, store).advance() else None
+    return record.name if Publication(directory, store).advance() else None

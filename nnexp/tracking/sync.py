@@ -98,7 +98,7 @@ def _decided(root: str | Path, directories: Iterable[RunDirectory], tell: Tell) 
 def _may_be_alive_elsewhere(root: str | Path, directory: RunDirectory) -> bool:
     try:
         record = directory.record
-        is_here = lease.is_of_this_machine(record["owner"])
+        is_here = lease.is_of_this_machine(record.owner)
         return not is_here and directory.result is None and backlog.lost_reason(root, directory, record) is None
     except (OSError, ValueError, KeyError):
         return False  # damaged, which is told where it is published
@@ -200,7 +200,7 @@ def _without_private(
 def is_private(directory: RunDirectory) -> bool:
     """Whether a run was made with `tracking=none`, and so belongs into no store."""
     try:
-        return directory.record["tracking"]["uri"] is None
+        return directory.record.is_private
     except (OSError, ValueError, KeyError):
         return False
 
@@ -248,14 +248,15 @@ def _the_one(name: str, found: dict[str, Any]) -> Any:
 
 def _ids(directory: RunDirectory) -> tuple[str | None, ...]:
     try:
-        return directory.uid, (directory.result or {}).get("run_id")
+        result = directory.result
+        return directory.uid, result.run_id if result else None
     except (OSError, ValueError, KeyError):
         return ()
 
 
 def _sweep(directory: RunDirectory) -> str | None:
     try:
-        return directory.record["tracking"].get("sweep")
+        return directory.record.sweep
     except (OSError, ValueError, KeyError):
         return None
 
@@ -284,8 +285,8 @@ def publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Tel
         Where the store does not answer.
     """
     prepare(root, directory, tell)
-    tracking = directory.record["tracking"]
-    uri, experiment = store_of(directory), tracking["experiment"]
+    tracking = directory.record.tracking
+    uri, experiment = store_of(directory), tracking.experiment
     return Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri)).advance()
 
 
@@ -299,7 +300,7 @@ def prepare(root: str | Path, directory: RunDirectory, tell: Tell) -> None:
     StillTrainingError
         Where the run has not ended and its process is there.
     """
-    from nnexp.tasks.network.description import describe
+    from nnexp.describe import describe
 
     record = directory.record  # where that is damaged, nothing is made of the rest
     if directory.result is None:
@@ -311,6 +312,6 @@ def prepare(root: str | Path, directory: RunDirectory, tell: Tell) -> None:
         describe(directory)
     except Exception as error:
         result = directory.result
-        if result is not None and "not_described" not in result:
+        if result is not None and result.not_described is None:
             tell(f"{directory.path.name}: published without reports and figures: {one_line(error)}")
-            directory.add_to_result(not_described=one_line(error))
+            directory.amend_result(not_described=one_line(error))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from nnexp.runs.records import SweepPlan
 from nnexp.tracking.store import PARENT, Store, ui_address
 
 TAG = "mlflow.sharedViewState."
@@ -156,7 +157,7 @@ def keep_default(store: Store) -> None:
 
 def keep_sweep(
     store: Store,
-    plan: Mapping[str, Any],
+    plan: SweepPlan,
     parent_id: str,
     run_ids: Collection[str] = (),
     ranked_by: str = "accuracy/test",
@@ -177,10 +178,10 @@ def keep_sweep(
     if run_ids:
         shown = "attributes.run_id IN ({})".format(", ".join(f"'{run_id}'" for run_id in run_ids))
     varied, others = _varied(plan), over_seeds(plan)
-    when = time.strftime("%d %b %H:%M", time.localtime(plan["made"]))
-    name = f"{plan['name'].removeprefix('sweep of ')}, {when}"
+    when = time.strftime("%d %b %H:%M", time.localtime(plan.made))
+    name = f"{plan.name.removeprefix('sweep of ')}, {when}"
     ranking = {"order_by": ranked_by, "ascending": ranked_by.startswith(("cost", "loss"))}
-    views = [View(sweep_key(plan["sweep"]), name, varied[:MOST_PARAMS], shown, name_width=220, **ranking)]
+    views = [View(sweep_key(plan.sweep), name, varied[:MOST_PARAMS], shown, name_width=220, **ranking)]
     if others:
         key, name = views[0].key + SEEDS, f"means over seeds: {name}"
         views.append(View(key, name, others[:MOST_PARAMS], shown, **ranking, mean_over=others))
@@ -192,14 +193,14 @@ def keep_sweep(
         return  # an extra
 
 
-def over_seeds(plan: Mapping[str, Any]) -> list[str]:
+def over_seeds(plan: SweepPlan) -> list[str]:
     """What a sweep varied beside the seed; empty where it did not vary both."""
     varied = _varied(plan)
     return [key for key in varied if key != "seed"] if "seed" in varied else []
 
 
-def _varied(plan: Mapping[str, Any]) -> list[str]:
-    return list(plan.get("varied") or plan["swept_keys"])
+def _varied(plan: SweepPlan) -> list[str]:
+    return list(plan.varied)
 
 
 def varied_params(swept_keys: Sequence[str], configs: Iterable[Mapping[str, Any]]) -> list[str]:

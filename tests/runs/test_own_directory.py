@@ -3,11 +3,11 @@
 import json
 
 import numpy as np
+from nnexp.tasks.network.record import Task
 from scipy.io import savemat
 
 from nnexp.execute import execute
 from nnexp.hydra_app import compose, read_config, to_yaml
-from nnexp.tasks.network.record import Task
 
 SMALL = ["data=digits", "model.hidden_size=3", "optimizer.maxfun=5", "tracking=none"]
 

@@ -7,6 +7,7 @@ files.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from nnexp.nn import Forward, predict
 from nnexp.runs.directory import RunDirectory, to_json, write_atomically
 from nnexp.runs.files import read_arrays
 from nnexp.runs.places import data_file
+from nnexp.runs.records import RunRecord
+from nnexp.tasks.interface import Described
 from nnexp.tasks.network.training import columns_of
 from nnexp.terminal import percent
 
@@ -29,8 +32,8 @@ MLFLOW_TAGS = {
 }
 
 
-def describe(directory: RunDirectory) -> dict[str, Any]:
-    """Write reports and figures of an ended run; return its result, completed.
+def describe(directory: RunDirectory) -> Described:
+    """Write reports and figures of an ended run.
 
     Raises
     ------
@@ -38,18 +41,19 @@ def describe(directory: RunDirectory) -> dict[str, Any]:
         Where the data set can no longer be loaded or is not the one the run was trained on: nothing false is drawn.
     """
     result, record = directory.result, directory.record
+    details = dict(record.details)
     if result is None:
         raise ValueError(f"{directory.path} has not ended")
-    if result.get("described") or not (directory.path / "weights.npz").exists():
-        return result
+    if not (directory.path / "weights.npz").exists():
+        return Described()
     if (path := data_file(directory)) is not None:
-        record["data"]["path"] = path
-    split = load_split(record)
+        details["data"] = {**details["data"], "path": path}
+    split = load_split(record, details)
     stored = read_arrays(directory.path / "weights.npz")
     theta, weights = stored["theta"], stored["weights_0"]
     snapshots = {int(key.split("_")[1]): value for key, value in stored.items() if key.startswith("snapshot_")}
-    forward = _Forwards(record, theta)
-    formats = record["figures"]
+    forward = _Forwards(details, theta)
+    formats = record.figures
 
     parts = [(name, part) for name in ("test", "validation", "train") if (part := getattr(split, name)) is not None]
     reports = {name: evaluation.evaluate(part.y, predict(forward(part)), part.classes) for name, part in parts}
@@ -66,41 +70,41 @@ def describe(directory: RunDirectory) -> dict[str, Any]:
     if part.image_shape is not None:
         _save(directory, "figures/sample", figures.sample_images(part.images(), part.y, part.classes), formats)
         _save(directory, "figures/worst_mistakes", _worst_mistakes(part, forward(part)), formats)
-    for step, picture in {**snapshots, int(result["n_iter"]): weights}.items():
-        _log_image(directory, step, picture, part, int(result["ended"] * 1000))
+    for step, picture in {**snapshots, result.step: weights}.items():
+        _log_image(directory, step, picture, part, int(result.ended * 1000))
 
     final = {f"f1/{name}": report.f1_macro for name, report in reports.items() if name != "train" or shown == "train"}
-    return directory.add_to_result(final_metrics=final, described=True, tags=MLFLOW_TAGS)
+    return Described(final, MLFLOW_TAGS)
 
 
-def load_split(record: dict[str, Any]) -> Split:
+def load_split(record: RunRecord, details: Mapping[str, Any]) -> Split:
     """The parts of the very data set that a run was trained on."""
-    data = dict(record["data"])
+    data = dict(details["data"])
     sizes = {key: data.pop(key) for key in ("test_size", "validation_size")}
     scale = data.pop("scale", "none")
     dataset = datasets.load(data.pop("name"), **data)
-    if dataset.digest != record["identity"]["data_digest"]:
+    if dataset.digest != record.identity["data_digest"]:
         raise ValueError(
             f"the data set {dataset.name} has changed: its digest is {dataset.digest}, "
-            f"the run was trained on {record['identity']['data_digest']}"
+            f"the run was trained on {record.identity['data_digest']}"
         )
-    return dataset.split(**sizes, seed=record["seed"], scale=scale)
+    return dataset.split(**sizes, seed=record.seed, scale=scale)
 
 
 class _Forwards:
     """Outputs of the trained network on a part, in the arithmetic of the run."""
 
-    def __init__(self, record: dict[str, Any], theta: np.ndarray) -> None:
-        self.record, self.theta = record, theta
+    def __init__(self, details: Mapping[str, Any], theta: np.ndarray) -> None:
+        self.details, self.theta = details, theta
         self._logits: dict[int, np.ndarray] = {}
 
     def __call__(self, part: Dataset) -> np.ndarray:
         if id(part) not in self._logits:
             forward = Forward(
                 part.X,
-                tuple(self.record["layer_sizes"]),
-                activation=self.record["activation"],
-                dtype=np.dtype(self.record["dtype"]),
+                tuple(self.details["layer_sizes"]),
+                activation=self.details["activation"],
+                dtype=np.dtype(self.details["dtype"]),
             )
             self._logits[id(part)] = forward(self.theta)
         return self._logits[id(part)]
@@ -122,7 +126,7 @@ def _write_table(directory: RunDirectory, report: evaluation.Report) -> None:
     directory.write_text(TABLE, to_json({"columns": columns, "data": [[row[c] for c in columns] for row in rows]}))
 
 
-def _save(directory: RunDirectory, name: str, figure: Any, formats: list[str]) -> None:
+def _save(directory: RunDirectory, name: str, figure: Any, formats: Sequence[str]) -> None:
     for suffix in dict.fromkeys(["png", *formats]):
         figures.save(figure, directory.file(f"{name}.{suffix}"))
 

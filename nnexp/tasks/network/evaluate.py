@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnexp.config import Config, ConfigError
+from nnexp.readers import ConfigError
+from nnexp.tasks.network.config import NetworkConfig
 from nnexp.tasks.network.weights import Network, read_weights
 from nnexp.terminal import percent
 
@@ -115,7 +116,7 @@ def evaluate(name: str, overrides: Sequence[str], scratch: Path) -> Judgement:
     if path is not None:
         from nnexp.hydra_app import compose, read_config
 
-        config = read_config(compose(overrides))
+        config = read_config(compose(overrides)).of_task
         network = read_weights(path, config)
         part, data, _ = _parts(config, f"--weights {name}", network)
         figures, report = _figures(network, data, config)
@@ -151,16 +152,16 @@ def _find(name: str, overrides: Sequence[str], scratch: Path) -> Recorded:
 
 def _of_run(run: Recorded, overrides: Sequence[str]) -> Judgement:
     """Judge a run by its own config."""
-    from nnexp.execute import load
     from nnexp.rerun.rebuild import rebuild
     from nnexp.rerun.source import RecordedHere
+    from nnexp.tasks.network.data import load
 
     weights = run.files.path / WEIGHTS
     if not weights.is_file():
         raise ConfigError(f"{run} has no {WEIGHTS} ({run.status})")
     data_path = run.data_path if isinstance(run, RecordedHere) else None
     rebuilt = rebuild(run.config, overrides, name=run.name, data_path=data_path)
-    config = rebuilt.config
+    config = rebuilt.config.of_task
     network = read_weights(weights, config)
     _same_network(network, config)
     part, data, digest = _parts(config, str(run), network)
@@ -170,7 +171,8 @@ def _of_run(run: Recorded, overrides: Sequence[str]) -> Judgement:
             f"trained: digest {digest[:12]}, then {str(run.data_digest)[:12]}; an override of the data judges it on "
             "them all the same"
         )
-    own = rebuilt.before if overrides else config
+    before = rebuilt.before.of_task if rebuilt.before is not None else None
+    own = before if overrides else config
     try:
         dataset = load(own) if own is not None else None
     except ConfigError:
@@ -186,7 +188,7 @@ def _of_run(run: Recorded, overrides: Sequence[str]) -> Judgement:
     return Judgement(part, figures, report, str(run), of_training, overlap)
 
 
-def _same_network(network: Network, config: Config) -> None:
+def _same_network(network: Network, config: NetworkConfig) -> None:
     """Refuse overrides that ask for another network than the weights are of."""
     widths = list(network.layer_sizes[1:-1])
     if config.model.hidden_sizes != widths:
@@ -200,9 +202,9 @@ def _same_network(network: Network, config: Config) -> None:
         )
 
 
-def _parts(config: Config, name: str, network: Network) -> tuple[str, Dataset, str]:
+def _parts(config: NetworkConfig, name: str, network: Network) -> tuple[str, Dataset, str]:
     """The part to judge and its name, and the digest of the data set."""
-    from nnexp.execute import load
+    from nnexp.tasks.network.data import load
 
     dataset = load(config)
     fits, has = (dataset.X.shape[1], len(dataset.classes)), (network.layer_sizes[0], network.layer_sizes[-1])
@@ -215,16 +217,16 @@ def _parts(config: Config, name: str, network: Network) -> tuple[str, Dataset, s
     return ("whole", split.train, dataset.digest) if split.test is None else ("test", split.test, dataset.digest)
 
 
-def _split(config: Config, dataset: Dataset, network: Network) -> Split:
+def _split(config: NetworkConfig, dataset: Dataset, network: Network) -> Split:
     """The parts, scaled as the samples were that the network was trained on."""
-    from nnexp.execute import split_of
+    from nnexp.tasks.network.data import split_of
 
     if network.scaling is None:
         return split_of(config, dataset)
     return split_of(replace(config, data=replace(config.data, scale="none")), dataset).scaled(network.scaling)
 
 
-def _figures(network: Network, part: Dataset, config: Config) -> tuple[Figures, str]:
+def _figures(network: Network, part: Dataset, config: NetworkConfig) -> tuple[Figures, str]:
     """Figures and report of a part, computed as a fit computes them, to the same bits."""
     from nnexp.blas import blas_threads
     from nnexp.evaluation import evaluate as report_of

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.config import ACTIVATION_NAMES, Config, ConfigError
 from nnexp.datasets import Scaling
 from nnexp.errors import one_line
+from nnexp.readers import ConfigError
 from nnexp.runs.files import RecordError, read_arrays
+from nnexp.tasks.network.config import ACTIVATION_NAMES, NetworkConfig
 
 MOST_LAYERS = 10_000
 SHOWN = 5
@@ -29,7 +30,7 @@ class Network:
     scaling: Scaling | None = None  # of the samples that it was trained on
 
 
-def read_weights(path: Path, config: Config) -> Network:
+def read_weights(path: Path, config: NetworkConfig) -> Network:
     """The network of a file.
 
     Raises
@@ -40,7 +41,7 @@ def read_weights(path: Path, config: Config) -> Network:
     return _from_mat(path, config) if path.suffix == ".mat" else _from_npz(path, config)
 
 
-def _from_npz(path: Path, config: Config) -> Network:
+def _from_npz(path: Path, config: NetworkConfig) -> Network:
     from nnexp.nn import pack
 
     try:
@@ -78,7 +79,7 @@ def _scaling(path: Path, stored: Mapping[str, Any], n_features: int) -> Scaling 
     return Scaling(offset, factor)
 
 
-def _from_mat(path: Path, config: Config) -> Network:
+def _from_mat(path: Path, config: NetworkConfig) -> Network:
     """Course-style matrices Theta1, Theta2, ... of shape (n_out, 1 + n_in), the bias in column 0."""
     from scipy.io import loadmat
 

@@ -1,0 +1,155 @@
+"""The door between the harness and what a run does.
+
+A task reads its part of the config, says what decides its numbers, trains with nothing but a :class:`Run` in hand, and
+describes, later and in another process, what lies in the run's directory. The harness knows tasks by this file alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from nnexp.tasks.presentation import Presentation
+
+Config = TypeVar("Config")
+
+
+class Run(Protocol):
+    """What training sees of its run; it knows the disk only."""
+
+    path: Path
+    seed: int
+    params: Mapping[str, Any]
+
+    is_quiet: bool  # many runs share the terminal
+
+    def log(self, metrics: Mapping[str, float], step: int, *, time: float | None = None) -> None:
+        """Keep values of metrics: any keys, in any order, at any time. Each is on the disk when this returns."""
+
+    def save(self, name: str, **arrays: Any) -> None:
+        """Keep arrays as `name` (an `.npz` file); their digest is recorded, and compared by a rerun."""
+
+    def figure(self, name: str, figure: Any) -> None:
+        """Keep a Matplotlib figure as `name` in the asked formats."""
+
+    def shared(self, name: str, array: np.ndarray, *, depends_on: Sequence[str] = ()) -> np.ndarray:
+        """The same array, in one copy for all workers of a sweep on this machine where that is possible.
+
+        Nothing is gained where the sweep varies a key or group that the array `depends_on`.
+        """
+        ...
+
+    def raise_if_stopped(self) -> None:
+        """Raise KeyboardInterrupt if the run was interrupted or superseded."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How training ended.
+
+    `reason` is ``interrupted`` where it was stopped from outside, else a word of the task's own. `metrics` are logged
+    once, at the last `step`; `counters` (such as `n_iter`) are exact in budgets and reruns; `values` are further
+    entries of `result.json`, `tags` of the run.
+    """
+
+    reason: str
+    message: str
+    step: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """What a metric is, for tables, axes and comparisons. `higher_is_better` is None for one that ranks nothing."""
+
+    name: str = ""  # in words; "" for the key itself
+    unit: str = ""
+    higher_is_better: bool | None = None
+    is_share: bool = False  # between 0 and 1, shown in percent
+    is_clock: bool = False  # left out of comparisons
+    is_count: bool = False  # compared exactly
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code that decides a task's numbers: one digest of all, and the digest of each file by its name."""
+
+    digest: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a description adds to a run: metrics at its last step, and tags. Its files are in the directory."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Task(Generic[Config]):
+    """Something to train. Only `read`, `deciding`, `code` and `train` must be given."""
+
+    name: str
+    metrics: Mapping[str, MetricSpec] = {}
+    objective: str | None = None  # the metric that ranks runs by default
+    groups: Sequence[str] = ()  # of the config, that it reads
+    bookkeeping: Sequence[str] = ()  # keys of these groups that do not decide the numbers, and cannot be swept
+    named_by_content: Sequence[str] = ()  # those among them that name a file, whose content decides: they can
+
+    @property
+    def presentation(self) -> Presentation:
+        """How its runs are shown."""
+        from nnexp.tasks.presentation import Presentation
+
+        return Presentation(self.metrics)
+
+    def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> Config:
+        """The typed config of a composed tree, relative paths in `folder`; a ConfigError of one line if it is wrong."""
+        raise NotImplementedError
+
+    def deciding(self, config: Config) -> Mapping[str, Any]:
+        """The params: every leaf of the config that decides the numbers, under its dotted key."""
+        raise NotImplementedError
+
+    def code(self, config: Config) -> Code:
+        """The code that decides the numbers."""
+        raise NotImplementedError
+
+    def data_digest(self, config: Config, cache: dict[Any, Any] | None = None) -> str:
+        """The digest of the data; "" where there are none. A ConfigError if they cannot be loaded or used.
+
+        In `cache` it may keep what the many configs of a sweep have in common.
+        """
+        return ""
+
+    def data_name(self, config: Config, *, as_file: bool = False) -> str:
+        """What its data are called; `as_file`: the file that they come from, where they come from one."""
+        return ""
+
+    def threads(self, config: Config) -> int:
+        """Threads that it computes with."""
+        return 1
+
+    def title(self, config: Config, overrides: Sequence[str]) -> str:
+        """A run's name where the user gives none."""
+        return self.name
+
+    def details(self, config: Config) -> Mapping[str, Any]:
+        """What `describe` will need to know: kept in the run's record under the task's name, as JSON."""
+        return {}
+
+    def train(self, run: Run, config: Config) -> Ending:
+        """Train. What it logs and saves is kept, whatever becomes of the process."""
+        raise NotImplementedError
+
+    def describe(self, directory: Any) -> Described:
+        """Draw and write what people look at, from the run directory alone, in any process, any number of times."""
+        return Described()

@@ -1,0 +1,178 @@
+"""The config of the exercise's network: what the keys are, what they may hold, and which of them decide the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nnexp import datasets, optim
+from nnexp.paths import absolute
+from nnexp.readers import (
+    ConfigError,
+    Reader,
+    choice,
+    integer,
+    is_text,
+    leaves,
+    number,
+    options,
+    read_group,
+    refused,
+    required,
+    share,
+    text,
+)
+
+ACTIVATION_NAMES = ("sigmoid", "tanh", "relu")
+# Beyond these the loss is lost in the rounding of the penalty, and costs leave the range of floating-point numbers.
+LARGEST_L2, LARGEST_THETA = 1e12, 1e6
+LARGEST = 2**31 - 1  # as optimizers written in C count
+PATHS_OF_DATA = ("path", "cache")
+OPTIONS = "optimizer.options"  # whose names are those of the method
+# Keys that do not decide the numbers. (Of a file it is the content that decides, and its digest is in the identity.)
+BOOKKEEPING = ("data.cache", "data.path", "training.images_every")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data set and how it is split; `source` holds what only its loader needs."""
+
+    name: str
+    test_size: float
+    validation_size: float
+    scale: str
+    source: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network and its penalty."""
+
+    hidden_size: int | list[int]
+    l2: float
+    activation: str
+    init_scale: float | str
+
+    @property
+    def hidden_sizes(self) -> list[int]:
+        """Widths of the hidden layers, always as a list."""
+        return self.hidden_size if isinstance(self.hidden_size, list) else [self.hidden_size]
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """The method and its two budgets."""
+
+    method: str
+    maxiter: int
+    maxfun: int
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the numbers are computed and how often they are looked at."""
+
+    dtype: str
+    threads: int
+    evaluate_every: int
+    images_every: int
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a run of the network computes."""
+
+    data: DataConfig
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    training: TrainingConfig
+    seed: int
+
+    def deciding(self) -> dict[str, Any]:
+        """Every leaf that decides the numbers, under its dotted key."""
+        data = self.data
+        parts = {"test_size": data.test_size, "validation_size": data.validation_size, "scale": data.scale}
+        tree = {
+            "data": {"name": data.name, **data.source} | parts,
+            "model": asdict(self.model),
+            "optimizer": asdict(self.optimizer),
+            "training": asdict(self.training),
+            "seed": self.seed,
+        }
+        return {key: value for key, value in leaves(tree) if key not in BOOKKEEPING}
+
+
+def _hidden_size(key: str, value: Any) -> int | list[int]:
+    widths = value if isinstance(value, list) else [value]
+    if not widths:
+        raise refused(key, "an integer >= 1 or a list of them", value)
+    for width in widths:
+        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+            raise refused(key, ">= 1, an integer or a list of them", value)
+    return widths[0] if len(widths) == 1 else list(widths)
+
+
+def _init_scale(key: str, value: Any) -> float | str:
+    if value == "glorot":
+        return value
+    return number("a number > 0 and up to 1e6, or glorot", lambda s: 0 < s <= LARGEST_THETA)(key, value)
+
+
+READERS: dict[str, dict[str, Reader]] = {
+    "data": {"name": text, "test_size": share, "validation_size": share, "scale": text},
+    "model": {
+        "hidden_size": _hidden_size,
+        "l2": number("in [0, 1e12]", lambda x: 0 <= x <= LARGEST_L2),
+        "activation": choice(*ACTIVATION_NAMES),
+        "init_scale": _init_scale,
+    },
+    "optimizer": {
+        "method": text,
+        "maxiter": integer(0, LARGEST),
+        "maxfun": integer(1, LARGEST),
+        "options": options,
+    },
+    "training": {
+        "dtype": choice("float64", "float32"),
+        "threads": integer(1, 1024),
+        "evaluate_every": integer(1, LARGEST),
+        "images_every": integer(0, LARGEST),
+    },
+}
+
+
+def read(tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkConfig:
+    """Read the network's part of a composed config and check every value in it; see :func:`nnexp.config.check`."""
+    if isinstance(tree.get("data"), Mapping):
+        tree = {**tree, "data": {"scale": "none", **tree["data"]}}  # configs that were recorded before had none
+    data = read_group("data", tree, READERS["data"], open_ended=True)
+    source = {key: value for key, value in tree["data"].items() if key not in READERS["data"]}
+    source |= {key: absolute(source[key], folder) for key in PATHS_OF_DATA if is_text(source.get(key))}
+    config = NetworkConfig(
+        data=DataConfig(**data, source=source),
+        model=ModelConfig(**read_group("model", tree, READERS["model"])),
+        optimizer=OptimizerConfig(**read_group("optimizer", tree, READERS["optimizer"])),
+        training=TrainingConfig(**read_group("training", tree, READERS["training"])),
+        seed=integer(0)("seed", required("seed", tree)),
+    )
+    return _check_collaborators(config)
+
+
+def _check_collaborators(config: NetworkConfig) -> NetworkConfig:
+    """Let the data sets and the methods judge what only they know."""
+    try:
+        options = optim.check_options(config.optimizer.method, config.optimizer.options)
+        datasets.check(
+            config.data.name,
+            test_size=config.data.test_size,
+            validation_size=config.data.validation_size,
+            scale=config.data.scale,
+            **config.data.source,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    given = {key: options[key] for key in config.optimizer.options}
+    return replace(config, optimizer=replace(config.optimizer, options=given))

@@ -1,0 +1,197 @@
+"""The built-in task: the exercise's network, trained by any method of :mod:`nnexp.optim`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nnexp.datasets import Dataset, Split
+from nnexp.runs.identity import digest_of, source_digests
+from nnexp.signals import undisturbed
+from nnexp.tasks.interface import Code, Described, Ending, MetricSpec, Run, Task
+from nnexp.tasks.network import data
+from nnexp.tasks.network.config import BOOKKEEPING, NetworkConfig, read
+from nnexp.tasks.network.presentation import NetworkPresentation
+from nnexp.tasks.network.progress import Progress
+from nnexp.tasks.network.results import arrays_of, ending_of
+from nnexp.tasks.network.training import Row, fit
+from nnexp.tasks.presentation import Presentation
+
+# The modules that decide the numbers of a run. What keeps, draws or publishes them is not among them.
+DECIDING_MODULES = ("nn", "optim", "datasets", "blas", "tasks/network/training")
+WEIGHTS = "weights.npz"
+ROW = ("step", "time", "seconds")  # of a row of the history, what is no metric
+NAMED_GROUPS = ("data", "model", "optimizer", "training")  # whose keys decide what a run is
+IN_NAME = ("data.name", "data.cache", "optimizer.method", "model.l2", "model.hidden_size")
+LONGEST_NAME = 120  # letters
+
+
+def _share(name: str) -> MetricSpec:
+    return MetricSpec(name, "%", higher_is_better=True, is_share=True)
+
+
+def _nats(name: str) -> MetricSpec:
+    return MetricSpec(name, "nats per sample", higher_is_better=False)
+
+
+METRICS = {
+    "accuracy/validation": _share("validation accuracy"),
+    "accuracy/test": _share("test accuracy"),
+    "accuracy/train": _share("training accuracy"),
+    "loss/validation": _nats("validation loss"),
+    "loss/test": _nats("test loss"),
+    "loss/train": _nats("training loss"),
+    "cost/train": _nats("training cost"),
+    "f1/test": _share("test f1"),
+    "n_iter": MetricSpec("iterations", is_count=True),
+    "fit_seconds": MetricSpec("fit", "s", is_clock=True),
+    "f1/validation": _share("validation f1"),
+    "f1/train": _share("training f1"),
+    "optimizer/n_fev": MetricSpec("evaluations", is_count=True),
+    "optimizer/gradient_norm": MetricSpec("gradient norm"),
+}
+
+
+class Network(Task[NetworkConfig]):
+    """Back-propagation on a classification data set."""
+
+    name = "network"
+    groups = NAMED_GROUPS
+    bookkeeping = BOOKKEEPING
+    named_by_content = ("data.path",)
+    objective = "accuracy/test"
+    metrics = METRICS
+
+    def __init__(self) -> None:
+        self._prepared: tuple[NetworkConfig, Dataset, Split] | None = None  # of the run that is being made
+
+    @property
+    def presentation(self) -> Presentation:
+        """How its runs are shown."""
+        return NetworkPresentation(self.metrics)
+
+    def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkConfig:
+        """The config, checked."""
+        return read(tree, folder)
+
+    def deciding(self, config: NetworkConfig) -> Mapping[str, Any]:
+        """The params."""
+        return config.deciding()
+
+    def code(self, config: NetworkConfig) -> Code:
+        """The mathematics, the methods, the data sets and the training loop."""
+        files = source_digests(DECIDING_MODULES)
+        return Code(digest_of(files), files)
+
+    def data_name(self, config: NetworkConfig, *, as_file: bool = False) -> str:
+        """The data set's name or file."""
+        path = config.data.source.get("path") if as_file else None
+        return path or config.data.name
+
+    def threads(self, config: NetworkConfig) -> int:
+        """Threads among which the objective divides the samples."""
+        return config.training.threads
+
+    def data_digest(self, config: NetworkConfig, cache: dict[Any, Any] | None = None) -> str:
+        """The digest of the data set, which is seen to split, and to fit the network and the memory."""
+        if cache is None:
+            dataset, split = self._prepare(config)
+            n_train = len(split.train)
+        else:
+            source = ("source", config.data.name, str(sorted(config.data.source.items())))
+            dataset = cache.setdefault(source, None) or data.load(config)
+            cache[source] = dataset
+            parts = (source, config.data.test_size, config.data.validation_size, config.data.scale)
+            if parts not in cache:  # which does not depend on the seed
+                cache[parts] = len(data.split_of(config, dataset).train)
+            n_train = cache[parts]
+        data.check_memory_of(config, dataset, n_train)
+        return dataset.digest
+
+    def _prepare(self, config: NetworkConfig) -> tuple[Dataset, Split]:
+        """The data of a run, loaded once for all that is done with its config."""
+        if self._prepared is None or self._prepared[0] is not config:
+            dataset = data.load(config)
+            self._prepared = (config, dataset, data.split_of(config, dataset))
+        return self._prepared[1:]
+
+    def title(self, config: NetworkConfig, overrides: Sequence[str]) -> str:
+        """A run's name: data, method, lambda, hidden units and seed, and whatever else was asked for."""
+        name = f"{config.data.name} {config.optimizer.method} λ={config.model.l2:g} H={config.model.hidden_size}"
+        is_whole = not config.data.test_size and not config.data.validation_size
+        name += f" seed={config.seed}" + " whole data" * is_whole
+        for override in overrides:
+            key, _, value = override.lstrip("+~").partition("=")
+            group = key.partition(".")[0]
+            is_said = key in IN_NAME or (is_whole and key == "data.test_size")
+            if "." in key and group in NAMED_GROUPS and not is_said:
+                name += f" {key.rpartition('.')[2]}={value}"
+        return name[:LONGEST_NAME]
+
+    def details(self, config: NetworkConfig) -> Mapping[str, Any]:
+        """The data and the network, as far as they are needed to draw what was trained."""
+        dataset, split = self._prepare(config)
+        source = dict(config.data.source)
+        return {
+            "data": {"name": config.data.name, **source}
+            | {"test_size": config.data.test_size, "validation_size": config.data.validation_size}
+            | {"scale": config.data.scale},
+            "layer_sizes": list(data.layer_sizes_of(config, dataset)),
+            "activation": config.model.activation,
+            "dtype": config.training.dtype,
+            "dataset": data.dataset_input(dataset, split, source),
+        }
+
+    def train(self, run: Run, config: NetworkConfig) -> Ending:
+        """Fit, and keep the history row by row and the weights at the end."""
+        _, split = self._prepare(config)
+        self._prepared = None
+        if not run.is_quiet and config.data.scale == "none":
+            data.hint_at_scaling(split)
+        split = _shared(run, split)
+        progress = Progress(config.optimizer.maxiter, config.optimizer.maxfun, quiet=run.is_quiet)
+
+        def keep(row: Row) -> None:
+            run.log({key: value for key, value in row.items() if key not in ROW}, int(row["step"]), time=row["time"])
+            progress.update(row)
+
+        try:
+            result = fit(
+                split,
+                hidden_sizes=config.model.hidden_sizes,
+                activation=config.model.activation,
+                l2=config.model.l2,
+                init_scale=config.model.init_scale,
+                method=config.optimizer.method,
+                maxiter=config.optimizer.maxiter,
+                maxfun=config.optimizer.maxfun,
+                options=config.optimizer.options,
+                dtype=config.training.dtype,
+                threads=config.training.threads,
+                evaluate_every=config.training.evaluate_every,
+                images_every=config.training.images_every,
+                seed=config.seed,
+                on_row=keep,
+            )
+        finally:
+            progress.close()
+        with undisturbed():
+            run.save(WEIGHTS, **arrays_of(result, split))
+            return ending_of(config, result, split)
+
+    def describe(self, directory: Any) -> Described:
+        """Reports, tables and figures of an ended run."""
+        from nnexp.tasks.network.description import describe
+
+        return describe(directory)
+
+
+def _shared(run: Run, split: Split) -> Split:
+    """The split with the training samples in one copy for the workers of a machine.
+
+    Two copies of the exercise's 13 MB overflow a third-level cache; with one, two workers are as fast as one alone.
+    """
+    X = run.shared("X", split.train.X, depends_on=("seed", "data"))
+    return split if X is split.train.X else replace(split, train=replace(split.train, X=X))

@@ -1,0 +1,81 @@
+"""How the runs of a task are shown: on the terminal, in notes, in the columns and charts of the MLflow UI.
+
+Everything has a default that is made of the task's metrics; a task overrides what it can say better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnexp.runs.records import RunRecord, RunResult
+from nnexp.tasks.interface import MetricSpec
+from nnexp.terminal import clock, percent
+
+SHOWN = 4  # metrics in one line
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A trained model as MLflow serves it: its code, one file of the run directory, and the shape of its input."""
+
+    code: Path
+    file: str
+    n_features: int
+
+
+class Presentation:
+    """The defaults."""
+
+    params: Sequence[str] = ("seed",)  # shown as columns, these first
+    charts: Mapping[str, Sequence[str]] = {}  # sections of the chart page, and the metrics in each
+    images: Mapping[str, Sequence[str]] = {}  # the same of series of images
+    synonyms: Mapping[str, str] = {}  # what people type, and the key that they mean
+    lists: Sequence[str] = ()  # keys that may be one value or a list
+
+    def __init__(self, metrics: Mapping[str, MetricSpec]) -> None:
+        self.metrics = metrics
+
+    def metric_name(self, key: str) -> str:
+        """A metric in words."""
+        spec = self.metrics.get(key)
+        return spec.name if spec is not None and spec.name else key
+
+    def show(self, key: str, value: float) -> str:
+        """A value of a metric as text: a share in percent, a clock in seconds, other numbers with five digits."""
+        spec = self.metrics.get(key, MetricSpec())
+        if spec.is_share:
+            return percent(value)
+        return clock(value) if spec.is_clock else f"{value:.5g}"
+
+    def what(self, record: RunRecord) -> str:
+        """What a run is, in a line."""
+        return record.name
+
+    def outcome(self, result: RunResult) -> str:
+        """What came of an ended run, in a line; empty where nothing did."""
+        return ", ".join(f"{name} {value}" for name, value in self.facts(result)[:SHOWN])
+
+    def brief(self, result: RunResult) -> str:
+        """The same beside a run's name, where many runs end one after the other."""
+        return self.outcome(result)
+
+    def facts(self, result: RunResult) -> list[tuple[str, str]]:
+        """What came of an ended run, as names and values."""
+        keys = [key for key in self.metrics if key in result.final_metrics]
+        keys += [key for key in result.final_metrics if key not in keys]
+        return [(self.metric_name(key), self.show(key, result.final_metrics[key])) for key in keys]
+
+    def table(self, result: RunResult) -> list[str]:
+        """The lines of a Markdown table of an ended run; none where there is nothing to tabulate."""
+        facts = self.facts(result)
+        return ["| metric | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)] if facts else []
+
+    def progress(self, row: Mapping[str, float]) -> str:
+        """How far a run that trains is, by the last values that it logged; empty where they do not tell."""
+        return f"step {row['step']:g}" if "step" in row else ""
+
+    def model(self, record: RunRecord) -> ServedModel | None:
+        """The trained model, where one can be served."""
+        return None
