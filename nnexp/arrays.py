@@ -9,3 +9,4 @@ Array = NDArray[np.float64]  # theta, gradients, and all that is summed up
 Floats = NDArray[np.floating]  # float64 or float32, as the config chooses
 Numbers = NDArray[np.inexact]  # complex ones too
 Indices = NDArray[np.intp]
+FloatType = np.dtype[np.floating]

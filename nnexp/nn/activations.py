@@ -2,27 +2,38 @@
 
 The sigmoid is a tanh in other units, ``sigmoid(z) = (1 + tanh(z / 2)) / 2``, and tanh cannot overflow. So every
 activation is written ``a(z) = scale * core(gain * z) + shift``, and the constants are folded into the weights before
-and behind it (`nnexp.nn.engine.passes`), where they cost nothing.
+and after it (`nnexp.nn.engine.passes`), where they cost nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from nnexp.arrays import Floats
 
-def _relu(z: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+
+def _relu(z: Floats, /, *, out: Floats | None = None) -> Floats:
     return np.maximum(z, np.zeros(z.shape[-1:], z.dtype), out=out)  # three times as fast as with a scalar
 
 
-def _tanh_slope(c: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+def _tanh_slope(c: Floats, /, *, out: Floats | None = None) -> Floats:
     return np.subtract(1, np.multiply(c, c, out=out), out=out)
 
 
-def _tanh_bend(c: np.ndarray) -> np.ndarray:
+def _tanh_bend(c: Floats) -> Floats:
     return -2 * c
+
+
+class InPlace(Protocol):
+    """An elementwise function that can write its result into an array."""
+
+    def __call__(self, x: Floats, /, *, out: Floats | None = None) -> Floats:
+        """The function of `x`, in `out` or in a new array."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,22 +52,22 @@ class Activation:
         The units.
     """
 
-    core: Callable[..., np.ndarray]
-    slope: Callable[..., np.ndarray]
-    bend: Callable[[np.ndarray], np.ndarray] | None
+    core: InPlace
+    slope: InPlace
+    bend: Callable[[Floats], Floats] | None
     gain: float = 1.0
     scale: float = 1.0
     shift: float = 0.0
 
-    def __call__(self, z: np.ndarray) -> np.ndarray:
+    def __call__(self, z: Floats) -> Floats:
         """a(z), a new array; finite for every finite `z`."""
         return self.scale * self.core(self.gain * z) + self.shift
 
-    def derivative(self, z: np.ndarray) -> np.ndarray:
+    def derivative(self, z: Floats) -> Floats:
         """da/dz, a new array."""
         return self.scale * self.gain * self.slope(self.core(self.gain * z))
 
-    def second_derivative(self, z: np.ndarray) -> np.ndarray:
+    def second_derivative(self, z: Floats) -> Floats:
         """d2a/dz2, a new array."""
         c = self.core(self.gain * z)
         return np.zeros_like(c) if self.bend is None else self.scale * self.gain**2 * self.slope(c) * self.bend(c)
@@ -75,7 +86,7 @@ def get_activation(name: str) -> Activation:
     Raises
     ------
     ValueError
-        For a name that is not in the table.
+        If the name is not in the table.
     """
     if name not in ACTIVATIONS:
         raise ValueError(f"`activation` must be one of {', '.join(ACTIVATIONS)}, got {name!r}")

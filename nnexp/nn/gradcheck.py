@@ -6,16 +6,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 
+from nnexp.arrays import Array, Numbers
 from nnexp.nn.parameters import check_layer_sizes, n_parameters, unpack
 
 DIFFERENCE_STEP = 1e-4  # the exercise's
 COMPLEX_STEP = 1e-20
-FACTORS_A_LOGARITHM = 500  # of a size below 2: their product stays finite
+FACTORS_PER_LOGARITHM = 500  # of a size below 2: their product stays finite
 
-Activate = Callable[[np.ndarray], np.ndarray]
+Activate = Callable[[Numbers], Numbers]
+Scalar = Callable[[complex], complex]
 
 
 @dataclass(frozen=True)
@@ -61,18 +64,18 @@ class GradientCheck:
     layers: tuple[LayerCheck, ...]
 
 
-def relative_difference(numerical: np.ndarray, gradient: np.ndarray) -> float:
+def relative_difference(numerical: Array, gradient: Array) -> float:
     """norm(numerical - gradient) / norm(numerical + gradient), as in the exercise; 0 where both are zero."""
     difference = float(np.linalg.norm(numerical - gradient))
     return difference and difference / max(float(np.linalg.norm(numerical + gradient)), np.finfo(float).tiny)
 
 
 def full_check(
-    X: np.ndarray,
-    Y: np.ndarray,
+    X: Array,
+    Y: Array,
     layer_sizes: Sequence[int],
-    theta: np.ndarray,
-    gradient: np.ndarray,
+    theta: Array,
+    gradient: Array,
     *,
     activation: str,
     l2: float,
@@ -111,7 +114,7 @@ def full_check(
     Raises
     ------
     ValueError
-        Where gradient and theta differ in shape, or theta does not fit the network.
+        If gradient and theta differ in shape, theta does not fit the network, or the activation is unknown.
     """
     start = time.perf_counter()
     theta, gradient = np.asarray(theta, float), np.asarray(gradient, float)
@@ -127,14 +130,15 @@ def full_check(
         if progress is not None and (done % 100 == 0 or done == total):
             progress(done, total)
 
-    layers, first = [], 0
+    layers: list[LayerCheck] = []
+    first = 0
     for layer, size in enumerate((n_parameters(pair) for pair in pairwise(sizes)), start=1):
         of_layer, first = slice(first, first + size), first + size
-        figures = []
-        for numerical in (central[of_layer], complex_step[of_layer]):
-            largest = float(np.abs(numerical - gradient[of_layer]).max())
-            figures += [largest, relative_difference(numerical, gradient[of_layer])]
-        layers.append(LayerCheck(layer, size, *figures))
+        by_difference, by_complex_step = (
+            (float(np.abs(numerical - gradient[of_layer]).max()), relative_difference(numerical, gradient[of_layer]))
+            for numerical in (central[of_layer], complex_step[of_layer])
+        )
+        layers.append(LayerCheck(layer, size, *by_difference, *by_complex_step))
     return GradientCheck(
         n_params=total,
         central_difference=relative_difference(central, gradient),
@@ -145,7 +149,7 @@ def full_check(
 
 
 def _derivatives(
-    X: np.ndarray, Y: np.ndarray, sizes: tuple[int, ...], theta: np.ndarray, activation: str, l2: float
+    X: Array, Y: Array, sizes: tuple[int, ...], theta: Array, activation: str, l2: float
 ) -> Iterator[tuple[int, float, float]]:
     """Index in theta, derivative of the cost by central difference and by complex step, for each parameter."""
     weights, biases = unpack(theta, sizes)
@@ -160,20 +164,26 @@ def _derivatives(
             tail = _Tail(layer, [z[:, samples] for z in zs], weights, biases, activate, signs[:, samples])
             for unit in range(sizes[layer + 1]):
                 value = 0.0 if source < 0 else weights[layer][unit, source]
-                numerical = []
-                for method, step in ((_central_difference, DIFFERENCE_STEP), (_complex_step, COMPLEX_STEP)):
-                    loss = method(lambda h, unit=unit, x=x, tail=tail: tail.loss(unit, h * x), step)
-                    penalty = method(lambda h, value=value: l2 / 2 * (value + h) ** 2, step) if source >= 0 else 0.0
-                    numerical.append((loss + penalty) / m)
+
+                def loss(h: complex, tail: _Tail = tail, unit: int = unit, x: Numbers = x) -> complex:
+                    return tail.loss(unit, h * x)
+
+                def penalty(h: complex, value: float = value) -> complex:
+                    return l2 / 2 * (value + h) ** 2
+
+                central, complex_step = (
+                    (method(loss, h) + (method(penalty, h) if source >= 0 else 0.0)) / m  # biases are not penalized
+                    for method, h in ((_central_difference, DIFFERENCE_STEP), (_complex_step, COMPLEX_STEP))
+                )
                 index = bias_indices[unit] if source < 0 else weight_indices[unit, source]
-                yield int(index), numerical[0], numerical[1]
+                yield int(index), central, complex_step
 
 
-def _central_difference(fun: Callable, h: float) -> float:
-    return (fun(h) - fun(-h)) / (2 * h)
+def _central_difference(fun: Scalar, h: float) -> float:
+    return cast(float, fun(h) - fun(-h)) / (2 * h)  # of a real h a real number
 
 
-def _complex_step(fun: Callable, h: float) -> float:
+def _complex_step(fun: Scalar, h: float) -> float:
     return fun(1j * h).imag / h
 
 
@@ -182,18 +192,19 @@ class _Tail:
     """The network from the units of one layer on, for some samples; arrays are units x samples."""
 
     layer: int
-    zs: list[np.ndarray]
-    weights: list[np.ndarray]
-    biases: list[np.ndarray]
+    zs: list[Numbers]
+    weights: list[Array]
+    biases: list[Array]
     activate: Activate
-    signs: np.ndarray
+    signs: Array
 
-    def loss(self, unit: int, dz: np.ndarray) -> complex:
+    def loss(self, unit: int, dz: Numbers) -> complex:
         """Sum of the loss where `dz` is added to the z of a unit; without the outputs that it does not reach."""
         z = self.zs[self.layer][unit]
         if self.layer == len(self.weights) - 1:
             return _loss((z + dz)[None], self.signs[unit : unit + 1])
         change = self.activate(z + dz) - self.activate(z)
+        # One column of the weights: (n_out, 1) * (m,) -> (n_out, m)
         z = self.zs[self.layer + 1] + self.weights[self.layer + 1][:, unit : unit + 1] * change
         further = slice(self.layer + 2, None)
         if self.weights[further]:
@@ -201,33 +212,33 @@ class _Tail:
         return _loss(z, self.signs)
 
 
-def _forward(a: np.ndarray, weights: list, biases: list, activate: Activate) -> list[np.ndarray]:
+def _forward(a: Numbers, weights: list[Array], biases: list[Array], activate: Activate) -> list[Numbers]:
     """Compute z of each layer (n_out, n_samples) from the activations below the first."""
-    zs = []
+    zs: list[Numbers] = []
     for weight, bias in zip(weights, biases, strict=True):
-        zs.append(weight @ (activate(zs[-1]) if zs else a) + bias[:, None])
+        zs.append(weight @ (activate(zs[-1]) if zs else a) + bias[:, None])  # (n_out, n_in) @ (n_in, m) -> (n_out, m)
     return zs
 
 
-def _exp(z: np.ndarray) -> np.ndarray:
+def _exp(z: Numbers) -> Numbers:
     """Euler's formula: NumPy's complex exponential takes several times as long."""
     return np.exp(np.real(z)) * (np.cos(np.imag(z)) + 1j * np.sin(np.imag(z))) if np.iscomplexobj(z) else np.exp(z)
 
 
-def _sigmoid(z: np.ndarray) -> np.ndarray:
+def _sigmoid(z: Numbers) -> Numbers:
     positive = np.real(z) > 0
     exp = _exp(np.where(positive, -z, z))  # of a negative real part: no overflow
     return np.where(positive, 1, exp) / (1 + exp)
 
 
-def _loss(logits: np.ndarray, signs: np.ndarray) -> complex:
+def _loss(logits: Numbers, signs: Array) -> complex:
     """Sum of log(1 + e^s), s = signs * logits, as max(s, 0) + log(1 + e^-|s|), with one logarithm a sample."""
     s = signs * logits
     positive = np.real(s) > 0
     loss = s[positive].sum()
     factors = 1 + _exp(np.where(positive, -s, s))
-    for start in range(0, len(factors), FACTORS_A_LOGARITHM):
-        loss = loss + np.log(np.multiply.reduce(factors[start : start + FACTORS_A_LOGARITHM], axis=0)).sum()
+    for start in range(0, len(factors), FACTORS_PER_LOGARITHM):
+        loss = loss + np.log(np.multiply.reduce(factors[start : start + FACTORS_PER_LOGARITHM], axis=0)).sum()
     return loss
 
 
@@ -239,8 +250,8 @@ FUNCTIONS: dict[str, Activate] = {
 
 
 def directional_check(
-    fun: Callable[[np.ndarray], tuple[float, np.ndarray]],
-    theta: np.ndarray,
+    fun: Callable[[Array], tuple[float, Array]],
+    theta: Array,
     rng: np.random.Generator,
     n_directions: int = 3,
 ) -> float:

@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from operator import index
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from nnexp.arrays import Array, Floats, Indices
 from nnexp.nn.activations import get_activation
 from nnexp.nn.engine.passes import FoldedWeights, Passes, Sums
-from nnexp.nn.engine.products import aligned, aligned_copy
+from nnexp.nn.engine.products import aligned, aligned_copy, float_type
 from nnexp.nn.parameters import check_layer_sizes, unpack
 
-SAMPLES_A_PASS = 2500  # their work arrays stay in the second-level cache, their X in the third
+SAMPLES_PER_PASS = 2500  # their work arrays stay in the second-level cache, their X in the third
 MOST_SUMS = 8  # partial sums; as many threads can share the work
 
 
@@ -58,7 +60,7 @@ class Objective:
     Raises
     ------
     ValueError
-        For arguments that do not fit each other.
+        If the arguments do not fit each other.
     """
 
     def __init__(
@@ -72,22 +74,22 @@ class Objective:
         dtype: DTypeLike = np.float64,
         threads: int = 1,
     ) -> None:
-        X, Y = np.asarray(X), np.asarray(Y)
-        self.layer_sizes, self.dtype = check_layer_sizes(layer_sizes), np.dtype(dtype)
-        self.activation, self.l2, self.n_samples, self.threads = activation, float(l2), len(X), index(threads)
-        self._check(X, Y)
-        self._X = aligned_copy(X, self.dtype)
-        self._signs = aligned((Y.shape[1], len(Y)), self.dtype)
-        np.subtract(1, 2.0 * Y.T, out=self._signs, casting="same_kind")
+        samples, truth = np.asarray(X), np.asarray(Y)
+        self.layer_sizes, self.dtype = check_layer_sizes(layer_sizes), float_type(dtype)
+        self.activation, self.l2, self.n_samples, self.threads = activation, float(l2), len(samples), index(threads)
+        self._check(samples, truth)
+        self._X = aligned_copy(samples, self.dtype)
+        self._signs = aligned((truth.shape[1], len(truth)), self.dtype)
+        np.subtract(1, 2.0 * truth.T, out=self._signs, casting="same_kind")
         self._kind = self.layer_sizes, get_activation(activation), self.dtype
         self._folded, self._direction, self._batch_folded = (FoldedWeights(*self._kind) for _ in range(3))
-        self._theta: np.ndarray | None = None  # the last one evaluated on all samples
+        self._theta: Array | None = None  # the last one evaluated on all samples
         self._batch: Passes | None = None
         self._batch_sums = Sums(*self._kind)
 
         # How the samples are cut and summed does not depend on the number of threads, so neither does the result.
         m = self.n_samples
-        n_passes = 1 if m <= SAMPLES_A_PASS else 2 * -(-m // (2 * SAMPLES_A_PASS))  # even, for two threads
+        n_passes = 1 if m <= SAMPLES_PER_PASS else 2 * -(-m // (2 * SAMPLES_PER_PASS))  # even, for two threads
         self._width = -(-m // n_passes // 16) * 16  # whole cache lines
         n_passes = -(-m // self._width)
         self._sums = [Sums(*self._kind) for _ in range(min(n_passes, MOST_SUMS))]
@@ -95,7 +97,7 @@ class Objective:
         self._pool = ThreadPoolExecutor(self._n_workers - 1) if self._n_workers > 1 else None
         self._passes = self._make_passes(keep=False)
 
-    def _check(self, X: np.ndarray, Y: np.ndarray) -> None:
+    def _check(self, X: NDArray[Any], Y: NDArray[Any]) -> None:
         expected = self.layer_sizes[0], self.layer_sizes[-1]
         if X.ndim != 2 or Y.ndim != 2 or not len(X) or len(X) != len(Y) or (X.shape[1], Y.shape[1]) != expected:
             raise ValueError(
@@ -106,8 +108,6 @@ class Objective:
             raise ValueError("`Y` must hold zeros and ones only")
         if not 0 <= self.l2 < np.inf:
             raise ValueError(f"`l2` must be >= 0 and finite, got {self.l2}")
-        if self.dtype not in (np.float64, np.float32):
-            raise ValueError(f"`dtype` must be float64 or float32, got {self.dtype}")
         if self.threads < 1:
             raise ValueError(f"`threads` must be >= 1, got {self.threads}")
 
@@ -130,7 +130,7 @@ class Objective:
                 for passes in self._passes[i :: len(self._sums)]:
                     step(passes, self._sums[i])
 
-        others: list[Future] = []
+        others: list[Future[None]] = []
         try:
             if self._pool is not None:  # NumPy's error state goes with the context
                 others = [self._pool.submit(copy_context().run, run, i) for i in range(1, self._n_workers)]
@@ -144,7 +144,7 @@ class Objective:
             total.merge(sums)
         return total
 
-    def __call__(self, theta: ArrayLike) -> tuple[float, np.ndarray]:
+    def __call__(self, theta: ArrayLike) -> tuple[float, Array]:
         """Cost and gradient.
 
         Parameters
@@ -170,7 +170,7 @@ class Objective:
         passes.forward(self._folded)
         passes.backward(self._folded, sums)
 
-    def _cost_and_gradient(self, sums: Sums, theta: np.ndarray, n_rows: int) -> tuple[float, np.ndarray]:
+    def _cost_and_gradient(self, sums: Sums, theta: Array, n_rows: int) -> tuple[float, Array]:
         gradient = sums.gradient(theta, n_rows, self.l2 / self.n_samples)
         return sums.loss / n_rows + self.penalty(theta), gradient
 
@@ -179,7 +179,7 @@ class Objective:
         weights, _ = unpack(np.asarray(theta, np.float64), self.layer_sizes)
         return self.l2 / (2 * self.n_samples) * float(sum(np.einsum("ij,ij", w, w) for w in weights))
 
-    def logits(self, theta: ArrayLike) -> np.ndarray:
+    def logits(self, theta: ArrayLike) -> Floats:
         """Logits of the samples, (n_samples, n_outputs); no pass is made for the theta evaluated last."""
         theta = np.asarray(theta, np.float64)
         if not self._is_last(theta):
@@ -188,10 +188,10 @@ class Objective:
             self._run(lambda passes, _: passes.forward(self._folded))
         return 2 * np.concatenate([passes.half_logits for passes in self._passes], axis=1).T
 
-    def _is_last(self, theta: np.ndarray) -> bool:
+    def _is_last(self, theta: Array) -> bool:
         return self._theta is not None and np.array_equal(theta, self._theta)
 
-    def batch(self, theta: ArrayLike, indices: ArrayLike) -> tuple[float, np.ndarray]:
+    def batch(self, theta: ArrayLike, indices: ArrayLike) -> tuple[float, Array]:
         """Cost and gradient on some of the samples: their mean loss plus `penalty(theta)`, the full one.
 
         Parameters
@@ -205,15 +205,16 @@ class Objective:
         cost, gradient
             As from calling the objective.
         """
-        theta, indices = np.asarray(theta, np.float64), np.asarray(indices)
-        passes, sums = self._load_batch(indices), self._batch_sums
+        theta = np.asarray(theta, np.float64)
+        rows: Indices = np.asarray(indices)
+        passes, sums = self._load_batch(rows), self._batch_sums
         self._batch_folded.load(theta)
         sums.clear()
         passes.forward(self._batch_folded)
         passes.backward(self._batch_folded, sums)
-        return self._cost_and_gradient(sums, theta, len(indices))
+        return self._cost_and_gradient(sums, theta, len(rows))
 
-    def _load_batch(self, indices: np.ndarray) -> Passes:
+    def _load_batch(self, indices: Indices) -> Passes:
         n = len(indices)
         if self._batch is None or len(self._batch.ones) != n:
             X, signs = aligned((n, self.layer_sizes[0]), self.dtype), np.empty((self.layer_sizes[-1], n))
@@ -222,7 +223,7 @@ class Objective:
         np.take(self._signs, indices, axis=1, out=self._batch.signs)
         return self._batch
 
-    def hessp(self, theta: ArrayLike, v: ArrayLike) -> np.ndarray:
+    def hessp(self, theta: ArrayLike, v: ArrayLike) -> Array:
         """Hessian of the cost at `theta` times `v`, by the R-operator of Pearlmutter 1994.
 
         At the theta evaluated last no forward pass is made; from the first call on, the objective keeps what that takes

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
+from nnexp.arrays import Array, Floats
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def check_layer_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
@@ -18,7 +24,7 @@ def check_layer_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        Unless there are an input and an output layer at least, each with a unit or more.
+        If there are fewer than two layers, or one of them has no unit.
     """
     sizes = tuple(int(size) for size in layer_sizes)
     if len(sizes) < 2 or min(sizes) < 1 or sizes != tuple(layer_sizes):
@@ -31,8 +37,8 @@ def n_parameters(layer_sizes: Sequence[int]) -> int:
     return sum(n_out * (1 + n_in) for n_in, n_out in pairwise(layer_sizes))
 
 
-def unpack(theta: np.ndarray, layer_sizes: Sequence[int]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Weights and biases of each layer, as views of `theta`.
+def unpack(theta: NDArray[Scalar], layer_sizes: Sequence[int]) -> tuple[list[NDArray[Scalar]], list[NDArray[Scalar]]]:
+    """Weights and biases of each layer, as views of `theta`, which may hold numbers of any kind.
 
     Parameters
     ----------
@@ -47,11 +53,13 @@ def unpack(theta: np.ndarray, layer_sizes: Sequence[int]) -> tuple[list[np.ndarr
     Raises
     ------
     ValueError
-        Where `theta` has another length.
+        If `theta` has another length.
     """
     if theta.shape != (n_parameters(layer_sizes),):
         raise ValueError(f"expected theta of shape ({n_parameters(layer_sizes)},) for {layer_sizes}, got {theta.shape}")
-    weights, biases, start = [], [], 0
+    weights: list[NDArray[Scalar]] = []
+    biases: list[NDArray[Scalar]] = []
+    start = 0
     for n_in, n_out in pairwise(layer_sizes):
         layer = theta[start : start + n_out * (1 + n_in)].reshape(n_out, 1 + n_in)
         weights.append(layer[:, 1:])
@@ -60,13 +68,13 @@ def unpack(theta: np.ndarray, layer_sizes: Sequence[int]) -> tuple[list[np.ndarr
     return weights, biases
 
 
-def pack(weights: Sequence[np.ndarray], biases: Sequence[np.ndarray]) -> np.ndarray:
+def pack(weights: Sequence[Floats], biases: Sequence[Floats]) -> Array:
     """Theta, float64, from the weights (n_out, n_in) and biases (n_out,) of each layer; the inverse of `unpack`.
 
     Raises
     ------
     ValueError
-        Where the shapes do not follow from each other.
+        If the shapes do not follow from each other.
     """
     layer_sizes = (weights[0].shape[1], *(len(bias) for bias in biases))
     expected = [(n_out, n_in) for n_in, n_out in pairwise(layer_sizes)]
@@ -75,7 +83,7 @@ def pack(weights: Sequence[np.ndarray], biases: Sequence[np.ndarray]) -> np.ndar
     return np.concatenate([np.column_stack([b, w]).ravel() for w, b in zip(weights, biases, strict=True)], dtype=float)
 
 
-def initialize(layer_sizes: Sequence[int], init_scale: float | str, rng: np.random.Generator) -> np.ndarray:
+def initialize(layer_sizes: Sequence[int], init_scale: float | str, rng: np.random.Generator) -> Array:
     """Draw an initial theta.
 
     Parameters
@@ -95,7 +103,7 @@ def initialize(layer_sizes: Sequence[int], init_scale: float | str, rng: np.rand
     Raises
     ------
     ValueError
-        For an `init_scale` that is neither.
+        If `init_scale` is neither.
     """
     sizes = check_layer_sizes(layer_sizes)
     if init_scale == "glorot":

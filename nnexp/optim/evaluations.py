@@ -210,11 +210,13 @@ class Evaluations:
     def _check_finite(self, name: str, value: float | Array) -> None:
         if np.ndim(value) == 0:
             if not math.isfinite(value):
-                self._refuse(f"the {name} is {value}")
+                self._raise_non_finite(f"the {name} is {value}")
         elif not (finite := np.isfinite(value)).all():
-            self._refuse(f"the {name} has {np.size(value) - np.count_nonzero(finite)} entries that are not finite")
+            self._raise_non_finite(
+                f"the {name} has {np.size(value) - np.count_nonzero(finite)} entries that are not finite"
+            )
 
-    def _refuse(self, what: str) -> NoReturn:
+    def _raise_non_finite(self, what: str) -> NoReturn:
         raise NonFiniteCostError(what, self.n_fev, self.n_iter + (self.reported is not None))
 
 

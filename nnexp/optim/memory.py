@@ -1,4 +1,4 @@
-"""Refuse beforehand what will not fit in memory."""
+"""What a method takes of the memory, checked before anything is trained."""
 
 from __future__ import annotations
 
@@ -27,9 +27,21 @@ def memory_bytes(method: str, n_params: int) -> int | None:
 
 
 def check_memory(method: str, n_params: int, besides: int = 0) -> None:
-    """Raise ValueError, with the figures, if what `method` takes, and `besides` in bytes, exceeds the memory available.
+    """Check that a method fits in memory; pass where the system does not say how much there is.
 
-    Does nothing where the system does not say how much that is.
+    Parameters
+    ----------
+    method : str
+        A key of `METHODS`.
+    n_params : int
+        Length of theta.
+    besides : int
+        Bytes that the objective takes.
+
+    Raises
+    ------
+    ValueError
+        If it does not; with the figures.
     """
     matrix, available = memory_bytes(method, n_params) or 0, available_bytes()
     if available is None:

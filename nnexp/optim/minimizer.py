@@ -81,7 +81,7 @@ def minimize(
     Raises
     ------
     ValueError
-        For a method, option, budget or `theta0` that is not allowed, or if the method lacks `hessp` or `batch`.
+        If the method, an option, a budget or `theta0` is not allowed, or if the method lacks `hessp` or `batch`.
     NonFiniteCostError
         If a cost, gradient or product is infinite or not a number. Floating-point warnings are off in `fun`, because
         this says more.

@@ -1,4 +1,4 @@
-"""Forward and backward pass over some of the samples, in arrays of units x samples that are used again and again.
+"""Forward and backward pass over some of the samples, in arrays of units x samples that every pass reuses.
 
 To save passes over memory the arrays count in units that let constants fold into the weights, layer l = 0, 1, ...:
 
@@ -20,26 +20,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnexp.arrays import Array, Floats, FloatType
 from nnexp.nn.activations import Activation
 from nnexp.nn.engine.products import aligned, aligned_copy, input_products, multiply
 from nnexp.nn.parameters import unpack
 
 OUTPUT_GAIN = 0.5
 OUTPUT_DELTA = 0.5  # n_samples * dJ/dz of an output is this times `error`
-OUTPUTS_A_LOGARITHM = 64  # factors between 1 and 2 whose product cannot overflow in float32
+OUTPUTS_PER_LOGARITHM = 64  # factors between 1 and 2 whose product cannot overflow in float32
 
 
 class FoldedWeights:
     """Weights and biases in the units of the passes; linear in theta, so a direction folds just the same."""
 
-    def __init__(self, layer_sizes: tuple[int, ...], activation: Activation, dtype: np.dtype) -> None:
+    def __init__(self, layer_sizes: tuple[int, ...], activation: Activation, dtype: FloatType) -> None:
         self.layer_sizes, self.activation, self.dtype = layer_sizes, activation, dtype
         shapes = list(zip(layer_sizes[1:], layer_sizes[:-1], strict=True))
-        self.forward = [aligned(shape, dtype) for shape in shapes]
-        self.backward = [aligned(shape[::-1], dtype) for shape in shapes[1:]]  # [l] carries deltas to hidden layer l
-        self.offsets: list[np.ndarray] = []
+        self.forward = [aligned(shape, dtype) for shape in shapes]  # [l] is (n_out, n_in), times values of layer l
+        self.backward = [
+            aligned(shape[::-1], dtype) for shape in shapes[1:]
+        ]  # [l] is (n_in, n_out), carries deltas to hidden layer l
+        self.offsets: list[Floats] = []  # (n_out, 1), for all samples alike
 
-    def load(self, theta: np.ndarray) -> None:
+    def load(self, theta: Array) -> None:
         """Fold `theta`."""
         act, last = self.activation, len(self.forward) - 1
         self.offsets = []
@@ -58,7 +61,7 @@ class FoldedWeights:
 class Sums:
     """Sums over samples: of the loss, and what the gradient is made of, delta * c (n_out, n_in) and delta (n_out,)."""
 
-    def __init__(self, layer_sizes: tuple[int, ...], activation: Activation, dtype: np.dtype) -> None:
+    def __init__(self, layer_sizes: tuple[int, ...], activation: Activation, dtype: FloatType) -> None:
         self.layer_sizes, self.activation = layer_sizes, activation
         shapes = list(zip(layer_sizes[1:], layer_sizes[:-1], strict=True))
         self.loss = 0.0
@@ -71,10 +74,10 @@ class Sums:
         for total in (*self.products, *self.deltas):
             total.fill(0)
 
-    def add(self, layer: int, deltas: np.ndarray, values: np.ndarray, ones: np.ndarray) -> None:
-        """Add samples to the sums of a layer behind the first: `deltas` (n_out, n), `values` (n_in, n)."""
-        self.products[layer] += deltas @ values.T
-        self.deltas[layer] += deltas @ ones
+    def add(self, layer: int, deltas: Floats, values: Floats, ones: Floats) -> None:
+        """Add samples to the sums of a layer after the first: `deltas` (n_out, n), `values` (n_in, n)."""
+        self.products[layer] += deltas @ values.T  # (n_out, n) @ (n, n_in) -> (n_out, n_in)
+        self.deltas[layer] += deltas @ ones  # (n_out, n) @ (n,) -> (n_out,): faster than a sum along the rows
 
     def merge(self, other: Sums) -> None:
         """Add the sums over other samples."""
@@ -82,7 +85,7 @@ class Sums:
         for mine, theirs in zip((*self.products, *self.deltas), (*other.products, *other.deltas), strict=True):
             mine += theirs
 
-    def gradient(self, theta: np.ndarray, n_rows: int, decay: float) -> np.ndarray:
+    def gradient(self, theta: Array, n_rows: int, decay: float) -> Array:
         """Mean over `n_rows` samples plus `decay` times the weights, packed as theta, float64; uses the sums up."""
         gradient = decay * theta
         last = len(self.products) - 1
@@ -111,10 +114,10 @@ class Passes:
 
     def __init__(
         self,
-        X: np.ndarray,
+        X: Floats,
         layer_sizes: tuple[int, ...],
         activation: Activation,
-        signs: np.ndarray | None = None,
+        signs: Floats | None = None,
         *,
         work: Passes | None = None,
         keep: bool = False,
@@ -123,7 +126,7 @@ class Passes:
         self.inputs = input_products(X, layer_sizes[1])
         n, hidden, dtype = len(X), layer_sizes[1:-1], X.dtype
 
-        def arrays(name: str, sizes: tuple[int, ...]) -> list[np.ndarray]:
+        def arrays(name: str, sizes: tuple[int, ...]) -> list[Floats]:
             if work is not None:
                 return [array[:, :n] for array in getattr(work, name)]
             return [aligned((size, n), dtype) for size in sizes]
@@ -144,9 +147,9 @@ class Passes:
         for layer, (weights, offset, z) in enumerate(zip(folded.forward, folded.offsets, zs, strict=True)):
             if layer:
                 self.activation.core(zs[layer - 1], out=zs[layer - 1])
-                multiply(weights, zs[layer - 1], out=z)
+                multiply(weights, zs[layer - 1], out=z)  # (n_out, n_in) @ (n_in, n) -> (n_out, n)
             else:
-                self.inputs.forward(weights, out=z)
+                self.inputs.forward(weights, out=z)  # (n_1, n_features) @ (n_features, n) -> (n_1, n)
             z += offset
 
     def backward(self, folded: FoldedWeights, sums: Sums) -> None:
@@ -156,11 +159,11 @@ class Passes:
         for layer in range(len(self.values), 0, -1):
             values, slopes, below = self.values[layer - 1], self.slopes[layer - 1], self.deltas[layer - 1]
             sums.add(layer, deltas, values, self.ones)
-            multiply(folded.backward[layer - 1], deltas, out=below)
+            multiply(folded.backward[layer - 1], deltas, out=below)  # (n_in, n_out) @ (n_out, n) -> (n_in, n)
             below *= self.activation.slope(values, out=slopes)
             deltas = below
-        self.inputs.add_gradient(deltas, sums.products[0])
-        sums.deltas[0] += deltas @ self.ones
+        self.inputs.add_gradient(deltas, sums.products[0])  # (n_1, n) @ (n, n_features) -> (n_1, n_features)
+        sums.deltas[0] += deltas @ self.ones  # (n_1, n) @ (n,) -> (n_1,)
 
     def _loss(self) -> float:
         """Cross-entropy summed over samples and outputs, in nats; fills `error`.
@@ -176,8 +179,8 @@ class Passes:
         np.tanh(self.half_logits, out=error)
         np.abs(error, out=scratch)
         scratch += 1
-        for start in range(0, len(scratch), OUTPUTS_A_LOGARITHM):
-            factors = scratch[start : start + OUTPUTS_A_LOGARITHM]
+        for start in range(0, len(scratch), OUTPUTS_PER_LOGARITHM):
+            factors = scratch[start : start + OUTPUTS_PER_LOGARITHM]
             product = np.multiply.reduce(factors, axis=0)
             product *= 0.5 ** len(factors)  # exact, and before the logarithm: so saturated outputs cost exactly 0
             loss -= float(np.log(product, out=product).sum(dtype=np.float64))
@@ -190,10 +193,11 @@ class Passes:
         The R-operator of Pearlmutter 1994, "Fast exact multiplication by the Hessian"; R{x} is called `r_x`.
         """
         act, n_hidden = self.activation, len(self.values)
-        r_zs, r_values = [], []
+        r_zs: list[Floats] = []
+        r_values: list[Floats] = []
         for layer, (weights, offset) in enumerate(zip(direction.forward, direction.offsets, strict=True)):
-            r_z = np.empty((len(weights), len(self.ones)), weights.dtype)
-            if layer:
+            r_z: Floats = np.empty((len(weights), len(self.ones)), weights.dtype)
+            if layer:  # both products: (n_out, n_in) @ (n_in, n) -> (n_out, n)
                 multiply(weights, self.values[layer - 1], out=r_z)
                 r_z += folded.forward[layer] @ r_values[-1]
             else:
@@ -207,12 +211,13 @@ class Passes:
         for layer in range(n_hidden, 0, -1):
             values, slopes, below = self.values[layer - 1], self.slopes[layer - 1], self.deltas[layer - 1]
             sums.add(layer, r_deltas, values, self.ones)
-            sums.products[layer] += deltas @ r_values.pop().T
+            sums.products[layer] += deltas @ r_values.pop().T  # (n_out, n) @ (n, n_in) -> (n_out, n_in)
+            # Both products: (n_in, n_out) @ (n_out, n) -> (n_in, n)
             r_below = direction.backward[layer - 1] @ deltas
             r_below += folded.backward[layer - 1] @ r_deltas
             r_below *= slopes
             if act.bend is not None:
                 r_below += below * act.bend(values) * r_zs[layer - 1]
             deltas, r_deltas = below, r_below
-        self.inputs.add_gradient(r_deltas, sums.products[0])
-        sums.deltas[0] += r_deltas @ self.ones
+        self.inputs.add_gradient(r_deltas, sums.products[0])  # (n_1, n) @ (n, n_features) -> (n_1, n_features)
+        sums.deltas[0] += r_deltas @ self.ones  # (n_1, n) @ (n,) -> (n_1,)
