@@ -119,7 +119,7 @@ def _leaves(tree: Mapping[str, Any]) -> Leaves:
 
 
 def _nested(leaves: Leaves) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
+    tree: dict[str, Any] = {"task": {"options": {}}}  # which has no leaves where a task has no options
     for key, value in leaves.items():
         *parents, last = key.split(".")
         node = tree
