@@ -134,11 +134,11 @@ def full_check(
     first = 0
     for layer, size in enumerate((n_parameters(pair) for pair in pairwise(sizes)), start=1):
         of_layer, first = slice(first, first + size), first + size
-        by_difference, by_complex_step = (
+        central_figures, complex_figures = (
             (float(np.abs(numerical - gradient[of_layer]).max()), relative_difference(numerical, gradient[of_layer]))
             for numerical in (central[of_layer], complex_step[of_layer])
         )
-        layers.append(LayerCheck(layer, size, *by_difference, *by_complex_step))
+        layers.append(LayerCheck(layer, size, *central_figures, *complex_figures))
     return GradientCheck(
         n_params=total,
         central_difference=relative_difference(central, gradient),

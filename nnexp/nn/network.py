@@ -25,6 +25,11 @@ class Forward:
         Of the hidden units: a key of `ACTIVATIONS`.
     dtype : float64 or float32
         Arithmetic of the pass.
+
+    Raises
+    ------
+    ValueError
+        If the arguments do not fit each other.
     """
 
     def __init__(

@@ -41,17 +41,7 @@ def solve(run: Evaluations, theta0: Array, options: Options) -> Ending:
     cost_before = point.cost + float(np.linalg.norm(point.gradient)) / 2  # makes the first step about 1 long
     while np.linalg.norm(point.gradient, options.norm) > options.gtol:
         direction = -symmetric_product(inverse_hessian, point.gradient)  # (n, n) @ (n,) -> (n,)
-        step = wolfe_step(
-            run.cost,
-            run.gradient,
-            point.theta,
-            direction,
-            gradient_here=point.gradient,
-            cost_here=point.cost,
-            cost_before=cost_before,
-            c1=options.c1,
-            c2=options.c2,
-        )
+        step = wolfe_step(run.cost, run.gradient, point, direction, cost_before, c1=options.c1, c2=options.c2)
         if step is None:
             return Ending(point.theta, False, "the line search found no better point, probably for lack of precision")
         before, point = point, run(point.theta + step * direction)

@@ -1,5 +1,5 @@
 # pyright: reportMissingTypeStubs=false
-"""What is taken from SciPy, with types. SciPy has none, so this is the one place of `optim` where it is trusted."""
+"""What is taken from SciPy, with types. SciPy has none, so this is the one place of `optim` that casts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import scipy.linalg
 import scipy.optimize
 
 from nnexp.arrays import Array
+from nnexp.optim.evaluations import Point
 
 # The line search of Moré and Thuente, by which SciPy's own BFGS, CG and Newton-CG begin, is in a private module, and
 # nothing public leads to it. Without it our BFGS would take other steps than SciPy's. Should a SciPy have moved it, the
@@ -45,7 +46,6 @@ class ScipyResult(NamedTuple):
 def minimize(
     cost: Callable[[Array], float],
     x0: Array,
-    *,
     method: str,
     gradient: Callable[[Array], Array],
     hessp: Callable[[Array, Array], Array] | None,
@@ -62,12 +62,10 @@ def minimize(
 def wolfe_step(
     cost: Callable[[Array], float],
     gradient: Callable[[Array], Array],
-    theta: Array,
+    start: Point,
     direction: Array,
-    *,
-    gradient_here: Array,
-    cost_here: float,
     cost_before: float,
+    *,
     c1: float,
     c2: float,
 ) -> float | None:
@@ -75,15 +73,16 @@ def wolfe_step(
 
     By the two searches that SciPy's BFGS tries in turn: Moré and Thuente 1994, "Line search algorithms with guaranteed
     sufficient decrease"; algorithms 3.5 and 3.6 of Nocedal and Wright 2006. The length of the first step tried comes
-    from the last decrease, `cost_before` - `cost_here`.
+    from the last decrease, from `cost_before` to the cost at `start`.
     """
-    arguments = cost, gradient, theta, direction, gradient_here, cost_here, cost_before
+    arguments = cost, gradient, start.theta, direction, start.gradient, start.cost, cost_before
     if more_thuente is not None:
         step: float | None = more_thuente(*arguments, c1=c1, c2=c2, amin=SHORTEST_STEP, amax=LONGEST_STEP)[0]
         if step is not None:
             return step
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # it says that it found none, which the None says too
+        # It warns where it finds none, which the None says too. The warning's class is in the private module.
+        warnings.filterwarnings("ignore", ".*line search", RuntimeWarning)
         return cast(float | None, _optimize.line_search(*arguments, c1=c1, c2=c2, amax=LONGEST_STEP)[0])
 
 

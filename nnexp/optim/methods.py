@@ -7,10 +7,22 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from nnexp.arrays import Array
-from nnexp.optim import bfgs, gradient_descent, scipy_methods, stochastic, trust_region
+from nnexp.optim import bfgs, gradient_descent
 from nnexp.optim import options as option_tables
 from nnexp.optim.evaluations import Ending, Evaluations
 from nnexp.optim.options import Option, Value
+from nnexp.optim.scipy_methods import (
+    CgOptions,
+    LbfgsbOptions,
+    NewtonCgOptions,
+    TncOptions,
+    solve_cg,
+    solve_lbfgsb,
+    solve_newton_cg,
+    solve_tnc,
+)
+from nnexp.optim.stochastic import AdamOptions, SgdOptions, solve_adam, solve_sgd
+from nnexp.optim.trust_region import KrylovOptions, NcgOptions, solve_krylov, solve_ncg
 
 OptionsType = TypeVar("OptionsType")
 
@@ -50,40 +62,22 @@ class Method(Generic[OptionsType]):
 WOLFE, RADII = ("c1", "c2"), ("initial_trust_radius", "max_trust_radius")
 
 METHODS: dict[str, Method[Any]] = {
-    "TNC": Method(
-        "truncated Newton, Hessian-vector products by differences of gradients",
-        scipy_methods.solve_tnc,
-        scipy_methods.TncOptions,
-    ),
-    "L-BFGS-B": Method("quasi-Newton from the last few steps", scipy_methods.solve_lbfgsb, scipy_methods.LbfgsbOptions),
-    "CG": Method(
-        "nonlinear conjugate gradients (Polak-Ribiere)", scipy_methods.solve_cg, scipy_methods.CgOptions, WOLFE
-    ),
+    "TNC": Method("truncated Newton, Hessian-vector products by differences of gradients", solve_tnc, TncOptions),
+    "L-BFGS-B": Method("quasi-Newton from the last few steps", solve_lbfgsb, LbfgsbOptions),
+    "CG": Method("nonlinear conjugate gradients (Polak-Ribiere)", solve_cg, CgOptions, WOLFE),
     "BFGS": Method("quasi-Newton with a full matrix", bfgs.solve, bfgs.Options, WOLFE, memory_bytes=bfgs.memory_bytes),
     "Newton-CG": Method(
-        "truncated Newton with a line search",
-        scipy_methods.solve_newton_cg,
-        scipy_methods.NewtonCgOptions,
-        WOLFE,
-        needs_hessp=True,
+        "truncated Newton with a line search", solve_newton_cg, NewtonCgOptions, WOLFE, needs_hessp=True
     ),
     "trust-ncg": Method(
-        "truncated Newton in a trust region (Steihaug)",
-        trust_region.solve_ncg,
-        trust_region.NcgOptions,
-        RADII,
-        needs_hessp=True,
+        "truncated Newton in a trust region (Steihaug)", solve_ncg, NcgOptions, RADII, needs_hessp=True
     ),
     "trust-krylov": Method(
-        "Newton in a trust region by Lanczos's method (GLTR)",
-        trust_region.solve_krylov,
-        trust_region.KrylovOptions,
-        RADII,
-        needs_hessp=True,
+        "Newton in a trust region by Lanczos's method (GLTR)", solve_krylov, KrylovOptions, RADII, needs_hessp=True
     ),
     "GD": Method("full-batch gradient descent", gradient_descent.solve, gradient_descent.Options),
-    "SGD": Method("mini-batch gradient descent with momentum", stochastic.solve_sgd, stochastic.SgdOptions),
-    "Adam": Method("steps scaled by each gradient's history", stochastic.solve_adam, stochastic.AdamOptions),
+    "SGD": Method("mini-batch gradient descent with momentum", solve_sgd, SgdOptions),
+    "Adam": Method("steps scaled by each gradient's history", solve_adam, AdamOptions),
 }
 
 

@@ -97,15 +97,7 @@ def solve_newton_cg(run: Evaluations, theta0: Array, options: NewtonCgOptions) -
 def _minimize(
     run: Evaluations, theta0: Array, method: str, options: Mapping[str, object], hessp: HessianProduct | None = None
 ) -> ScipyResult:
-    return minimize(
-        run.cost,
-        theta0,
-        method=method,
-        gradient=run.gradient,
-        hessp=hessp,
-        callback=run.iterated,
-        options=options,
-    )
+    return minimize(run.cost, theta0, method, run.gradient, hessp, run.iterated, options)
 
 
 def _ending(result: ScipyResult) -> Ending:

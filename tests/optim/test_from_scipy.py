@@ -7,6 +7,7 @@ import pytest
 import scipy
 
 from nnexp.optim import from_scipy, minimize
+from nnexp.optim.evaluations import Point
 
 from .problems import BEALE, LOGISTIC, ROSENBROCK, run
 
@@ -25,11 +26,9 @@ def wolfe_step(problem, theta):
     step = from_scipy.wolfe_step(
         lambda t: problem.fun(t)[0],
         lambda t: problem.fun(t)[1],
-        theta,
+        Point(theta, cost, gradient),
         -gradient,
-        gradient_here=gradient,
-        cost_here=cost,
-        cost_before=cost + np.linalg.norm(gradient) / 2,
+        cost + np.linalg.norm(gradient) / 2,
         c1=1e-4,
         c2=0.9,
     )

@@ -36,10 +36,9 @@ class FoldedWeights:
     def __init__(self, layer_sizes: tuple[int, ...], activation: Activation, dtype: FloatType) -> None:
         self.layer_sizes, self.activation, self.dtype = layer_sizes, activation, dtype
         shapes = list(zip(layer_sizes[1:], layer_sizes[:-1], strict=True))
-        self.forward = [aligned(shape, dtype) for shape in shapes]  # [l] is (n_out, n_in), times values of layer l
-        self.backward = [
-            aligned(shape[::-1], dtype) for shape in shapes[1:]
-        ]  # [l] is (n_in, n_out), carries deltas to hidden layer l
+        self.forward = [aligned(shape, dtype) for shape in shapes]  # [l] is (n_out, n_in), from layer l to the next
+        # [l] is (n_in, n_out) and carries deltas to hidden layer l.
+        self.backward = [aligned(shape[::-1], dtype) for shape in shapes[1:]]
         self.offsets: list[Floats] = []  # (n_out, 1), for all samples alike
 
     def load(self, theta: Array) -> None:
@@ -77,7 +76,7 @@ class Sums:
     def add(self, layer: int, deltas: Floats, values: Floats, ones: Floats) -> None:
         """Add samples to the sums of a layer after the first: `deltas` (n_out, n), `values` (n_in, n)."""
         self.products[layer] += deltas @ values.T  # (n_out, n) @ (n, n_in) -> (n_out, n_in)
-        self.deltas[layer] += deltas @ ones  # (n_out, n) @ (n,) -> (n_out,): faster than a sum along the rows
+        self.deltas[layer] += deltas @ ones  # (n_out, n) @ (n,) -> (n_out,)
 
     def merge(self, other: Sums) -> None:
         """Add the sums over other samples."""
