@@ -15,7 +15,8 @@ import numpy as np
 
 from nnexp.errors import one_line
 from nnexp.runs import files
-from nnexp.runs.directory import HISTORY, RunDirectory
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.history import TABLE
 from nnexp.runs.tags import DIRECTORY
 from nnexp.tracking.claims import is_here
 from nnexp.tracking.store import UID, Store, StoredRun
@@ -69,12 +70,12 @@ class RunFiles:
         return {run.run_id: h for run in runs if (h := self._histories[run.run_id]) is not None}
 
     def _history(self, run: StoredRun) -> History | None:
-        content = self.read(run, HISTORY)
+        content = self.read(run, TABLE)
         try:
             history = parse_history(content) if content else self._from_metrics(run)
             return history if history and len(history["step"]) else None
         except (ValueError, KeyError) as error:
-            self._leave_out(run, HISTORY, error)
+            self._leave_out(run, TABLE, error)
             return None
 
     def _leave_out(self, run: StoredRun, name: str, error: Exception) -> None:

@@ -389,7 +389,12 @@ class SweepPlan:
             If it is not a plan, or one of a newer schema.
         """
         schema_of(path, value)
-        check(path, value, needed=PLAN_NEEDED, possible={"varied": is_texts, "directory": is_text, "owner": is_text})
+        check(
+            path,
+            value,
+            needed=PLAN_NEEDED,
+            possible={"varied": is_texts, "directory": is_optional_text, "owner": is_optional_text},
+        )
         return cls(
             sweep=value["sweep"],
             name=value["name"],

@@ -31,7 +31,7 @@ def folder(tmp_path_factory, empty_store):
 
 def add_sweep(store, sweep, keys, start):
     run_id = store.create(f"sweep {sweep}", start, {"nnexp.kind": "sweep", "nnexp.sweep": sweep})
-    store.client.log_text(run_id, json.dumps(made_up.plan(sweep, keys)), "plan.json")
+    store.client.log_text(run_id, json.dumps(made_up.plan(sweep, keys).to_json()), "plan.json")
 
 
 def add_run(store, start, key, tags=None, **params):
@@ -62,7 +62,7 @@ def test_the_newest_sweep_is_the_default_and_runs_elsewhere_stand_for_its_jobs(s
     found = find(store, Selection("sweep"))
     assert found.name == "aab2"
     assert names(found) == ["run 6", "run 0"]
-    assert found.plan["command"] == "nnexp -m seed=0,1"
+    assert found.plan.command == "nnexp -m seed=0,1"
 
 
 @pytest.mark.parametrize("value", ["aaa1", "aaa"])

@@ -13,6 +13,7 @@ from nnexp.report.files import RunFiles
 from nnexp.report.make import write_report
 from nnexp.report.selection import Found
 from tests.report.runs import grid, stored_run, trained_run
+from tests.tools import made_up
 
 
 class NoClient:
@@ -27,7 +28,7 @@ class NoStore:
 
 
 def report(runs, folder, plan=None, formats=("png",)):
-    return write_report(Found(runs, "a test", "test", plan or {}), RunFiles(NoStore()), folder, formats)
+    return write_report(Found(runs, "a test", "test", plan), RunFiles(NoStore()), folder, formats)
 
 
 def names(result):
@@ -184,7 +185,11 @@ def test_different_data_sets_are_not_compared(tmp_path):
 
 
 def test_the_command_of_a_sweep_is_shown_as_text(tmp_path):
-    result = report([stored_run(tmp_path, 0, status="FAILED")], tmp_path / "out", {"command": "nnexp -m seed=0,1 <x>"})
+    result = report(
+        [stored_run(tmp_path, 0, status="FAILED")],
+        tmp_path / "out",
+        made_up.plan("abc", command="nnexp -m seed=0,1 <x>"),
+    )
     assert "nnexp -m seed=0,1 &lt;x&gt;" in result.path.read_text()
 
 

@@ -8,6 +8,7 @@ from nnexp.report.make import compare_settings
 from nnexp.report.settings import Metric, groups
 from nnexp.report.table import param_keys, tidy
 from tests.report.runs import stored_run
+from tests.tools import made_up
 
 
 def said(runs, plan=None):
@@ -15,7 +16,7 @@ def said(runs, plan=None):
     frame = tidy(runs)
     (group,) = groups(frame, param_keys(frame, runs))
     choice, comparisons = sentences.about_choice(group), compare_settings(group)
-    return [*sentences.about_runs(frame, plan or {}), *choice, *sentences.about_comparisons(group, comparisons)]
+    return [*sentences.about_runs(frame, plan), *choice, *sentences.about_comparisons(group, comparisons)]
 
 
 def sweep(folder, accuracy, *, values=(0.0, 1.0, 10.0), seeds=3, validation=None):
@@ -167,7 +168,7 @@ def test_what_is_missing_or_doubtful_is_told(tmp_path):
     again = stored_run(tmp_path, 92, key="run0000", metrics=runs[0].metrics, model__l2=1.0)
     for run in (runs[0], again):
         run.tags.update({"nnexp.theta_digest": "t", "nnexp.history_digest": "h"})
-    text = said([*runs, again], {"jobs": [{"key": "run0000"}, {"key": "gone"}]})
+    text = said([*runs, again], made_up.plan("abc", ["run0000", "gone"]))
     assert text[:6] == [
         "9 runs, 7 of them finished.",
         "1 run was killed: interrupted.",

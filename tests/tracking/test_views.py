@@ -8,6 +8,7 @@ import pytest
 
 from nnexp.tracking import views
 from nnexp.tracking.store import Store
+from tests.tools import made_up
 
 PARENT = "p" * 32
 
@@ -23,13 +24,8 @@ def store(shared, request):
     return Store(shared.uri, request.node.name[:200]) if shared.experiment_id else shared
 
 
-def make_plan(swept_keys=("model.l2",), sweep="0123456789abcdef", **more):
-    return {
-        "sweep": sweep,
-        "name": "sweep of " + ", ".join(swept_keys),
-        "swept_keys": list(swept_keys),
-        "made": time.time(),
-    } | more
+def make_plan(swept_keys=("model.l2",), sweep="0123456789abcdef"):
+    return made_up.plan(sweep, swept_keys=swept_keys, made=time.time())
 
 
 def children(parent_id):
@@ -148,13 +144,13 @@ def test_an_address_opens_the_view_where_there_is_one_and_else_a_filter(store, m
     assert kept(store) == {}
     plain = f"http://127.0.0.1:5000/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
     found = f"{plain}&searchFilter=tags.%60mlflow.parentRunId%60%20%3D%20%27{PARENT}%27"
-    assert views.address(store, plan["sweep"], PARENT) == found
+    assert views.address(store, plan.sweep, PARENT) == found
     assert views.address(store) == plain
 
     views.keep_default(store)
     views.keep_sweep(store, plan, PARENT)
     assert views.address(store) == f"{plain}&viewStateShareKey=nnexp"
-    shown = views.address(store, plan["sweep"], PARENT, mode="CHART", base="http://server/")
+    shown = views.address(store, plan.sweep, PARENT, mode="CHART", base="http://server/")
     assert shown == (
         plain.replace("http://127.0.0.1:5000", "http://server")
         + "&viewStateShareKey=nnexp-0123456789abcdef&compareRunsMode=CHART"
