@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 SILENCE = 6
+UNKNOWN = "unknown"  # the start of a process of which only its id is known
 
 
 @cache
@@ -31,27 +32,31 @@ def machine() -> str:
 
 
 def process_start(pid: int) -> str | None:
-    """What tells two processes of one pid apart; None where the process is gone (or a zombie)."""
+    """What tells two processes of one pid apart; None where the process is gone (or a zombie).
+
+    Linux says it in ticks since the boot, which nothing moves; psutil's time since the epoch, which all systems have,
+    is computed from the clock there and changes when that is set.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return None
-        return _without_proc(pid)
+        return None if Path("/proc/self/stat").exists() else _start_by_psutil(pid)
     except OSError:
         return None
     fields = stat[stat.rfind(")") + 2 :].split()
     return None if fields[0] in "ZX" else fields[19]
 
 
-def _without_proc(pid: int) -> str | None:
+def _start_by_psutil(pid: int) -> str | None:
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else str(round(100 * process.create_time()))
+    except psutil.NoSuchProcess:
         return None
-    except PermissionError:
-        return "unknown"
-    return "unknown"
+    except psutil.AccessDenied:
+        return UNKNOWN  # it is there, as another user's
 
 
 def owner() -> str:
@@ -62,9 +67,11 @@ def owner() -> str:
 def gone_reason(owner_record: str | None) -> str | None:
     """Why the holder of a run is certainly gone, by the process table; None where it is not, or of another machine."""
     holder = _holder(owner_record)
-    if holder.get("machine") == machine() and process_start(int(holder["pid"])) != holder["start"]:
-        return f"process {holder['pid']} is gone"
-    return None
+    if holder.get("machine") != machine():
+        return None
+    start = process_start(int(holder["pid"]))
+    is_it = start is not None and (start == holder["start"] or UNKNOWN in (start, holder["start"]))
+    return None if is_it else f"process {holder['pid']} is gone"
 
 
 def is_of_this_machine(owner_record: str | None) -> bool:

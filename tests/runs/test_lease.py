@@ -9,15 +9,21 @@ import pytest
 from nnexp.runs import lease
 
 
+@pytest.fixture(params=["the process table of Linux", "psutil"])
+def by(request, monkeypatch):
+    if request.param == "psutil":
+        monkeypatch.setattr(lease, "process_start", lease._start_by_psutil)
+
+
 def owner_of(process):
     return json.dumps({"machine": lease.machine(), "pid": process.pid, "start": lease.process_start(process.pid)})
 
 
-def test_this_process_is_alive():
+def test_this_process_is_alive(by):
     assert lease.lost_reason("me", lease.owner(), None, 10) is None
 
 
-def test_a_killed_process_is_lost_at_once_also_as_a_zombie():
+def test_a_killed_process_is_lost_at_once_also_as_a_zombie(by):
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     record = owner_of(process)
     assert lease.lost_reason("run", record, "1", 10) is None
@@ -30,9 +36,18 @@ def test_a_killed_process_is_lost_at_once_also_as_a_zombie():
     assert "is gone" in lease.lost_reason("run", record, "1", 10)
 
 
-def test_a_pid_that_was_given_to_another_process_is_not_the_holder():
+def test_a_pid_that_was_given_to_another_process_is_not_the_holder(by):
     record = json.dumps({"machine": lease.machine(), "pid": os.getpid(), "start": "1"})
     assert "is gone" in lease.lost_reason("run", record, "1", 10)
+
+
+def test_a_holder_that_an_older_version_knew_by_its_pid_only_is_there_while_the_pid_is(by):
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    record = json.dumps({"machine": lease.machine(), "pid": process.pid, "start": lease.UNKNOWN})
+    assert lease.gone_reason(record) is None
+    process.kill()
+    process.wait()
+    assert "is gone" in lease.gone_reason(record)
 
 
 def test_on_another_machine_only_a_heartbeat_that_changes_tells_and_no_clock_but_the_own():
