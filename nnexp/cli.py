@@ -10,11 +10,11 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from nnexp.credentials import extract_passwords
 from nnexp.errors import ExitStatus, explain_failure, wants_traceback
+from nnexp.presets import CONFIG_GROUPS, choices
 from nnexp.terminal import say
 
 COMMANDS = {
@@ -26,8 +26,6 @@ COMMANDS = {
     "ui": ("nnexp.commands.ui", "the MLflow UI on this store, on the loopback address"),
     "sync": ("nnexp.commands.sync", "publish what a broken connection kept back"),
 }
-
-CONFIG_GROUPS = ("data", "experiment", "model", "optimizer", "search", "sweep", "task", "tracking")
 
 HELP = """\
 usage: nnexp [OVERRIDES]                 one run, as conf/config.yaml says
@@ -51,13 +49,6 @@ def help_text() -> str:
     commands = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
     groups = "\n".join(f"  {group}: {', '.join(choices(group))}" for group in CONFIG_GROUPS)
     return HELP.format(commands=commands, groups=groups)
-
-
-def choices(group: str) -> list[str]:
-    """The choices of a config group, read from the names of its files."""
-    package = Path(__file__).resolve().parent
-    conf = package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
-    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -135,6 +135,7 @@ TOP_LEVEL: dict[str, Reader] = {
     "dry_run": flag,
     "fail_fast": flag,
 }
+KEYS = (*READERS, *TOP_LEVEL, *tasks.GROUPS)
 
 
 def task_of(tree: Mapping[str, Any]) -> Task[Any]:

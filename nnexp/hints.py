@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from nnexp.cli import choices
 from nnexp.config import ConfigError, leaves
+from nnexp.presets import ADDED_GROUPS, choices
 from nnexp.tasks.network.config import OPTIONS
 
+Defaults = Callable[[Sequence[str]], Mapping[str, Any]]  # gives the config of the task that overrides choose
 # What the exercise, SciPy, scikit-learn and PyTorch call keys of ours.
 OTHER_NAMES = {
     "lambda": "model.l2",
@@ -31,10 +33,9 @@ OTHER_NAMES = {
     "dataset": "data",
 }
 LISTS = ("model.hidden_size", "data.image_shape", "figures.format")  # keys that may be one value or a list
-ADDED_GROUPS = ("search", "sweep")  # what they say is added to the config: +sweep=l2
 
 
-def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
+def explain(error: BaseException, overrides: Sequence[str], defaults: Defaults) -> str:
     """An error of Hydra, OmegaConf or ours as one or two lines that name the key, the value and what is allowed."""
     text = str(error)
     if wrong_preset := _wrong_preset(overrides):
@@ -42,7 +43,7 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
     if several := re.search(r"(Ambiguous value for argument|Sweep parameters) '(.+?)'(?: requires|\n|$)", text):
         return explain_several(several.group(2), is_list=several.group(1).startswith("Ambiguous"))
     if unknown := re.search(r"Could not override '([^']+)'", text):
-        return explain_key(unknown.group(1), overrides)
+        return explain_key(unknown.group(1), overrides, defaults)
     if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, choice = missing.groups()
         found = [line.strip() for line in text.splitlines() if re.fullmatch(r"\t[\w./-]+", line)]
@@ -111,16 +112,15 @@ def _unreadable(overrides: Sequence[str]) -> str | None:
     return None
 
 
-def explain_key(key: str, overrides: Sequence[str]) -> str:
+def explain_key(key: str, overrides: Sequence[str], defaults: Defaults) -> str:
     """An override of a key that there is not."""
     from nnexp import datasets
-    from nnexp.hydra_app import compose, plain
 
     given = next((o for o in overrides if o.lstrip("+~").split("=")[0] == key), key)
     if of := [name for name, source in datasets.SOURCES.items() if key.removeprefix("data.") in source.keys]:
         if key.startswith("data."):
             return f"`{given}`: `{key}` is a key of {' and '.join(f'data={name}' for name in of)}; add data={of[0]}"
-    tree = plain(compose([]))
+    tree = defaults(overrides)
     known = [name for name, _ in leaves(tree, whole=OPTIONS)]
     meant = _meant(key, known)
     hint = f"; did you mean `{meant}`?" if meant else ""

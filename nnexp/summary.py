@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
+from nnexp.compose import in_grammar
 from nnexp.config import Config, TrackingConfig
 from nnexp.execute import Outcome
-from nnexp.hydra_app import in_grammar
 from nnexp.paths import absolute, absolute_uri, default_uri, relative
 from nnexp.terminal import say, table
 

@@ -1,7 +1,7 @@
 import pytest
 
+from nnexp.compose import compose, plain, read_config
 from nnexp.config import ConfigError, check
-from nnexp.hydra_app import compose, plain, read_config
 from nnexp.runs.identity import config_hash
 
 

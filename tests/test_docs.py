@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from nnexp import cli
+from nnexp.compose import compose, plain, read_config
 from nnexp.config import ConfigError
 from nnexp.datasets import SOURCES
-from nnexp.hydra_app import compose, plain, read_config
 from nnexp.nn import Objective
 from nnexp.optim import METHODS
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from nnexp.compose import compose, in_grammar, read_config
 from nnexp.config import ConfigError
-from nnexp.hydra_app import compose, in_grammar, read_config
 from nnexp.paths import absolute_uri, sqlite_path
 from tests.conftest import Nnexp
 

@@ -12,8 +12,8 @@ import pytest
 from nnexp.tasks.network.record import name_of
 
 from nnexp.cli import main
+from nnexp.compose import compose, plain
 from nnexp.config import check
-from nnexp.hydra_app import compose, plain
 from nnexp.optim import METHODS
 
 ROOT_FILES = {
@@ -200,8 +200,8 @@ def test_every_method_keeps_its_budget_in_a_finished_run(method, tmp_path, cache
     name = preset.get(method, method.lower().replace("-", "_"))
     from nnexp.tasks.network.record import Task
 
+    from nnexp.compose import compose, read_config, to_yaml
     from nnexp.execute import execute
-    from nnexp.hydra_app import compose, read_config, to_yaml
 
     overrides = [f"optimizer={name}", "optimizer.maxfun=50", "data=digits", f"data.cache={cache}", "tracking=none"]
     cfg = compose(overrides)
@@ -280,8 +280,8 @@ def test_weights_that_do_not_fit_are_refused(nnexp, smoke):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_exercise_to_the_letter(seed, cache, tmp_path, monkeypatch):
+    from nnexp.compose import compose, read_config
     from nnexp.execute import load, split_of
-    from nnexp.hydra_app import compose, read_config
     from nnexp.tasks.network.training import fit
 
     cache.mkdir(exist_ok=True)

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check every parameter by central differences and by complex step, and print the table."""
-    from nnexp.hydra_app import compose, read_config
+    from nnexp.compose import compose, read_config
 
     config = read_config(compose(arguments.overrides)).of_task
     checked = check_gradient(config)

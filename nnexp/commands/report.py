@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def report(arguments: argparse.Namespace) -> Any:
     """Find the runs and write their report; it goes to a folder named after what was found."""
+    from nnexp.compose import compose, read_config
     from nnexp.config import ConfigError
-    from nnexp.hydra_app import compose, read_config
     from nnexp.report.files import RunFiles
     from nnexp.report.make import write_report
     from nnexp.report.selection import find

@@ -49,7 +49,7 @@ def _run(word: str, overrides: Sequence[str], check: bool, as_json: bool) -> int
 
 def _tracking(overrides: Sequence[str]) -> TrackingConfig:
     """Where to look and to publish: the config of today with those overrides that speak of it."""
-    from nnexp.hydra_app import compose, read_config
+    from nnexp.compose import compose, read_config
 
     return read_config(compose([o for o in overrides if o.lstrip("+").startswith("tracking")])).tracking
 

@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the sweeps, newest last."""
+    from nnexp.compose import compose, read_config
     from nnexp.config import ConfigError
-    from nnexp.hydra_app import compose, read_config
     from nnexp.tracking.store import open_store, sqlite_path
 
     tracking = read_config(compose(arguments.overrides)).tracking

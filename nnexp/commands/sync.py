@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Publish and say how many."""
+    from nnexp.compose import compose, in_grammar, read_config
     from nnexp.config import ConfigError
-    from nnexp.hydra_app import compose, in_grammar, read_config
     from nnexp.paths import absolute_uri, uri_problem
     from nnexp.tracking.sync import sync
 

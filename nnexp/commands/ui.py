@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C; print what to open once it answers."""
+    from nnexp.compose import compose, read_config
     from nnexp.config import ConfigError
-    from nnexp.hydra_app import compose, read_config
     from nnexp.tracking.store import open_store, sqlite_path
 
     tracking = read_config(compose(arguments.overrides)).tracking

@@ -14,9 +14,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from nnexp.compose import compose, plain
 from nnexp.config import BOOKKEEPING, Config, ConfigError, check
 from nnexp.config import leaves as leaves_of
-from nnexp.hydra_app import compose, config_directory, plain
+from nnexp.presets import config_directory
 from nnexp.rerun.errors import RerunError
 from nnexp.tasks.network.config import BOOKKEEPING as OF_NETWORK
 from nnexp.tasks.network.config import OPTIONS

@@ -8,11 +8,11 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from nnexp import tasks
+from nnexp.compose import command_folder, plain, read_config, to_yaml
 from nnexp.config import ConfigError, check_tracking
 from nnexp.credentials import without_password
 from nnexp.errors import one_line
 from nnexp.execute import Outcome, Request, ended, execute, finish, new_uid
-from nnexp.hydra_app import command_folder, plain, read_config, to_yaml
 from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.records import Destination, RunRecord, RunStatus

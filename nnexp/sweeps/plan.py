@@ -14,9 +14,8 @@ from hydra.core.override_parser.types import Override, OverrideType, QuotedStrin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nnexp.compose import explain, explain_key, plain
 from nnexp.config import Config, ConfigError, check
-from nnexp.hints import explain, explain_key
-from nnexp.hydra_app import plain
 from nnexp.runs.identity import sha256
 
 # How a sweep is run, not what it is: these do not make it another sweep.

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nnexp.compose import in_grammar
 from nnexp.config import TrackingConfig
 from nnexp.errors import ExitStatus, one_line
-from nnexp.hydra_app import in_grammar
 from nnexp.runs import arithmetic, backlog, disk_arbiter
 from nnexp.runs.arbitration import FINISHED
 from nnexp.runs.directory import peek

@@ -17,8 +17,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from nnexp.compose import plain
 from nnexp.config import ConfigError, check_flag, check_tracking, task_of
-from nnexp.hydra_app import plain
 from nnexp.paths import absolute
 from nnexp.preflight import check_places
 from nnexp.sweeps import plan

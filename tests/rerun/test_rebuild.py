@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from nnexp.compose import compose, plain, read_config
 from nnexp.config import ConfigError
-from nnexp.hydra_app import compose, plain, read_config
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.rebuild import rebuild
 

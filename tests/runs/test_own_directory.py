@@ -6,8 +6,8 @@ import numpy as np
 from nnexp.tasks.network.record import Task
 from scipy.io import savemat
 
+from nnexp.compose import compose, read_config, to_yaml
 from nnexp.execute import execute
-from nnexp.hydra_app import compose, read_config, to_yaml
 
 SMALL = ["data=digits", "model.hidden_size=3", "optimizer.maxfun=5", "tracking=none"]
 

@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from nnexp.hydra_app import config_directory
+from nnexp.presets import config_directory
 from nnexp.sweeps.loader import SweepLoader
 
 JOBS = [

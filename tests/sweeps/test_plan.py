@@ -1,8 +1,8 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from nnexp.compose import compose, plain
 from nnexp.config import ConfigError
-from nnexp.hydra_app import compose, plain
 from nnexp.sweeps import grid, plan
 
 parse = OverridesParser.create().parse_overrides

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnexp import datasets
-from nnexp.hydra_app import compose, read_config
+from nnexp.compose import compose, read_config
 from nnexp.sweeps.parent import write_plan
 from nnexp.sweeps.sharing import clear, share
 from tests.tools import made_up

@@ -16,7 +16,7 @@ QUICKLY = """
 import contextlib, io, json, sys
 from pathlib import Path
 from nnexp import execute
-from nnexp.hydra_app import compose, read_config, to_yaml
+from nnexp.compose import compose, read_config, to_yaml
 from nnexp.tasks.network.record import Task
 from nnexp.runs.directory import run_name
 

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from nnexp.cli import main
+from nnexp.compose import compose, read_config
 from nnexp.config import ConfigError
-from nnexp.hydra_app import compose, read_config
 from nnexp.tracking.store import HEARTBEAT, HEARTBEAT_EVERY, KIND, OWNER, RUN_KEY, SWEEP, UID, Store
 
 ELSEWHERE = ("../../../x", "/tmp/x", "a/b", ".hidden", "..", "x" * 400, "line\nbreak", "")

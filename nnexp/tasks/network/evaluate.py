@@ -114,7 +114,7 @@ def evaluate(name: str, overrides: Sequence[str], scratch: Path) -> Judgement:
     """
     path = _plain_file(Path(name))
     if path is not None:
-        from nnexp.hydra_app import compose, read_config
+        from nnexp.compose import compose, read_config
 
         config = read_config(compose(overrides)).of_task
         network = read_weights(path, config)
@@ -136,7 +136,7 @@ def _plain_file(path: Path) -> Path | None:
 
 def _find(name: str, overrides: Sequence[str], scratch: Path) -> Recorded:
     """The run that a word names, by the same rules as `nnexp rerun`."""
-    from nnexp.hydra_app import compose, read_config
+    from nnexp.compose import compose, read_config
     from nnexp.rerun.find import Finder, SweepFound
 
     path = Path(name)

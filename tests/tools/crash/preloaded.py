@@ -24,7 +24,7 @@ MODULES = (
     "hydra", "joblib", "matplotlib.pyplot", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.tracking", "numpy", "pandas", "scipy.io", "scipy.optimize", "sklearn.datasets", "sklearn.metrics",
     "PIL.WebPImagePlugin", "PIL.PngImagePlugin", "hydra_plugins.hydra_joblib_launcher.joblib_launcher",
-    "joblib.externals.loky", "nnexp.figures", "nnexp.hydra_app", "nnexp.report",
+    "joblib.externals.loky", "nnexp.figures", "nnexp.compose", "nnexp.hydra_app", "nnexp.report",
     "nnexp.tasks.network.description", "nnexp.summary",
     "nnexp.sweeps.job", "nnexp.sweeps.sweeper", "nnexp.tracking.publication", "nnexp.tracking.sync", "nnexp.execute",
     "hydra._internal.hydra", "hydra._internal.utils", "hydra.plugins.sweeper",

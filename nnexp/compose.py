@@ -1,0 +1,135 @@
+"""Configs as Hydra composes them: from overrides to a plain tree, to the checked config and to text.
+
+What everybody uses who needs a config, also below the Hydra application (:mod:`nnexp.hydra_app`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nnexp import hints
+from nnexp.config import KEYS, Config, ConfigError, TrackingConfig, check
+from nnexp.credentials import without_password
+from nnexp.paths import default_uri
+from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, config_directory
+from nnexp.runs.directory import run_name
+
+_NOT_TEXTS = ("true", "false", "null", "inf", "nan")  # to Hydra, where they are not quoted
+
+OmegaConf.register_new_resolver("nnexp.run_name", run_name, replace=True)
+OmegaConf.register_new_resolver("nnexp.uri", default_uri, replace=True)
+OmegaConf.register_new_resolver("nnexp.path", os.path.expanduser, replace=True)
+
+# `optimizer.options` and `task.options` take any name, so that our own check can judge it and say which there are.
+_schema = OmegaConf.create({"optimizer": {"options": {}}, "task": {"options": {}}})
+for _group in ("optimizer", "task"):
+    OmegaConf.set_struct(_schema[_group].options, False)
+ConfigStore.instance().store(name="schema", node=_schema, provider="nnexp")
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """The composed config of these overrides.
+
+    Raises
+    ------
+    ConfigError
+        If Hydra cannot compose it.
+    """
+    # A command inside a Hydra job (a report at the end of a sweep) composes too; Hydra has one global for both.
+    running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
+            return hydra_compose("config", [one_spelling(word) for word in overrides])
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, overrides)) from error
+    finally:
+        GlobalHydra.instance().hydra = running
+
+
+def tracking_of(overrides: Sequence[str]) -> TrackingConfig:
+    """Where runs are kept and looked for, by the config of today and those overrides that speak of it."""
+    return read_config(compose([o for o in overrides if o.lstrip("+").startswith("tracking")])).tracking
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """A composed config as nested dictionaries, without Hydra's own part."""
+    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    try:
+        tree: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    return {str(key): value for key, value in tree.items()}
+
+
+def read_config(cfg: DictConfig) -> Config:
+    """A composed config, checked; relative paths are in the folder in which the command was given."""
+    return check(plain(cfg), command_folder())
+
+
+def command_folder() -> Path:
+    """Where the command was given, also where Hydra has changed the folder for its job."""
+    if HydraConfig.initialized():
+        folder = HydraConfig.get().runtime.cwd
+        if os.path.isdir(folder):  # it is not on a machine that shares no disk
+            return Path(folder)
+    return Path.cwd()
+
+
+def to_yaml(cfg: DictConfig) -> str:
+    """The composed config as text, interpolations resolved and passwords left out."""
+    return without_password(OmegaConf.to_yaml(cfg, resolve=True))
+
+
+def in_grammar(text: str) -> str:
+    """A text as the value of an override that gives this very text."""
+    if re.fullmatch(r"[A-Za-z_/][\w./:-]*", text, re.ASCII) and text.lower() not in _NOT_TEXTS:
+        return text
+    without_interpolation = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return QuotedString(without_interpolation, Quote.single).with_quotes()
+
+
+def one_spelling(word: str) -> str:
+    """An override with the sign that Hydra wants: to it, ``+key`` adds only, and is an error where there is the key."""
+    key, equals, _ = word.partition("=")
+    name = key.lstrip("+")
+    if name == key or not equals or "/" in name or "@" in name:
+        return word
+    bare = word.lstrip("+")
+    if name in CONFIG_GROUPS:
+        return f"+{bare}" if name in ADDED_GROUPS else bare
+    return f"++{bare}" if name.partition(".")[0] in (*KEYS, "hydra") else word
+
+
+def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
+    """An error of Hydra, OmegaConf or ours as one or two lines that name the key, the value and what is allowed."""
+    return hints.explain(error, overrides, _defaults)
+
+
+def explain_key(key: str, overrides: Sequence[str]) -> str:
+    """What to say of an override of a key that there is not."""
+    return hints.explain_key(key, overrides, _defaults)
+
+
+def _defaults(overrides: Sequence[str]) -> dict[str, Any]:
+    """The config with nothing but its task chosen, for the keys that there are."""
+    chosen = [o for o in overrides if re.match(r"\+*task(\.name)?=", o)]
+    try:
+        return plain(compose(chosen))
+    except ConfigError:
+        if not chosen:
+            raise
+        return plain(compose([]))
