@@ -11,13 +11,18 @@ def config_of(*overrides):
 
 def test_the_default_config_is_the_exercises_setting():
     config = config_of()
-    assert (config.data.name, config.model.hidden_size, config.model.l2, config.optimizer.method) == (
+    assert (
+        config.of_task.data.name,
+        config.of_task.model.hidden_size,
+        config.of_task.model.l2,
+        config.of_task.optimizer.method,
+    ) == (
         "ex4",
         25,
         1.0,
         "TNC",
     )
-    assert (config.optimizer.maxiter, config.optimizer.maxfun) == (400, 400)
+    assert (config.of_task.optimizer.maxiter, config.of_task.optimizer.maxfun) == (400, 400)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +105,6 @@ def test_every_deciding_leaf_has_the_value_of_the_composed_config():
 
 def test_hidden_layers_and_formats_may_be_lists():
     config = config_of("model.hidden_size=[40,20]", "figures.format=[svg,pdf]")
-    assert config.model.hidden_sizes == [40, 20]
+    assert config.of_task.model.hidden_sizes == [40, 20]
     assert config.figures == ("svg", "pdf")
     assert config_of("figures.format='svg,pdf'").figures == ("svg", "pdf")

@@ -281,11 +281,11 @@ def test_weights_that_do_not_fit_are_refused(nnexp, smoke):
 @pytest.mark.parametrize("seed", range(5))
 def test_the_exercise_to_the_letter(seed, cache, tmp_path, monkeypatch):
     from nnexp.compose import compose, read_config
-    from nnexp.execute import load, split_of
+    from nnexp.tasks.network.data import load, split_of
     from nnexp.tasks.network.training import fit
 
     cache.mkdir(exist_ok=True)
-    config = read_config(compose(["experiment=ex4", f"data.cache={cache}", f"seed={seed}"]))
+    config = read_config(compose(["experiment=ex4", f"data.cache={cache}", f"seed={seed}"])).of_task
     result = fit(
         split_of(config, load(config)), hidden_sizes=config.model.hidden_sizes, l2=config.model.l2,
         method=config.optimizer.method, maxiter=config.optimizer.maxiter, maxfun=config.optimizer.maxfun, seed=seed,

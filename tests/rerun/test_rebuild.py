@@ -43,40 +43,44 @@ def test_where_it_is_kept_is_said_today():
     config = rebuild(tree, ["tracking.experiment=new"]).config
     assert config.tracking.uri != "sqlite:///old.db"
     assert (config.tracking.sweep, config.tracking.experiment, config.resume) == (None, "new", True)
-    assert config.data.source["cache"] == str(Path("data").absolute())
+    assert config.of_task.data.source["cache"] == str(Path("data").absolute())
 
 
 def test_a_value_is_set_also_where_it_is_the_default():
-    assert rebuild(recorded(*SMALL), ["model.l2=1.0"]).config.model.l2 == 1.0
+    assert rebuild(recorded(*SMALL), ["model.l2=1.0"]).config.of_task.model.l2 == 1.0
 
 
 def test_a_group_brings_what_differs_beside_the_recorded_one():
-    optimizer = rebuild(recorded(*SMALL), ["optimizer=tnc"]).config.optimizer
+    optimizer = rebuild(recorded(*SMALL), ["optimizer=tnc"]).config.of_task.optimizer
     assert (optimizer.method, optimizer.maxiter, optimizer.options) == ("TNC", 20, {})
 
 
 def test_an_option_is_set_beside_the_recorded_ones():
-    options = rebuild(recorded(*SMALL), ["optimizer.options.gtol=1e-3"]).config.optimizer.options
+    options = rebuild(recorded(*SMALL), ["optimizer.options.gtol=1e-3"]).config.of_task.optimizer.options
     assert options == {"maxcor": 5, "gtol": 1e-3}
 
 
 @pytest.mark.parametrize("method", ["optimizer=cg", "optimizer.method=CG"])
 def test_options_of_one_method_do_not_go_to_another(method):
-    assert rebuild(recorded(*SMALL), [method]).config.optimizer.options == {}
+    assert rebuild(recorded(*SMALL), [method]).config.of_task.optimizer.options == {}
 
 
 def test_another_data_set_brings_its_own_keys():
     rebuilt = rebuild(recorded("data=openml", "data.test_size=0.3"), ["data=digits"])
-    assert (rebuilt.config.data.name, rebuilt.config.data.test_size) == ("digits", 0.3)
-    assert set(rebuilt.config.data.source) == {"cache"}
+    assert (rebuilt.config.of_task.data.name, rebuilt.config.of_task.data.test_size) == ("digits", 0.3)
+    assert set(rebuilt.config.of_task.data.source) == {"cache"}
     assert rebuilt.other_data
 
 
 def test_a_preset_brings_what_it_changes_of_the_defaults():
     config = rebuild(recorded("model.l2=3", "seed=7"), ["experiment=smoke"]).config
-    assert (config.data.name, config.model.hidden_size, config.optimizer.maxiter) == ("digits", 8, 20)
-    assert (config.model.l2, config.seed) == (3.0, 7)
-    assert set(rebuild(recorded("data=mat"), ["experiment=smoke"]).config.data.source) == {"cache"}
+    assert (config.of_task.data.name, config.of_task.model.hidden_size, config.of_task.optimizer.maxiter) == (
+        "digits",
+        8,
+        20,
+    )
+    assert (config.of_task.model.l2, config.seed) == (3.0, 7)
+    assert set(rebuild(recorded("data=mat"), ["experiment=smoke"]).config.of_task.data.source) == {"cache"}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def test_a_key_that_the_record_lacks_takes_the_default_and_is_named():
     del tree["training"]["evaluate_every"], tree["figures"]
     rebuilt = rebuild(tree, [])
     assert rebuilt.defaulted == {"training.evaluate_every": 1}
-    assert rebuilt.config.training.evaluate_every == 1
+    assert rebuilt.config.of_task.training.evaluate_every == 1
 
 
 def test_a_key_that_there_no_longer_is_is_refused_by_name():
