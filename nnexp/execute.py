@@ -25,7 +25,15 @@ from nnexp.runs.files import RecordError
 from nnexp.runs.history import HistoryWriter
 from nnexp.runs.identity import Identity, array_digest, digest_of
 from nnexp.runs.records import Destination, RunRecord, RunResult, RunStatus
-from nnexp.runs.tags import DIRECTORY
+from nnexp.runs.tags import (
+    COMMIT,
+    DIRECTORY,
+    SOURCE,
+    STATUS_MESSAGE,
+    SWEEP,
+    USER,
+    VERSION,
+)
 from nnexp.signals import interruptible
 from nnexp.tasks.interface import Ending
 from nnexp.tracking.keeper import Keeper, keeper_for
@@ -181,14 +189,13 @@ def make_record(request: Request, identity: Identity, details: Mapping[str, Any]
         figures=config.figures,
         tags={
             **{f"nnexp.{key}": value for key, value in identity.to_json().items()},
-            "nnexp.version": nnexp.__version__,
+            VERSION: nnexp.__version__,
             **arithmetic.here(),
             DIRECTORY: str(path.resolve()),
-            "mlflow.source.name": "nnexp",
-            "mlflow.source.type": "LOCAL",
-            "mlflow.user": provenance.user(),
-            **({"mlflow.source.git.commit": git["commit"]} if git else {}),
-            **({"nnexp.sweep": tracking.sweep} if tracking.sweep else {}),
+            **SOURCE,
+            USER: provenance.user(),
+            **({COMMIT: git["commit"]} if git else {}),
+            **({SWEEP: tracking.sweep} if tracking.sweep else {}),
             **request.tags,
         },
         details=details,
@@ -262,7 +269,7 @@ def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str])
         message=ending.message,
         ended=time.time(),
         step=ending.step,
-        tags={"nnexp.status_message": ending.message, **ending.tags},
+        tags={STATUS_MESSAGE: ending.message, **ending.tags},
         final_metrics=dict(ending.metrics),
         values={**ending.values, **ending.counters, "saved": dict(saved)},
     )
@@ -270,7 +277,7 @@ def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str])
 
 def ended(directory: RunDirectory, status: RunStatus, message: str) -> RunResult:
     """The result of a run that has nothing to show."""
-    return RunResult(directory.uid, status, message, time.time(), tags={"nnexp.status_message": message})
+    return RunResult(directory.uid, status, message, time.time(), tags={STATUS_MESSAGE: message})
 
 
 def _not_kept(directory: RunDirectory, keeper: Keeper, error: OSError) -> Outcome:

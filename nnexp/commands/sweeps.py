@@ -33,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def states(store: Any) -> list[dict[str, Any]]:
     """For each sweep of the experiment how many of its jobs are planned, finished, failed, lost and running."""
+    from nnexp.runs.tags import ELSEWHERE, PLANNED, RUN_KEY, SWEEP
     from nnexp.sweeps.status import ORDER, standing_of
-    from nnexp.tracking.store import RUN_KEY, SWEEP
     from nnexp.tracking.store_arbiter import is_lost
 
     rows = []
@@ -46,8 +46,8 @@ def states(store: Any) -> list[dict[str, Any]]:
             state = "lost" if run.status == "RUNNING" and is_lost(run) else standing_of(run).state
             best[key] = max(best.get(key, "lost"), state, key=ORDER.index)
         counts = Counter(best.values())
-        elsewhere = int(parent.tags.get("nnexp.jobs.elsewhere", 0))
-        planned = int(parent.tags.get("nnexp.jobs.planned", len(best)))
+        elsewhere = int(parent.tags.get(ELSEWHERE, 0))
+        planned = int(parent.tags.get(PLANNED, len(best)))
         row = {"sweep": sweep, "planned": planned, "finished": counts["finished"] + elsewhere}
         row |= {state: counts[state] for state in ("failed", "lost", "running")}
         rows.append(row | {"name": parent.name})

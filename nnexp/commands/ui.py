@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def places(store: Any, base: str | None = None) -> list[tuple[str, str]]:
     """What there is to open: the last sweep, if there is one, and all runs."""
+    from nnexp.runs.tags import SWEEP
     from nnexp.tracking import views
-    from nnexp.tracking.store import SWEEP
 
     views.keep_default(store)
     found = [("all runs", views.address(store, base=base))]

@@ -17,9 +17,9 @@ from nnexp.errors import one_line
 from nnexp.runs import files
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import TABLE
-from nnexp.runs.tags import DIRECTORY
+from nnexp.runs.tags import DIRECTORY, UID
 from nnexp.tracking.claims import is_here
-from nnexp.tracking.store import UID, Store, StoredRun
+from nnexp.tracking.store import Store, StoredRun
 
 AXES = {"step": "step", "n_fev": "optimizer/n_fev", "seconds": "seconds"}
 DOWNLOADS = 8  # at a time

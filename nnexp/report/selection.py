@@ -14,7 +14,8 @@ from nnexp.report.files import RunFiles
 from nnexp.runs.directory import PLAN_FILE
 from nnexp.runs.files import tell_once
 from nnexp.runs.records import SweepPlan
-from nnexp.tracking.store import KIND, RUN_KEY, SWEEP, Store, StoredRun, import_mlflow
+from nnexp.runs.tags import KIND, RUN_KEY, SWEEP
+from nnexp.tracking.store import Store, StoredRun, import_mlflow
 
 KEY_BY_KEY = 50  # so many keys are asked for one by one
 

@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from nnexp.runs import arithmetic
-from nnexp.tracking.store import RUN_KEY, STATUS_MESSAGE, SWEEP, StoredRun
+from nnexp.runs.tags import CODE_DIGEST, DATA_DIGEST, RUN_KEY, STATUS_MESSAGE, SWEEP
+from nnexp.tracking.store import StoredRun
 
 ABOUT = ("run_id", "name", "status", "message", "sweep", "run_key", "data_digest", "code_digest", "started", "seconds")
 ABOUT += ("theta_digest", "history_digest", "arithmetic")
-DATA_DIGEST, CODE_DIGEST = "nnexp.data_digest", "nnexp.code_digest"
 THETA_DIGEST, HISTORY_DIGEST = "nnexp.theta_digest", "nnexp.history_digest"
 MISSING = "—"
 COUNTED = "counted"

@@ -13,25 +13,14 @@ from pathlib import Path
 
 from nnexp.config import TrackingConfig
 from nnexp.rerun.errors import RerunError
-from nnexp.rerun.source import RERUN_OF, Recorded, RecordedHere, from_store, published_id
+from nnexp.rerun.source import Recorded, RecordedHere, from_store, published_id
 from nnexp.runs import places
 from nnexp.runs.directory import PLAN_FILE, RECORD, RUNS, RunDirectory, run_directories
 from nnexp.runs.files import RecordError, tell_once
 from nnexp.runs.records import SweepPlan
-from nnexp.runs.tags import equals
+from nnexp.runs.tags import KIND, RERUN_OF, RUN_KEY, SWEEP, SWEEP_KIND, UID, equals
 from nnexp.sweeps.parent import read_plan, sweep_directory
-from nnexp.tracking.store import (
-    KIND,
-    RUN_KEY,
-    SWEEP,
-    SWEEP_KIND,
-    UID,
-    Store,
-    StoredRun,
-    StoreError,
-    open_store,
-    sqlite_path,
-)
+from nnexp.tracking.store import Store, StoredRun, StoreError, open_store, sqlite_path
 
 IDS = re.compile(r"[0-9A-Za-z-]{3,}")
 FULL = re.compile(r"[0-9a-f]{32}")

@@ -15,17 +15,17 @@ from nnexp.rerun.changes import Made, changes, other_code, same_value, text
 from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Comparison, Numbers, compare
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.rebuild import Rebuilt, rebuild
-from nnexp.rerun.source import CONFIG, RERUN_OF, WEIGHTS, Recorded, RecordedHere
+from nnexp.rerun.source import CONFIG, WEIGHTS, Recorded, RecordedHere
 from nnexp.runs import provenance
 from nnexp.runs.directory import HISTORY, RUNS, RunDirectory, run_name
 from nnexp.runs.identity import array_digest
+from nnexp.runs.tags import CHANGED, CHECK, RERUN_OF
 from nnexp.sweeps.plan import decisive
 from nnexp.tasks.network.results import history_digest
 from nnexp.tasks.network.training import columns_of
 from nnexp.tracking.store import StoreError
 
 REPORT = "reports/check.json"
-CHECK, CHANGED = "nnexp.check", "nnexp.changed"
 LONGEST = 5000  # characters of a tag
 
 

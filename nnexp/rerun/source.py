@@ -19,14 +19,13 @@ from nnexp.rerun.errors import RerunError
 from nnexp.runs import lease, places
 from nnexp.runs.directory import HISTORY, PUBLISHED, RESULT, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
-from nnexp.runs.tags import DIRECTORY
+from nnexp.runs.tags import DATA_DIGEST, DIRECTORY, RUN_KEY, STATUS_MESSAGE, UID
 from nnexp.tracking import claims
-from nnexp.tracking.store import RUN_KEY, UID, Store, StoredRun
+from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
 
 CONFIG, OVERRIDES, ENVIRONMENT = "config/config.yaml", "config/overrides.yaml", "environment/environment.json"
 WEIGHTS = "weights.npz"
-RERUN_OF = "nnexp.rerun_of"
 
 
 class Recorded(ABC):
@@ -46,7 +45,7 @@ class Recorded(ABC):
     @property
     def data_digest(self) -> str | None:
         """Digest of the data set that it was trained on."""
-        return self.tags.get("nnexp.data_digest")
+        return self.tags.get(DATA_DIGEST)
 
     @property
     @abstractmethod
@@ -170,7 +169,7 @@ class RecordedInStore(Recorded):
     """A run of the store that has no directory on this machine; its files are fetched."""
 
     def __init__(self, store: Store, run: StoredRun, scratch: Path) -> None:
-        status, message = run.status, run.tags.get("nnexp.status_message", "")
+        status, message = run.status, run.tags.get(STATUS_MESSAGE, "")
         if status == "RUNNING" and is_lost(run):
             status, message = "KILLED", "its process is gone"
         super().__init__(run.run_id, run.name, status, message, run.tags)

@@ -12,10 +12,11 @@ from nnexp.rerun.compare import IDENTICAL, ORDER
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.find import SweepFound
 from nnexp.rerun.run import CHECK, Rerun, again, plan
-from nnexp.rerun.source import RERUN_OF, Recorded
+from nnexp.rerun.source import Recorded
 from nnexp.runs.directory import RunDirectory, run_name
+from nnexp.runs.tags import KIND, PARENT, RERUN_KIND, RERUN_OF, SOURCE, UID
 from nnexp.tracking.notes import LONGEST, NOTE
-from nnexp.tracking.store import KIND, PARENT, UID, open_store
+from nnexp.tracking.store import open_store
 
 NOT_CHECKED = "not checked"
 
@@ -97,10 +98,9 @@ def _parent(
     result = SweepRerun(None, found.run_id, reruns)
     tags = {
         UID: f"rerun-{run_name()}",
-        KIND: "rerun",
+        KIND: RERUN_KIND,
         RERUN_OF: found.run_id,
-        "mlflow.source.name": "nnexp",
-        "mlflow.source.type": "LOCAL",
+        **SOURCE,
         NOTE: f"Rerun of sweep `{found.sweep}`\n\n{table}"[:LONGEST],
         **({CHECK: result.verdict or NOT_CHECKED} if check else {}),
     }

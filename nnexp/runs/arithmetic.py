@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from functools import cache
 
 from nnexp.runs import provenance
+from nnexp.runs.tags import KERNEL, NUMPY, SCIPY
 
-KERNEL, NUMPY, SCIPY = "nnexp.blas_kernel", "nnexp.numpy", "nnexp.scipy"
 NAMES = {KERNEL: "BLAS kernel", NUMPY: "NumPy", SCIPY: "SciPy"}
 STRICT = "strict"  # the value of `resume` with which other arithmetic does not stand for a job
 

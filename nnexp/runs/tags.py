@@ -1,4 +1,7 @@
-"""Tags as they come from a store, where anybody may write any: each is checked once, where the run is read."""
+"""The tags of a run: their names, each typed here only, and the checks of those that come from a store.
+
+Anybody may write any tag into a store; so each is checked once, where the run is read.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,40 @@ import json
 import math
 from collections.abc import Callable, Mapping
 
-DIRECTORY = "nnexp.directory"  # the tag that names the run directory
+# Who the run is, and where.
+UID = "nnexp.uid"  # its own id, made before any store knows it
+KIND = "nnexp.kind"  # what a parent run stands for, absent at all others
+SWEEP_KIND, RERUN_KIND = "sweep", "rerun"
+SWEEP = "nnexp.sweep"  # the id of the sweep that it belongs to
+PARENT = "mlflow.parentRunId"
+USER, COMMIT = "mlflow.user", "mlflow.source.git.commit"
+SOURCE = {"mlflow.source.name": "nnexp", "mlflow.source.type": "LOCAL"}
+DIRECTORY = "nnexp.directory"  # its run directory
+VERSION = "nnexp.version"  # of nnexp
+RUN_KEY, CONFIG_HASH = "nnexp.run_key", "nnexp.config_hash"  # see nnexp.runs.identity
+DATA_DIGEST, CODE_DIGEST = "nnexp.data_digest", "nnexp.code_digest"
+KERNEL, NUMPY, SCIPY = "nnexp.blas_kernel", "nnexp.numpy", "nnexp.scipy"  # see nnexp.runs.arithmetic
+
+# Who holds it, and how it ended.
+OWNER = "nnexp.owner"  # the process, see nnexp.runs.lease
+HEARTBEAT, HEARTBEAT_EVERY = "nnexp.heartbeat", "nnexp.heartbeat_every"  # its last sign of life; seconds between two
+CLAIM = "nnexp.claim"  # a State of nnexp.runs.arbitration, or SUPERSEDED
+SUPERSEDED = "superseded"
+STATUS_MESSAGE = "nnexp.status_message"
+REQUEST = "nnexp.request"  # tells whether a server got one request twice
+COPIED_FROM = "nnexp.copied_from"  # the id in the store that the run was made for
+
+# Of a rerun.
+RERUN_OF, CHECK, CHANGED = "nnexp.rerun_of", "nnexp.check", "nnexp.changed"
+
+# Of the parent run of a sweep.
+SWEPT, BEST = "nnexp.swept", "nnexp.best"
+JOBS = "nnexp.jobs."  # and what is counted
+PLANNED, ELSEWHERE = f"{JOBS}planned", f"{JOBS}elsewhere"
+
 LONGEST_NAME = 200  # characters of a name that is a folder's too
 
 Check = Callable[[str], bool]
-
-
-def checked(tags: Mapping[str, str], checks: Mapping[str, Check]) -> dict[str, str]:
-    """The tags without those that are not what they should be; the run is as if it had none of them."""
-    return {key: value for key, value in tags.items() if key not in checks or checks[key](value)}
 
 
 def is_file_name(text: str) -> bool:
@@ -58,6 +86,22 @@ def is_owner(text: str) -> bool:
         and type(record.get("pid")) is int
         and isinstance(record.get("start"), str | None)
     )
+
+
+CHECKS: Mapping[str, Check] = {  # what a tag must be to be believed
+    SWEEP: is_file_name,
+    OWNER: is_owner,
+    HEARTBEAT: is_time,
+    HEARTBEAT_EVERY: is_interval,
+    DIRECTORY: is_path,
+    PLANNED: is_count,
+    ELSEWHERE: is_count,
+}
+
+
+def checked(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags without those that are not what they should be; the run is as if it had none of them."""
+    return {key: value for key, value in tags.items() if key not in CHECKS or CHECKS[key](value)}
 
 
 def equals(key: str, value: str) -> str:

@@ -11,12 +11,13 @@ from nnexp.runs.directory import PLAN_FILE, peek, to_json
 from nnexp.runs.files import RecordError, tell_once
 from nnexp.runs.places import store_at
 from nnexp.runs.records import SweepPlan
+from nnexp.runs.tags import OWNER, RUN_KEY, SWEEP
 from nnexp.sweeps.parent import Parent, count, read_plan, sweep_directory
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import Book, Standing
 from nnexp.tracking.publication import sweep_uid
-from nnexp.tracking.store import OWNER, RUN_KEY, SWEEP, Store, StoredRun
+from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
 
 HEARTBEAT = 10.0

@@ -16,7 +16,12 @@ from nnexp.execute import Outcome, Request, ended, execute, finish, new_uid
 from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.records import Destination, RunRecord, RunStatus
-from nnexp.runs.tags import DIRECTORY
+from nnexp.runs.tags import (
+    DIRECTORY,
+    RUN_KEY,
+    SWEEP,
+    USER,
+)
 from nnexp.sweeps import deferred
 from nnexp.sweeps.plan import decisive, failed_key
 from nnexp.sweeps.sharing import share_in
@@ -79,7 +84,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
         uri = tracking.uri if tracking.backend == "mlflow" else None
 
         def record_in(place: Path) -> RunRecord:
-            tags = {"nnexp.run_key": key, "nnexp.sweep": tracking.sweep or "", "mlflow.user": provenance.user()}
+            tags = {RUN_KEY: key, SWEEP: tracking.sweep or "", USER: provenance.user()}
             return RunRecord(
                 uid=new_uid(place),
                 name=tracking.run_name or place.name,

@@ -11,24 +11,29 @@ from typing import Any
 from nnexp.runs import lease, provenance
 from nnexp.runs.directory import PLAN_FILE, SWEEPS, RunDirectory, run_name, to_json, write_atomically
 from nnexp.runs.records import PlannedJob, SweepPlan
+from nnexp.runs.tags import (
+    BEST,
+    CLAIM,
+    ELSEWHERE,
+    HEARTBEAT,
+    HEARTBEAT_EVERY,
+    JOBS,
+    KIND,
+    OWNER,
+    PARENT,
+    SOURCE,
+    STATUS_MESSAGE,
+    SWEEP,
+    SWEEP_KIND,
+    SWEPT,
+    UID,
+    USER,
+)
 from nnexp.sweeps.ranking import Score, heading
 from nnexp.tracking import claims, views
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.publication import sweep_uid
-from nnexp.tracking.store import (
-    CLAIM,
-    HEARTBEAT,
-    HEARTBEAT_EVERY,
-    KIND,
-    OWNER,
-    PARENT,
-    STATUS_MESSAGE,
-    SWEEP,
-    SWEEP_KIND,
-    UID,
-    Store,
-    StoredRun,
-)
+from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
 
 COUNTS = ("planned", "running", "finished", "failed", "lost")
@@ -70,10 +75,9 @@ class Parent:
             SWEEP: self.plan.sweep,
             KIND: SWEEP_KIND,
             CLAIM: claim,
-            "mlflow.source.name": "nnexp",
-            "mlflow.source.type": "LOCAL",
-            "mlflow.user": provenance.user(),
-            "nnexp.swept": ",".join(self.plan.swept_keys),
+            **SOURCE,
+            USER: provenance.user(),
+            SWEPT: ",".join(self.plan.swept_keys),
             **self._signs(),
         }
         return self.store.create(self.plan.name, self.plan.made, tags)
@@ -151,13 +155,13 @@ class Parent:
         choice: Sequence[str] = (),
     ) -> None:
         """Bring counts, best settings, what the report says of them, and the note up to date."""
-        tags = {f"nnexp.jobs.{name}": str(counts.get(name, 0)) for name in COUNTS}
-        tags["nnexp.jobs.elsewhere"] = str(elsewhere)
+        tags = {JOBS + name: str(counts.get(name, 0)) for name in COUNTS}
+        tags[ELSEWHERE] = str(elsewhere)
         tags[NOTE] = sweep_note(
             self.plan, counts, best, heading(best) if best else "", failures, self._links, self._run_link, choice
         )
         if best:
-            tags["nnexp.best"] = str(best[0])
+            tags[BEST] = str(best[0])
         self.store.tag(self.ensure(), tags)
 
     def end(self, status: str, message: str) -> None:

@@ -9,9 +9,9 @@ from nnexp.runs import arithmetic, backlog, lease
 from nnexp.runs.directory import RunDirectory, run_directories
 from nnexp.runs.history import last_row
 from nnexp.runs.records import RunRecord, RunResult
-from nnexp.runs.tags import DIRECTORY
+from nnexp.runs.tags import DIRECTORY, RUN_KEY, STATUS_MESSAGE, SWEEP
 from nnexp.tracking import claims
-from nnexp.tracking.store import RUN_KEY, SWEEP, Store, StoredRun
+from nnexp.tracking.store import Store, StoredRun
 
 KEY_BY_KEY = 50  # up to so many keys are asked for one by one
 ORDER = ("lost", "failed", "running", "finished")  # the later one stands for the job
@@ -149,7 +149,7 @@ def standing_of(run: StoredRun) -> Standing:
     return Standing(
         _state(run.status),
         run.run_id,
-        run.tags.get("nnexp.status_message", ""),
+        run.tags.get(STATUS_MESSAGE, ""),
         run.metrics,
         run.name,
         run.start,

@@ -13,9 +13,9 @@ from nnexp.runs import arbitration, arithmetic
 from nnexp.runs.arbitration import Claim, UndecidedError
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.records import RunResult, RunStatus
-from nnexp.runs.tags import DIRECTORY
+from nnexp.runs.tags import CLAIM, DIRECTORY, STATUS_MESSAGE, UID
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import BID, CLAIM, HELD, UID, Store, StoredRun, StoreError
+from nnexp.tracking.store import BID, HELD, Store, StoredRun, StoreError
 from nnexp.tracking.store_arbiter import LOOK_SECONDS, StoreBoard, is_lost, kill, lost_reason
 
 WAIT_SECONDS = 30.0
@@ -114,6 +114,6 @@ def close_directory(directory: RunDirectory, reason: str) -> None:
             message=reason,
             ended=rows[-1]["time"] if rows else record.started,
             step=int(rows[-1]["step"]) if rows else 0,
-            tags={"nnexp.status_message": reason},
+            tags={STATUS_MESSAGE: reason},
         )
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnexp.runs.records import RunRecord, RunResult, SweepPlan
-from nnexp.runs.tags import DIRECTORY
+from nnexp.runs.tags import CHANGED, CHECK, DIRECTORY, RERUN_OF
 from nnexp.tasks.presentation import Presentation
 
 NOTE = "mlflow.note.content"
@@ -41,10 +41,10 @@ def _outcome(shown: Presentation, result: RunResult | None) -> str:
 def _rerun(record: RunRecord, result: RunResult | None) -> list[str]:
     """Of which run it is the rerun, what a check said and what has changed."""
     tags = {**record.tags, **(result.tags if result is not None else {})}
-    if "nnexp.rerun_of" not in tags:
+    if RERUN_OF not in tags:
         return []
-    verdict = f": **{tags['nnexp.check']}**" if "nnexp.check" in tags else ""
-    changed = tags.get("nnexp.changed", "nothing that is recorded")
+    verdict = f": **{tags[CHECK]}**" if CHECK in tags else ""
+    changed = tags.get(CHANGED, "nothing that is recorded")
     return [f"Rerun of {_code(tags['nnexp.rerun_of'])}{verdict}; changed: {_one_line(changed)}", ""]
 
 

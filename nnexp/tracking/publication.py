@@ -27,34 +27,28 @@ from nnexp.runs.files import RecordError, read_arrays, tell_once
 from nnexp.runs.history import HistoryReader, Value
 from nnexp.runs.places import ledger_of, store_of
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
-from nnexp.runs.tags import DIRECTORY
+from nnexp.runs.tags import (
+    CLAIM,
+    COPIED_FROM,
+    DIRECTORY,
+    HEARTBEAT,
+    HEARTBEAT_EVERY,
+    OWNER,
+    PARENT,
+    STATUS_MESSAGE,
+    SUPERSEDED,
+    UID,
+)
 from nnexp.tasks.presentation import ServedModel
 from nnexp.tracking import views
 from nnexp.tracking.notes import NOTE, run_note
 from nnexp.tracking.registry import publish_model
-from nnexp.tracking.store import (
-    BID,
-    CLAIM,
-    HEARTBEAT,
-    HEARTBEAT_EVERY,
-    HELD,
-    OWNER,
-    PARENT,
-    STATUS_MESSAGE,
-    UID,
-    Store,
-    StoredRun,
-    StoreError,
-    absolute_uri,
-    batches,
-)
+from nnexp.tracking.store import BID, HELD, Store, StoredRun, StoreError, absolute_uri, batches
 from nnexp.tracking.store_arbiter import StoreBoard
 
-COPIED_FROM = "nnexp.copied_from"
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
 UPLOADS = 4  # at a time
 LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
-SUPERSEDED = "superseded"  # what CLAIM says of a run whose job another run has finished first
 END_SECONDS = 5.0  # to wait for another run of the key that is being finished at the same time
 
 

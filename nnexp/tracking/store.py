@@ -28,7 +28,7 @@ from filelock import Timeout as LockTimeout
 from nnexp.credentials import extract_password, with_password
 from nnexp.errors import one_line
 from nnexp.paths import SQLITE, absolute_uri, sqlalchemy_uri, sqlite_path
-from nnexp.runs import tags
+from nnexp.runs.tags import HEARTBEAT, KIND, REQUEST, STATUS_MESSAGE, SWEEP, SWEEP_KIND, UID, checked, equals
 from nnexp.runs.temporary import system_folder
 from nnexp.tracking import database, relocation
 from nnexp.tracking.server import trouble_of
@@ -48,22 +48,7 @@ MLFLOW_SETTINGS = {
 QUIET_LOGGERS = ("mlflow", "alembic", "mlflow.store.db.utils")
 atexit.register(gc.freeze)  # MLflow's many objects are not taken apart one by one at the exit, which takes 0.7 s
 
-UID, STATUS_MESSAGE, OWNER, HEARTBEAT = "nnexp.uid", "nnexp.status_message", "nnexp.owner", "nnexp.heartbeat"
-RUN_KEY, SWEEP, KIND, CLAIM = "nnexp.run_key", "nnexp.sweep", "nnexp.kind", "nnexp.claim"
-HEARTBEAT_EVERY, REQUEST = "nnexp.heartbeat_every", "nnexp.request"
 BID, HELD = "bid", "held"  # what CLAIM may say, among others (nnexp/tracking/arbitration.py)
-PARENT = "mlflow.parentRunId"
-SWEEP_KIND = "sweep"
-JOBS = "nnexp.jobs."  # and what is counted
-CHECKS = {  # what a tag must be to be believed
-    SWEEP: tags.is_file_name,
-    OWNER: tags.is_owner,
-    HEARTBEAT: tags.is_time,
-    HEARTBEAT_EVERY: tags.is_interval,
-    tags.DIRECTORY: tags.is_path,
-    JOBS + "planned": tags.is_count,
-    JOBS + "elsewhere": tags.is_count,
-}
 LATEST = 2.0**33  # seconds since the epoch: the year 2242
 LOCK_SECONDS = 120
 UI_ADDRESS = "http://127.0.0.1:5000"
@@ -313,7 +298,7 @@ class Store:
 
     def tagged(self, key: str, value: str, **settings: Any) -> list[StoredRun]:
         """The runs of the experiment that have a tag of this very value, oldest first; settings as in `search`."""
-        return [run for run in self.search(tags.equals(key, value), **settings) if run.tags.get(key) == value]
+        return [run for run in self.search(equals(key, value), **settings) if run.tags.get(key) == value]
 
     def sweeps(self, **settings: Any) -> list[StoredRun]:
         """The parent runs of sweeps, oldest first, each with the id of its sweep; settings as in `search`."""
@@ -399,7 +384,7 @@ def stored_run(run: Any) -> StoredRun:
         status=info.status,
         start=_seconds(info.start_time),
         end=_seconds(info.end_time) if info.end_time else None,
-        tags=tags.checked(data.tags, CHECKS),
+        tags=checked(data.tags),
         params=dict(data.params),
         metrics=dict(data.metrics),
         artifact_uri=info.artifact_uri or "",

@@ -7,17 +7,8 @@ from collections.abc import Callable
 
 from nnexp.runs import lease
 from nnexp.runs.arbitration import FencedError, Rival, State
-from nnexp.tracking.store import (
-    CLAIM,
-    HEARTBEAT,
-    HEARTBEAT_EVERY,
-    HELD,
-    OWNER,
-    RUN_KEY,
-    UID,
-    Store,
-    StoredRun,
-)
+from nnexp.runs.tags import CLAIM, HEARTBEAT, HEARTBEAT_EVERY, OWNER, RUN_KEY, UID
+from nnexp.tracking.store import HELD, Store, StoredRun
 
 LOOK_SECONDS = 0.1
 

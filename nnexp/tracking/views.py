@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from nnexp.runs.records import SweepPlan
-from nnexp.tracking.store import PARENT, Store, ui_address
+from nnexp.runs.tags import PARENT
+from nnexp.tracking.store import Store, ui_address
 
 TAG = "mlflow.sharedViewState."
 DEFAULT = "nnexp"  # the key of the view of a whole experiment

@@ -13,9 +13,10 @@ from urllib.parse import urlparse
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param
 
 from nnexp.runs.directory import PLAN_FILE
+from nnexp.runs.tags import KIND, PARENT, SWEEP, UID
 from nnexp.tracking import views
 from nnexp.tracking.notes import NOTE
-from nnexp.tracking.store import KIND, PARENT, SWEEP, UID, Store
+from nnexp.tracking.store import Store
 
 REPORT = "report.html"
 SMALL_REPORT = "<!doctype html><title>report</title><h1>Report of the sweep</h1><svg width='40' height='40'></svg>"

@@ -9,7 +9,8 @@ import pytest
 from nnexp import execute
 from nnexp.cli import main
 from nnexp.runs import lease
-from nnexp.tracking.store import UID, open_store
+from nnexp.runs.tags import UID
+from nnexp.tracking.store import open_store
 from tests.tools import made_up
 from tests.tools.real_runs import copy_of, edit_json, make, publish, rerun
 

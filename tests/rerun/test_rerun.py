@@ -182,7 +182,7 @@ def test_data_file_that_is_gone_is_refused(folder, of_file):
 
 def test_sweep_by_joblib_is_identical_to_its_serial_rerun(with_store):
     from nnexp.commands.sweeps import states
-    from nnexp.tracking.store import PARENT
+    from nnexp.runs.tags import PARENT
 
     nnexp = with_store
     swept = nnexp("experiment=smoke", "model.l2=0.1,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "-m")

@@ -11,8 +11,8 @@ import greenlet
 
 from nnexp.runs import arbitration
 from nnexp.runs.arbitration import FencedError
-from nnexp.tracking.publication import SUPERSEDED
-from nnexp.tracking.store import BID, CLAIM, HELD, RUN_KEY, UID, StoredRun
+from nnexp.runs.tags import CLAIM, RUN_KEY, SUPERSEDED, UID
+from nnexp.tracking.store import BID, HELD, StoredRun
 from nnexp.tracking.store_arbiter import StoreBoard, kill
 
 KEY = "key"

@@ -9,8 +9,9 @@ from nnexp.cli import main
 from nnexp.rerun.source import RecordedHere
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.tags import UID
 from nnexp.sweeps.parent import plan_record, write_plan
-from nnexp.tracking.store import UID, Store
+from nnexp.tracking.store import Store
 from tests.tools import made_up
 
 WRONG = {"empty": b"", "cut": b'{"uid": "x', "bytes": b"\xff\xfe\x00", "list": b"[]", "object": b'{"a": 1}'}

@@ -1,7 +1,7 @@
 """The parent run of a sweep, and what becomes of its children when it is deleted."""
 
+from nnexp.runs.tags import KIND, PARENT
 from nnexp.sweeps.parent import SWEEP
-from nnexp.tracking.store import KIND, PARENT
 
 
 def test_all_runs_of_a_sweep_belong_to_the_new_parent_where_the_old_one_was_deleted(with_store):

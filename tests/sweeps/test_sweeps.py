@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nnexp.tracking.store import PARENT, RUN_KEY
+from nnexp.runs.tags import PARENT, RUN_KEY
 
 SMALL = ["data=digits", "model.hidden_size=5", "optimizer.maxfun=15"]
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]

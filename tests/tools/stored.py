@@ -8,7 +8,8 @@ import mlflow.artifacts
 
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import metrics_of, params_of
-from nnexp.tracking.store import HEARTBEAT, OWNER, PARENT, REQUEST, RUN_KEY, UID, Store
+from nnexp.runs.tags import HEARTBEAT, OWNER, PARENT, REQUEST, RUN_KEY, UID
+from nnexp.tracking.store import Store
 
 # What differs from run to run of the same, and what tells only where a run is and who holds it.
 OF_THE_MOMENT = (HEARTBEAT, OWNER, PARENT, REQUEST, RUN_KEY, UID)

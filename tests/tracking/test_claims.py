@@ -10,10 +10,11 @@ import pytest
 
 from nnexp.runs import lease
 from nnexp.runs.directory import HISTORY, RunDirectory
+from nnexp.runs.tags import CLAIM, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, UID
 from nnexp.sweeps.status import Book
 from nnexp.tracking import claims
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import BID, CLAIM, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, UID, Store
+from nnexp.tracking.store import BID, Store
 from nnexp.tracking.sync import sync
 from tests.conftest import ROOT
 from tests.tools import made_up

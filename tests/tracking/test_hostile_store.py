@@ -5,7 +5,8 @@ import pytest
 from nnexp.cli import main
 from nnexp.compose import compose, read_config
 from nnexp.config import ConfigError
-from nnexp.tracking.store import HEARTBEAT, HEARTBEAT_EVERY, KIND, OWNER, RUN_KEY, SWEEP, UID, Store
+from nnexp.runs.tags import HEARTBEAT, HEARTBEAT_EVERY, KIND, OWNER, RUN_KEY, SWEEP, UID
+from nnexp.tracking.store import Store
 
 ELSEWHERE = ("../../../x", "/tmp/x", "a/b", ".hidden", "..", "x" * 400, "line\nbreak", "")
 QUOTES = ("it's", 'say "x"', """both ' and " """, "x' OR '1'='1", "100%", "a`b")

@@ -14,8 +14,9 @@ import pytest
 from nnexp.execute import finish
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.tags import STATUS_MESSAGE
 from nnexp.tracking.keeper import Keeper, KeeperDiedError
-from nnexp.tracking.store import STATUS_MESSAGE, Store, StoreError
+from nnexp.tracking.store import Store, StoreError
 from tests.conftest import Nnexp
 from tests.tools import made_up
 from tests.tools.flaky_proxy import HANG, FlakyProxy

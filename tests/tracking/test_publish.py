@@ -12,9 +12,10 @@ import pytest
 from nnexp.runs import backlog
 from nnexp.runs.directory import HISTORY
 from nnexp.runs.history import HistoryReader
+from nnexp.runs.tags import CLAIM, UID
 from nnexp.tracking import claims
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import CLAIM, UID, Store
+from nnexp.tracking.store import Store
 from tests.tools import made_up
 from tests.tools.stored import assert_store_has_all_of, expected_history, history, models, runs_of, snapshot
 

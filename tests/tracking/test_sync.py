@@ -11,9 +11,10 @@ import pytest
 
 from nnexp import datasets
 from nnexp.runs import backlog, lease
+from nnexp.runs.tags import COPIED_FROM, PARENT, STATUS_MESSAGE
 from nnexp.sweeps.parent import write_plan
-from nnexp.tracking.publication import COPIED_FROM, Publication, sweep_uid
-from nnexp.tracking.store import PARENT, STATUS_MESSAGE, Store
+from nnexp.tracking.publication import Publication, sweep_uid
+from nnexp.tracking.store import Store
 from nnexp.tracking.sync import sync
 from tests.tools import made_up
 from tests.tools.stored import assert_store_has_all_of, runs_of, snapshot

@@ -12,9 +12,10 @@ import pytest
 from nnexp.nn import Forward, predict
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.tags import PARENT
 from nnexp.tasks.network.description import load_split
 from nnexp.tracking.publication import sweep_uid
-from nnexp.tracking.store import PARENT, Store
+from nnexp.tracking.store import Store
 from nnexp.tracking.sync import sync
 from tests.conftest import Done, Nnexp
 from tests.tools.flaky_proxy import FlakyProxy, Weather
