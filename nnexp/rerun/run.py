@@ -17,7 +17,8 @@ from nnexp.rerun.errors import RerunError
 from nnexp.rerun.rebuild import Rebuilt, rebuild
 from nnexp.rerun.source import CONFIG, WEIGHTS, Recorded, RecordedHere
 from nnexp.runs import provenance
-from nnexp.runs.directory import HISTORY, RUNS, RunDirectory, run_name
+from nnexp.runs.directory import RUNS, RunDirectory, run_name
+from nnexp.runs.history import TABLE as HISTORY
 from nnexp.runs.identity import array_digest
 from nnexp.runs.tags import CHANGED, CHECK, RERUN_OF
 from nnexp.sweeps.plan import decisive

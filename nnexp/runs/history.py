@@ -105,6 +105,9 @@ class HistoryReader:
             return [], self._read
         if self._header == HEADER.split(","):
             return list(_values(self._path, new)), self._read
+        if self._path.name == HISTORY and self._path.parent == self._folder:
+            tell_once(f"{self._path} is damaged: its first line is not {HEADER}; left out", self._path)
+            return [], self._read
         rows = files.rows_of(self._path, self._header, new)
         return [value for row in rows for value in values_of(row)], self._read
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from nnexp.runs import backlog, lease
 from nnexp.runs.directory import PLAN_FILE, RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirectory
 from nnexp.runs.files import read_object
+from nnexp.runs.history import HISTORY, TABLE
 from nnexp.runs.temporary import remove_abandoned, system_folder
 from nnexp.tracking import claims
 
@@ -66,7 +67,7 @@ def _put_right(root: Path, directory: RunDirectory) -> None:
     record = directory.record
     if backlog.has(root, directory) or lease.gone_reason(record.owner) is None:
         return
-    if (directory.path).exists():
+    if (directory.path / HISTORY).exists() or (directory.path / TABLE).exists():
         claims.close_directory(directory, "the training process was killed")
     else:
         shutil.rmtree(directory.path)

@@ -52,7 +52,7 @@ def hidden(folder):
 def run_of(root, name, owner, **settings):
     """A run that has begun, of a process that is gone."""
     directory = made_up.begin(root, name, **settings)
-    directory.write_json("run.json", directory.record | {"owner": owner})
+    directory.write_json("run.json", directory.record.to_json() | {"owner": owner})
     return directory
 
 
@@ -115,7 +115,7 @@ def test_a_run_that_is_published_keeps_nothing_half_written_or_half_copied(tmp_p
     half = tmp_path / "artifacts" / run_id / "artifacts/figures" / HALF_UPLOADS.replace("*", "abc")
     half.parent.mkdir(parents=True)
     half.write_text("half")
-    directory.add_to_result(described=True)
+    directory.amend_result(described=True)
     assert Publication(RunDirectory(directory.path), store).advance()
     assert hidden(directory.path) == [".publishing.lock"]
     assert not half.exists()

@@ -43,14 +43,14 @@ def test_threads_are_those_of_a_fit(threads, cache):
 
     split = datasets.load("digits", cache=str(cache)).split(0.2, 0, 0)
     fit(split, hidden_sizes=[3], maxiter=2, maxfun=4, threads=threads, on_row=look)
-    recorded = provenance.environment(threads)
+    recorded = provenance.environment(threads, "", {})
     assert {library["owner"]: library["threads"] for library in recorded["blas"]} == seen[0]
     assert recorded["threads"] == threads
 
 
 def test_threads_are_given_back_afterwards():
     before = [library["num_threads"] for library in threadpool_info()]
-    provenance.environment(1)
+    provenance.environment(1, "", {})
     assert [library["num_threads"] for library in threadpool_info()] == before
 
 
@@ -86,10 +86,10 @@ def test_kernel_and_instruction_sets_follow_what_the_libraries_use():
 
 
 def test_a_run_of_a_process_costs_less_than_50_ms():
-    provenance.environment(1)
+    provenance.environment(1, "", {})
     began = time.perf_counter()
     for _ in range(5):
-        provenance.environment(1)
+        provenance.environment(1, "", {})
     assert (time.perf_counter() - began) / 5 < 0.05
 
 
