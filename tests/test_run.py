@@ -207,9 +207,9 @@ def test_every_method_keeps_its_budget_in_a_finished_run(method, tmp_path, cache
     cfg = compose(overrides)
     outcome = execute(Task(read_config(cfg), to_yaml(cfg), overrides, tmp_path / "run"))
     assert outcome.status == "FINISHED"
-    assert outcome.result["n_fev"] <= 50
-    assert outcome.result["tags"]["nnexp.status_message"] == outcome.result["message"]
-    assert "optimizer.maxfun = 50" in outcome.result["message"]
+    assert outcome.result.values["n_fev"] <= 50
+    assert outcome.result.tags["nnexp.status_message"] == outcome.result.message
+    assert "optimizer.maxfun = 50" in outcome.result.message
 
 
 def test_a_diverging_run_fails_with_the_iteration_in_its_message(with_store):

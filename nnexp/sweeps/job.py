@@ -100,7 +100,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
 
         directory = RunDirectory.create_beside(path, record_in)
         directory.write_text("config/config.yaml", without_password(OmegaConf.to_yaml(cfg)))
-        directory.write_result(ended(directory, RunStatus.FAILED, message))
+        directory.write_result(ended(directory, tasks.find(tasks.NETWORK), RunStatus.FAILED, message))
         backlog.enter(backlog.folder(tracking.directory), directory)
         return finish(directory, keeper_for(uri, tracking.experiment, tracking.heartbeat), tracking.patience)
     except Exception as second:

@@ -150,6 +150,10 @@ class Task(Generic[Config]):
         """Train. What it logs and saves is kept, whatever becomes of the process."""
         raise NotImplementedError
 
+    def counters(self, row: Mapping[str, float]) -> Mapping[str, int]:
+        """The counters of a run that was cut off, from what it logged last for each key; it may have logged nothing."""
+        return {}
+
     def describe(self, directory: Any) -> Described:
         """Draw and write what people look at, from the run directory alone, in any process, any number of times."""
         return Described()

@@ -102,7 +102,7 @@ def test_a_run_that_no_ledger_has_is_closed_with_what_it_has(tmp_path, killed):
     made_up.train(directory, range(3)).close()
     backlog.leave(backlog.folder(tmp_path), directory)
     remove_leftovers(tmp_path)
-    assert (directory.result["status"], directory.result["n_iter"]) == ("KILLED", 2)
+    assert (directory.result.status, directory.result.values["n_iter"]) == ("KILLED", 2)
 
 
 def test_a_run_that_is_published_keeps_nothing_half_written_or_half_copied(tmp_path, empty_store, killed):

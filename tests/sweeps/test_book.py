@@ -22,7 +22,7 @@ def test_without_the_store_the_directories_of_published_runs_stand_for_their_job
     found = Book(None, str(tmp_path), "s").look(["key of a", "key of b"])
     assert list(found) == ["key of a"]
     standing = found["key of a"]
-    assert (standing.state, standing.run_id, standing.sweep) == ("finished", directory.result["run_id"], "s")
+    assert (standing.state, standing.run_id, standing.sweep) == ("finished", directory.result.run_id, "s")
     result = directory.result
     found = {key: standing.metrics[key] for key in ("cost/train", "optimizer/n_fev", "fit_seconds", "f1/test")}
     assert found == {

@@ -204,7 +204,7 @@ def test_a_host_that_was_stopped_and_taken_over_ends_as_superseded_with_its_numb
     assert [status(store, each) for each in (first, second)] == ["KILLED", "FINISHED"]
     message = f"superseded by run {second.run_id}"
     assert store.get(first.run_id).tags[STATUS_MESSAGE] == message
-    ended = {"status": "KILLED", "message": message, "run_id": first.run_id, "tags": stopped.result["tags"]}
+    ended = {"status": "KILLED", "message": message, "run_id": first.run_id, "tags": stopped.result.tags}
     assert stopped.result == numbers | ended | {"superseded_by": second.run_id}
 
 
@@ -215,7 +215,7 @@ def test_what_another_finished_in_the_meantime_is_superseded_by_sync_too(store, 
     assert told == []
     states = Counter(run.status for run in store.search())
     assert states == {"FINISHED": 1, "KILLED": 1}
-    assert {first.result["status"], second.result["status"]} == {"FINISHED", "KILLED"}
+    assert {first.result.status, second.result.status} == {"FINISHED", "KILLED"}
     standing = Book(store, str(tmp_path), "s").look(["key"])["key"]
     assert standing.state == "finished"
 

@@ -93,9 +93,9 @@ def test_sync_closes_a_run_whose_trainer_and_keeper_were_both_killed(ended, tmp_
     assert directory.result is None
     done = command("sync", str(directory.path), "--json")
     assert done.json == {"published": 1, "kept_back": 0}
-    assert directory.result["status"] == "KILLED"
+    assert directory.result.status == "KILLED"
     assert_store_has_all_of(directory, store, tmp_path)
-    assert len(history(store, directory.result["run_id"])["cost/train"]) == len(directory.history())
+    assert len(history(store, directory.result.run_id)["cost/train"]) == len(directory.history())
 
 
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
@@ -144,7 +144,7 @@ def test_a_run_whose_directory_is_deleted_ends_with_one_message_and_holds_up_no_
         keeper.answer("finish", timeout=60, path=str(gone.path))
     outcome = finish(gone, keeper, 60)
     assert (outcome.status, outcome.run_id) == ("FAILED", None)
-    assert "was deleted" in outcome.result["message"]
+    assert "was deleted" in outcome.result.message
     keeper.open(good)
     assert keeper.answer("finish", timeout=60, path=str(good.path))["complete"]
     keeper.close()

@@ -133,8 +133,8 @@ def test_a_run_that_is_gone_from_the_store_is_published_anew(home, store):
     made_up.end(directory, 2)
     assert Publication(directory, store).advance()
     assert_store_has_all_of(directory, store, home / "compared")
-    state = (directory.path / "published.json").read_text().replace(directory.result["run_id"], "0" * 32)
-    store.client.delete_run(directory.result["run_id"])
+    state = (directory.path / "published.json").read_text().replace(directory.result.run_id, "0" * 32)
+    store.client.delete_run(directory.result.run_id)
     (directory.path / "published.json").write_text(state)  # says that it is there, whole; as if of a lost store
     assert Publication(directory, store).advance()
     assert_store_has_all_of(directory, store, home / "compared again")
@@ -210,7 +210,7 @@ def test_a_run_without_figures_waits_for_them_in_the_ledger(home, store):
     assert not publication.advance()
     assert store.get(publication.run_id).status == "FINISHED"
     assert directory.uid in [d.uid for d in backlog.entries(home)]
-    directory.add_to_result(described=True)
+    directory.amend_result(described=True)
     assert publication.advance()
     assert directory.uid not in [d.uid for d in backlog.entries(home)]
 

@@ -52,8 +52,8 @@ def test_a_run_is_named_by_its_directory_its_name_or_its_id(stores, tmp_path):
     a, b, c, d = (made_up.whole(tmp_path, f"named-{i}", store=laptop) for i in range(4))
     assert run_sync(tmp_path, str(a.path), b.path.name, c.uid, store=laptop) == ((3, 0), [])
     assert [entry.uid for entry in backlog.entries(tmp_path)] == [d.uid]
-    assert run_sync(tmp_path, c.result["run_id"], store=laptop) == ((1, 0), [])
-    for beginning in (c.result["run_id"][:20], "named-3-u"):
+    assert run_sync(tmp_path, c.result.run_id, store=laptop) == ((1, 0), [])
+    for beginning in (c.result.run_id[:20], "named-3-u"):
         assert run_sync(tmp_path, beginning, store=laptop) == ((1, 0), [])
     with pytest.raises(ValueError, match="named is the beginning of 4 ids: named-0, named-1"):
         run_sync(tmp_path, "named", store=laptop)
@@ -93,20 +93,20 @@ def test_a_run_that_trains_is_left_alone_and_one_whose_process_is_gone_is_closed
     training = made_up.begin(tmp_path, "training", store=laptop)
     lost = made_up.begin(tmp_path, "lost", store=laptop)
     made_up.train(lost, range(3)).close()
-    gone = json.dumps(json.loads(lost.record["owner"]) | {"start": "1"})
+    gone = json.dumps(json.loads(lost.record.owner) | {"start": "1"})
     lost.write_json("run.json", lost.record | {"owner": gone})
     counts, told = run_sync(tmp_path, store=laptop)
     assert counts == (1, 1)
     assert told == ["training: still training, and published by its own process"]
     assert training.result is None
-    assert lost.result["status"] == "KILLED"
+    assert lost.result.status == "KILLED"
     assert_store_has_all_of(lost, laptop, tmp_path / "compared")
 
 
 def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more(stores, tmp_path, monkeypatch):
     laptop, _ = stores
     far = made_up.begin(tmp_path, "far", store=laptop)
-    owner = json.dumps(json.loads(far.record["owner"]) | {"machine": "elsewhere"})
+    owner = json.dumps(json.loads(far.record.owner) | {"machine": "elsewhere"})
     far.write_json("run.json", far.record | {"owner": owner})
     monkeypatch.setattr(lease, "SILENCE", 0.2)  # of its heartbeats of 10 s
     (entry,) = backlog.folder(tmp_path).iterdir()
@@ -120,7 +120,7 @@ def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more
     assert "waiting for a sign of life" in syncing.result()[1][0]
     made_up.touch(entry, time.time() + 300)
     assert run_sync(tmp_path, store=laptop)[0] == (1, 0)
-    assert "no sign of life" in far.result["message"]
+    assert "no sign of life" in far.result.message
 
 
 def test_what_cannot_be_drawn_any_more_is_told_and_published_without(stores, tmp_path):
@@ -153,7 +153,7 @@ def test_runs_of_a_sweep_find_their_parent_which_is_made_from_the_plan(stores, t
     assert run_sync(tmp_path, "s1", store=laptop) == ((2, 0), [])
     parent = laptop.find_uid(sweep_uid("s1"))
     assert (parent.status, parent.start) == ("FINISHED", made_up.STARTED - 5)
-    assert parent.end == children[0].result["ended"]
+    assert parent.end == children[0].result.ended
     counts = {key: parent.tags[f"nnexp.jobs.{key}"] for key in ("planned", "finished", "failed", "lost", "running")}
     assert counts == {"planned": "2", "finished": "2", "failed": "0", "lost": "0", "running": "0"}
     assert parent.tags[STATUS_MESSAGE] == "2 of 2 jobs finished, 0 failed"
@@ -216,7 +216,7 @@ def test_copies_keep_times_and_name_their_origin_and_leave_it_alone(stores, tmp_
     for directory in (home, away):
         assert_store_has_all_of(directory, team, tmp_path / "compared", is_copy=True)
     copy = team.find_uid(home.uid)
-    assert copy.tags[COPIED_FROM] == home.result["run_id"] != copy.run_id
+    assert copy.tags[COPIED_FROM] == home.result.run_id != copy.run_id
     assert COPIED_FROM not in team.find_uid(away.uid).tags
     parent = team.find_uid(sweep_uid("s5"))
     assert (parent.status, parent.tags["nnexp.jobs.finished"]) == ("FINISHED", "2")

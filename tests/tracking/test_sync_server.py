@@ -116,7 +116,7 @@ print(json.dumps(model.predict(numpy.load(sys.argv[2]))["label"]))
 def test_the_model_predicts_what_the_run_did_where_there_is_no_nnexp(swept, tmp_path):
     directory = swept.directories[0]
     record = directory.record
-    (model,) = models(swept.store, directory.result["run_id"])
+    (model,) = models(swept.store, directory.result.run_id)
     part = load_split(record | {"data": record["data"] | {"cache": str(swept.command.cache)}}).test
     np.save(tmp_path / "X.npy", part.X)
     done = subprocess.run(

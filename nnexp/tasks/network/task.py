@@ -181,6 +181,10 @@ class Network(Task[NetworkConfig]):
             run.save(WEIGHTS, **arrays_of(result, split))
             return ending_of(config, result, split)
 
+    def counters(self, row: Mapping[str, float]) -> Mapping[str, int]:
+        """Iterations and evaluations."""
+        return {"n_iter": int(row.get("step", 0)), "n_fev": int(row.get("optimizer/n_fev", 0))}
+
     def describe(self, directory: Any) -> Described:
         """Reports, tables and figures of an ended run."""
         from nnexp.tasks.network.description import describe
