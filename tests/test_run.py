@@ -198,14 +198,12 @@ def test_every_method_keeps_its_budget_in_a_finished_run(method, tmp_path, cache
     monkeypatch.chdir(tmp_path)
     preset = {"TNC": "tnc", "L-BFGS-B": "lbfgsb", "Newton-CG": "newton_cg", "trust-ncg": "trust_ncg"}
     name = preset.get(method, method.lower().replace("-", "_"))
-    from nnexp.tasks.network.record import Task
-
     from nnexp.compose import compose, read_config, to_yaml
-    from nnexp.execute import execute
+    from nnexp.execute import Request, execute
 
     overrides = [f"optimizer={name}", "optimizer.maxfun=50", "data=digits", f"data.cache={cache}", "tracking=none"]
     cfg = compose(overrides)
-    outcome = execute(Task(read_config(cfg), to_yaml(cfg), overrides, tmp_path / "run"))
+    outcome = execute(Request(read_config(cfg), to_yaml(cfg), overrides, tmp_path / "run"))
     assert outcome.status == "FINISHED"
     assert outcome.result.values["n_fev"] <= 50
     assert outcome.result.tags["nnexp.status_message"] == outcome.result.message

@@ -144,7 +144,7 @@ def test_a_run_whose_directory_is_deleted_ends_with_one_message_and_holds_up_no_
         keeper.answer("finish", timeout=60, path=str(gone.path))
     outcome = finish(gone, keeper, 60)
     assert (outcome.status, outcome.run_id) == ("FAILED", None)
-    assert "was deleted" in outcome.result.message
+    assert "was deleted" in outcome.message
     keeper.open(good)
     assert keeper.answer("finish", timeout=60, path=str(good.path))["complete"]
     keeper.close()
