@@ -1,46 +1,54 @@
 """Notes on runs and sweeps."""
 
 import json
+from dataclasses import replace
 
+from nnexp import tasks
+from nnexp.runs.records import Destination, RunRecord, RunResult, RunStatus
 from nnexp.sweeps.ranking import Score
 from nnexp.tracking.notes import LONGEST, run_note, sweep_note
+from tests.tools import made_up
 
-RECORD = {
-    "name": "l2=1",
-    "params": {"data.name": "digits", "optimizer.method": "TNC", "model.l2": 1.0, "seed": 3},
-    "layer_sizes": [64, 20, 15, 10],
-    "overrides": ["data=digits", "model.l2=1", "tracking.sweep=0123456789abcdef"],
-    "owner": json.dumps({"machine": "desk/boot/ns"}),
-    "tags": {"nnexp.directory": "/home/me/outputs/runs/a"},
-}
-RESULT = {
-    "status": "FINISHED",
-    "message": "TNC stopped by optimizer.maxfun = 30.",
+SHOWN = tasks.find(tasks.NETWORK).presentation
+RECORD = RunRecord(
+    uid="a",
+    name="l2=1",
+    started=0.0,
+    owner=json.dumps({"machine": "desk/boot/ns"}),
+    heartbeat=10.0,
+    tracking=Destination(None, "e"),
+    params={"data.name": "digits", "optimizer.method": "TNC", "model.l2": 1.0, "seed": 3},
+    details={"layer_sizes": [64, 20, 15, 10]},
+    overrides=("data=digits", "model.l2=1", "tracking.sweep=0123456789abcdef"),
+    tags={"nnexp.directory": "/home/me/outputs/runs/a"},
+)
+VALUES = {
     "cost": 1.25,
     "loss/train": 1.0,
     "loss/test": 1.5,
     "accuracy/train": 0.75,
     "accuracy/test": 0.5,
 }
-PLAN = {"name": "sweep of model.l2", "command": "nnexp -m model.l2=0,1"}
+RESULT = RunResult("a", RunStatus.FINISHED, "TNC stopped by optimizer.maxfun = 30.", 1.0, values=VALUES)
+PLAN = replace(made_up.plan("s", swept_keys=("model.l2",)), command="nnexp -m model.l2=0,1")
 COUNTS = {"planned": 3, "finished": 2, "failed": 1, "running": 0, "lost": 0}
 
 
 def test_a_runs_note_says_what_it_is_its_result_how_to_repeat_it_and_where_it_is():
-    lines = run_note(RECORD, RESULT, "abc").splitlines()
+    lines = run_note(SHOWN, RECORD, RESULT, "abc").splitlines()
     assert lines[0] == "**digits, TNC, λ = 1, H = 20 × 15, seed 3**: accuracy test 50.00 %, train 75.00 %; cost 1.25"
     assert lines[2] == "Run it again: `nnexp rerun abc`. Directory: `/home/me/outputs/runs/a` on desk"
     assert "| test | 1.5 | 50.00 % |" in lines
-    assert lines[-3] == RESULT["message"]
+    assert lines[-3] == RESULT.message
     assert lines[-1] == "Overrides: `data=digits`, `model.l2=1`"
 
 
 def test_a_run_without_a_result_says_so():
-    assert run_note(RECORD, None).splitlines()[0].endswith(": running")
-    assert "rerun" not in run_note(RECORD, None)
-    failed = {"status": "FAILED", "message": "ValueError: bad\n  data"}
-    assert run_note(RECORD, failed, "abc").splitlines()[0].endswith(": failed, ValueError: bad data")
-    killed = run_note(RECORD, RESULT | {"status": "KILLED"}, "abc")
+    assert run_note(SHOWN, RECORD, None).splitlines()[0].endswith(": running")
+    assert "rerun" not in run_note(SHOWN, RECORD, None)
+    failed = RunResult("a", RunStatus.FAILED, "ValueError: bad\n  data", 1.0)
+    assert run_note(SHOWN, RECORD, failed, "abc").splitlines()[0].endswith(": failed, ValueError: bad data")
+    killed = run_note(SHOWN, RECORD, replace(RESULT, status=RunStatus.KILLED), "abc")
     assert ": killed, accuracy test 50.00 %" in killed
 
 
@@ -74,4 +82,4 @@ def test_the_command_stays_in_a_note_with_more_failures_than_fit():
     failures = [f"job {i}: " + "x" * 100 for i in range(1000)]
     text = sweep_note(PLAN, COUNTS, [], "", failures, {"table": "#/t"}, "#/")
     assert len(text) == LONGEST
-    assert PLAN["command"] in text
+    assert PLAN.command in text
