@@ -18,7 +18,6 @@ from nnexp.runs.tags import is_owner
 SCHEMA = 2
 NETWORK = "network"  # the task of all records of schema 1
 RUN, SWEEP = "run", "sweep"
-OF_THE_NETWORK = ("data", "layer_sizes", "activation", "dtype", "dataset")  # at the top level in schema 1
 
 
 class RunStatus(StrEnum):
@@ -65,6 +64,7 @@ POSSIBLE: Shape = {
     "overrides": is_texts,
     "details": is_mapping,
 }
+OF_THE_RECORD = {*NEEDED, *POSSIBLE, "schema", "seed", "figures"}
 RESULT_NEEDED: Shape = {
     "run_id": is_text,
     "status": lambda value: value in STORED,
@@ -192,7 +192,7 @@ class RunRecord:
         check(path, value, needed=NEEDED, possible=POSSIBLE)
         details = value.get("details")
         if details is None:
-            details = {key: value[key] for key in OF_THE_NETWORK if key in value}
+            details = {key: each for key, each in value.items() if key not in OF_THE_RECORD}  # schema 1
         return cls(
             uid=value["uid"],
             name=value["name"],

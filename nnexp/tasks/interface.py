@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from nnexp.tasks.presentation import Presentation
+from nnexp.tasks.metrics import MetricSpec
+from nnexp.tasks.presentation import Presentation
 
 Config = TypeVar("Config")
 
@@ -67,18 +67,6 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class MetricSpec:
-    """What a metric is, for tables, axes and comparisons. `higher_is_better` is None for one that ranks nothing."""
-
-    name: str = ""  # in words; "" for the key itself
-    unit: str = ""
-    higher_is_better: bool | None = None
-    is_share: bool = False  # between 0 and 1, shown in percent
-    is_clock: bool = False  # left out of comparisons
-    is_count: bool = False  # compared exactly
-
-
-@dataclass(frozen=True)
 class Code:
     """The code that decides a task's numbers: one digest of all, and the digest of each file by its name."""
 
@@ -107,8 +95,6 @@ class Task(Generic[Config]):
     @property
     def presentation(self) -> Presentation:
         """How its runs are shown."""
-        from nnexp.tasks.presentation import Presentation
-
         return Presentation(self.metrics)
 
     def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> Config:

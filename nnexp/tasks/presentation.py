@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnexp.runs.records import RunRecord, RunResult
-from nnexp.tasks.interface import MetricSpec
+from nnexp.tasks.metrics import MetricSpec
 from nnexp.terminal import clock, percent
 
 SHOWN = 4  # metrics in one line

@@ -10,7 +10,8 @@ from typing import Any
 from nnexp.datasets import Dataset, Split
 from nnexp.runs.identity import digest_of, source_digests
 from nnexp.signals import undisturbed
-from nnexp.tasks.interface import Code, Described, Ending, MetricSpec, Run, Task
+from nnexp.tasks.interface import Code, Described, Ending, Run, Task
+from nnexp.tasks.metrics import MetricSpec
 from nnexp.tasks.network import data
 from nnexp.tasks.network.config import BOOKKEEPING, NetworkConfig, read
 from nnexp.tasks.network.presentation import NetworkPresentation
