@@ -8,7 +8,7 @@ TESTS := $(VENV)/.tests
 OVERRIDES ?=
 CRASHES ?=
 
-.PHONY: run test crashtest lint bench ui clean
+.PHONY: run test test-fast crashtest lint bench ui clean
 
 $(RUNS): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,7 +23,10 @@ run: $(RUNS)
 	$(BIN)/nnexp $(OVERRIDES)
 
 test: $(TESTS)
-	$(BIN)/python -m pytest --numprocesses 3
+	$(BIN)/python -m pytest --numprocesses auto
+
+test-fast: $(TESTS)
+	$(BIN)/python -m pytest --numprocesses auto -m "not slow"
 
 crashtest: $(TESTS)
 	$(BIN)/python -m tests.tools.crash $(CRASHES)

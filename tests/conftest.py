@@ -7,8 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +15,13 @@ import pytest
 from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.tools import processes
+from tests.tools.waiting import HANGING
+
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 MLFLOW_STORE = tuple(f"MLFLOW_TRACKING_{name}" for name in ("URI", "USERNAME", "PASSWORD"))
 MEMORY = Path("/dev/shm")
-PROCESS_MARK = "NNEXP_TEST_PROCESS"
 ENOUGH = 2**31  # bytes; a session of all tests leaves some 300 MB
 # What takes longest begins first, so that no worker is left with it at the end: tests that may run anywhere, and files.
 LONGEST = (
@@ -56,6 +57,8 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    if not hasattr(config, "workerinput"):  # the tests' workers are processes of the session like any other
+        config.add_cleanup(processes.end_with_this_process().communicate)
 
 
 def pytest_collection_modifyitems(items):
@@ -76,6 +79,11 @@ class ByFile(LoadScopeScheduling):
         return nodeid if file.endswith("test_sweeps.py") or test in LONGEST else file
 
 
+def pytest_xdist_auto_num_workers(config):
+    """One more than there are cores, for `--numprocesses auto`: many tests wait for other processes."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
 def pytest_xdist_make_scheduler(config, log):
     """Whatever `--dist` says."""
     config.option.loadscopereorder = False
@@ -88,34 +96,17 @@ def _own_environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item):
+    """Apart from the test, so that a test that fails does not end what its fixtures share with others."""
+    with processes.ended_on_failure():
+        return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    """Note for the fixtures whether the test has failed."""
-    report = yield
-    item.has_failed = getattr(item, "has_failed", False) or report.failed
-    return report
-
-
-@pytest.fixture(autouse=True)
-def _no_process_outlives_a_failure(request, monkeypatch):
-    """End what a failed test has started, and nothing else: it is known by a mark in its environment."""
-    mark = f"{os.getpid()}-{time.monotonic_ns()}"
-    monkeypatch.setenv(PROCESS_MARK, mark)
-    yield
-    if getattr(request.node, "has_failed", False):
-        for pid in marked(mark):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def marked(mark):
-    """The processes, on Linux, that were started with a mark."""
-    found, wanted = [], f"{PROCESS_MARK}={mark}".encode()
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if wanted in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
-    return found
+def pytest_runtest_call(item):
+    with processes.ended_on_failure():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -178,13 +169,13 @@ class Nnexp:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(self.words(*arguments), cwd=self.folder, **pipes | settings)
 
-    def __call__(self, *arguments, timeout=240, env=None):
+    def __call__(self, *arguments, env=None):
         done = subprocess.run(
             self.words(*arguments),
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=HANGING,
             env=os.environ | (env or {}),
         )
         return Done(done.returncode, done.stdout, done.stderr)

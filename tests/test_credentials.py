@@ -14,6 +14,7 @@ from nnexp.tracking.store import Store
 from tests.conftest import Nnexp
 from tests.tools.flaky_proxy import FlakyProxy
 from tests.tools.mlflow_server import MlflowServer
+from tests.tools.waiting import HANGING
 
 SECRET = "kXw7Gq2z"
 PASSWORD, QUOTED = f"{SECRET}@%/", f"{SECRET}%40%25%2F"
@@ -68,7 +69,7 @@ def test_a_password_reaches_the_server_and_nothing_else(tmp_path, cache):
         assert processes.found == {}
         with Processes() as processes:
             process = command.start("experiment=smoke", "seed=2", f"tracking.uri={uri}")
-            out, err = process.communicate(timeout=240)
+            out, err = process.communicate(timeout=HANGING)
         assert process.returncode == 0, err
         [warning] = err.splitlines()
         assert "can be seen in the list of processes" in warning

@@ -11,8 +11,8 @@ import pytest
 from nnexp.cli import main
 from nnexp.errors import ExitStatus, one_line
 from nnexp.tracking.store import Store, StoreError
-from tests.tools.made_up import wait_for
-from tests.tools.odd_server import EXPERIMENT, OddServer, self_signed
+from tests.tools.faulty_server import EXPERIMENT, FaultyServer, self_signed
+from tests.tools.waiting import HANGING, wait_for
 
 OF_A_STORE = (["report"], ["sweeps"], ["ui", "--port=0"], ["evaluate", "--weights", "abcdef"])
 
@@ -64,16 +64,16 @@ def test_a_store_that_is_away_is_told_in_one_line(call, words):
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_server_is_told(status, body, cause, tmp_path):
-    with OddServer(status, body) as server, pytest.raises(StoreError) as caught:
+    with FaultyServer(status, body) as server, pytest.raises(StoreError) as caught:
         Store(server.uri, "nnexp").ping()
     assert str(caught.value) == f"the tracking server {server.uri} {cause}"
 
 
 def test_what_is_wrong_with_tls_is_told(tmp_path):
-    with OddServer(certificate=self_signed(tmp_path)) as server:
+    with FaultyServer(certificate=self_signed(tmp_path)) as server:
         with pytest.raises(StoreError, match=r"its TLS certificate is not accepted: self-signed certificate$"):
             Store(server.uri, "nnexp").ping()
-    with OddServer() as server:
+    with FaultyServer() as server:
         with pytest.raises(StoreError, match="cannot be reached: TLS failed: "):
             Store(server.uri.replace("http:", "https:"), "nnexp").ping()
     with pytest.raises(StoreError, match="cannot be reached: its host name is not known"):
@@ -89,16 +89,16 @@ def test_tracebacks_are_kept_for_those_who_ask(call, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_ends_every_command_with_one_line_and_130(nnexp):
-    with OddServer(body=EXPERIMENT, hangs=True) as server:
+    with FaultyServer(body=EXPERIMENT, hangs=True) as server:
         where = f"tracking.uri={server.uri}"
         started = [nnexp.start(*words, where) for words in OF_A_STORE]
         started.append(nnexp.start("gradcheck", "data=digits", "model.hidden_size=1000"))
-        wait_for(lambda: sum("get-by-name" not in path for path in server.seen) >= len(OF_A_STORE), 120)
-        wait_for(lambda: "_multiarray_umath" in mapped(started[-1].pid), 120)
+        wait_for(lambda: sum("get-by-name" not in path for path in server.seen) >= len(OF_A_STORE))
+        wait_for(lambda: "_multiarray_umath" in mapped(started[-1].pid))
         for process in started:
             process.send_signal(signal.SIGINT)
         for process in started:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=HANGING)
             assert (out, err) == ("", "Interrupted.\n"), process.args
             # Python ends by the signal itself where that came in the middle of an `exec`; shells call both 130.
             assert process.returncode in (130, -signal.SIGINT)
@@ -140,9 +140,9 @@ def test_what_only_looks_or_is_refused_leaves_nothing(call, tmp_path, cache):
 
 def test_ctrl_c_before_the_first_iteration_leaves_no_empty_directory(nnexp):
     process = nnexp.start("data=digits", "tracking=none", "optimizer.maxfun=1000000", "optimizer.maxiter=1000000")
-    wait_for(nnexp.directories, 120)
+    wait_for(nnexp.directories)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANGING)
     assert process.returncode in (130, -signal.SIGINT)
     assert "Traceback" not in err
     assert all((directory / "result.json").exists() for directory in nnexp.directories())
@@ -156,7 +156,7 @@ def test_a_full_disk_is_told_in_one_line_with_the_file(with_store):
         "record": with_store.start("experiment=smoke", "tracking=none", **no_file_longer_than(1000)),
         "store": with_store.start("experiment=smoke", **no_file_longer_than(100_000)),
     }
-    said = {name: process.communicate(timeout=120) for name, process in started.items()}
+    said = {name: process.communicate(timeout=HANGING) for name, process in started.items()}
     assert (started["record"].returncode, said["record"][0]) == (1, "")
     *cache, line = said["record"][1].splitlines()
     assert all("digits.npz is not kept for the next time" in told for told in cache)

@@ -4,7 +4,6 @@ import getpass
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ from nnexp.cli import main
 from nnexp.compose import compose, plain
 from nnexp.config import check
 from nnexp.optim import METHODS
+from nnexp.runs.directory import RunDirectory
+from tests.tools.waiting import HANGING, wait_for
 
 ROOT_FILES = {
     "classification_report.txt", "confusion_matrix.png", "hidden_layer.png", "cost_curves.png", "weights.npz",
@@ -86,7 +87,6 @@ def test_metrics_have_the_contracts_names_and_the_values_of_the_run_directory(sm
     assert run.metrics["cost/train"] == result["cost"]
     assert run.metrics["accuracy/test"] == result["accuracy"]
     [directory] = smoke.directories()
-    from nnexp.runs.directory import RunDirectory
 
     rows = RunDirectory(directory).history()
     assert [row["step"] for row in rows] == list(range(result["n_iter"] + 1))
@@ -223,12 +223,9 @@ def test_a_diverging_run_fails_with_the_iteration_in_its_message(with_store):
 def test_an_interrupted_run_keeps_what_was_computed(with_store, sign):
     endless = ["data=digits", "optimizer=gd", "optimizer.maxiter=10000000", "optimizer.maxfun=10000000"]
     process = with_store.start(*endless)
-    deadline = time.monotonic() + 60
-    while not list(with_store.folder.glob("outputs/runs/*/reports/history.csv")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1)
+    wait_for(lambda: any(len(RunDirectory(path).history()) > 3 for path in with_store.directories()))
     process.send_signal(sign)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANGING)
     assert process.returncode == 130, (out, err)
     [result] = with_store.results().values()
     assert result["status"] == "KILLED"
@@ -309,7 +306,7 @@ def test_a_reader_that_stops_reading_costs_the_run_nothing(with_store):
     process.stdout.close()
     errors = process.stderr.read()
     process.stderr.close()
-    process.wait(timeout=60)
+    process.wait(timeout=HANGING)
     assert "Traceback" not in errors
     assert "Broken" not in errors
     [result] = with_store.results().values()

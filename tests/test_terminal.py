@@ -12,6 +12,7 @@ import time
 import pytest
 
 from nnexp.terminal import LINE_EVERY, Progress, StatusLine, fit_width
+from tests.tools.waiting import HANGING
 
 CLEARED = re.compile(r"\r\x1b\[2K([^\r\n]*)")
 ROW = {"step": 123, "optimizer/n_fev": 399, "cost/train": 0.33458, "accuracy/test": 0.934}
@@ -37,7 +38,7 @@ class Terminal:
     def close(self):
         """What was written, once nobody has the terminal open."""
         os.close(self.writer)
-        self._thread.join(10)
+        self._thread.join(HANGING)
         os.close(self.reader)
         return self._read.decode()
 
@@ -87,7 +88,7 @@ def test_a_sweep_on_a_terminal_rewrites_one_line_that_names_the_fits_under_way(n
     fits = ["data=digits", "optimizer=gd", "optimizer.maxfun=3500", "optimizer.maxiter=3500", "tracking=none"]
     words = ["-m", *fits, "seed=0,1", "training.evaluate_every=1000"]
     process = nnexp.start(*words, stderr=terminal.writer, env=os.environ | {"TERM": "xterm"})
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=HANGING)
     text = terminal.close()
     assert process.returncode == 0, text
     shown = assert_rewritten(text, 70)

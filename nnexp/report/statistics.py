@@ -136,7 +136,7 @@ def sign_flip_test(differences: Sequence[float] | np.ndarray) -> float:
         return 1.0
     seen = abs(d.sum()) * (1 - 1e-12)  # patterns that tie with the one seen count, whatever their rounding
     if d.size <= EXACT_UP_TO:
-        signs = np.array(list(itertools.product((1.0, -1.0), repeat=d.size - 1))).reshape(-1, d.size - 1)
+        signs = np.array(list(itertools.product((1.0, -1.0), repeat=d.size - 1)))
         sums = d[0] + signs @ d[1:]  # the other half mirrors this one
         return float(np.mean(np.abs(sums) >= seen))
     rng = np.random.default_rng(0)

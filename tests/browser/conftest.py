@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Nnexp
+from tests.tools.waiting import HANGING
 
 from . import stores
 
@@ -81,7 +82,7 @@ def server(command):
     process = command.start("ui", "--port", "0")
     yield process
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANGING)
 
 
 @pytest.fixture(scope="session")

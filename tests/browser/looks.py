@@ -11,7 +11,7 @@ import time
 
 from .stores import folder_of
 
-SECONDS = 40  # until a page is there, on a busy machine
+SECONDS = 240  # until a page is there, on a very busy machine; each thing that is lacking costs as much
 SETTLED = 0.5  # so long what is seen must stay the same
 
 FINAL = {"final train metrics": "accuracy/train", "final test metrics": "accuracy/test"}

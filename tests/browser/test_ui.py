@@ -9,6 +9,8 @@ from nnexp.commands.ui import places
 from . import looks
 from .stores import HALVES
 
+pytestmark = pytest.mark.slow
+
 BASE = re.compile(r"http://127\.0\.0\.1:\d+")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nnexp.commands import ui
 from nnexp.config import ConfigError
-from tests.tools.made_up import wait_for
+from tests.tools.waiting import HANGING, wait_for
 
 
 @pytest.fixture
@@ -63,6 +63,7 @@ def children_of(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks at processes as Linux shows them")
+@pytest.mark.slow
 def test_the_server_ends_with_the_command_however_that_ends_and_is_found_past_a_proxy(with_store):
     nowhere = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
     environment = {k: v for k, v in os.environ.items() if k.lower() != "no_proxy"} | nowhere
@@ -75,8 +76,8 @@ def test_the_server_ends_with_the_command_however_that_ends_and_is_found_past_a_
     killed, interrupted = started
     killed.kill()
     os.killpg(interrupted.pid, signal.SIGINT)  # as a terminal does
-    out, err = interrupted.communicate(timeout=60)
+    out, err = interrupted.communicate(timeout=HANGING)
     assert (interrupted.returncode, out) == (0, "")
     assert all(line.startswith("[MLflow]") for line in err.splitlines()), err  # what its server says when it starts
-    killed.communicate(timeout=60)
-    wait_for(lambda: not any(map(processes_of, sessions)), 60)
+    killed.communicate(timeout=HANGING)
+    wait_for(lambda: not any(map(processes_of, sessions)))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nnexp.nn import ACTIVATIONS, Objective, objective
+from tests.tools.waiting import HANGING
 
 from .reference import Problem, assert_close
 
@@ -257,7 +258,7 @@ def test_two_processes_give_equal_bits():
     command = [sys.executable, "-c", PRINT_DIGEST]
     environment = os.environ | {"PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1"}
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) for _ in range(2)]
-    first, second = (process.communicate(timeout=60)[0] for process in processes)
+    first, second = (process.communicate(timeout=HANGING)[0] for process in processes)
     assert first == second
     assert len(first.split()) == 2
 

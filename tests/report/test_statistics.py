@@ -1,10 +1,11 @@
+import itertools
 import math
 
 import numpy as np
 import pytest
 import scipy.stats
 
-from nnexp.report.statistics import compare, holm, least_p, seeds_needed, sign_flip_test, summarize
+from nnexp.report.statistics import EXACT_UP_TO, FLIPS, compare, holm, least_p, seeds_needed, sign_flip_test, summarize
 
 VALUES = [0.91, 0.93, 0.92, 0.97, 0.90, 0.94]
 
@@ -44,23 +45,38 @@ def test_sign_flips_of_three_differences_counted_by_hand():
     assert sign_flip_test([1, 2, 4]) == 0.25
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_sign_flips_are_scipys_exact_permutation_test_of_pairs(seed):
-    rng = np.random.default_rng(seed)
-    a, b = rng.normal(0.4, 1, size=8), rng.normal(size=8)
+def scipys_sign_flips(a, b):
+    """The exact permutation test of paired samples: each pair either way round."""
+    return scipy.stats.permutation_test(
+        (a, b),
+        lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=np.inf,
+    ).pvalue
 
-    def mean_difference(x, y, axis):
-        return np.mean(x - y, axis=axis)
 
-    expected = scipy.stats.permutation_test(
-        (a, b), mean_difference, permutation_type="samples", vectorized=True, n_resamples=np.inf
-    )
-    assert sign_flip_test(a - b) == pytest.approx(expected.pvalue, abs=1e-12)
+@pytest.mark.parametrize("n", range(2, EXACT_UP_TO + 1))
+def test_sign_flips_are_scipys_exact_permutation_test_of_pairs(n):
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(0.4, 1, size=n), rng.normal(size=n)
+    assert sign_flip_test(a - b) == pytest.approx(scipys_sign_flips(a, b), abs=1e-12)
+    a, b = rng.integers(0, 4, size=n), rng.integers(0, 4, size=n)  # many patterns tie with the one seen
+    assert sign_flip_test(a - b) == pytest.approx(scipys_sign_flips(a, b), abs=1e-12)
+
+
+def test_random_flips_of_more_pairs_come_close_to_scipys_exact_test():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0.4, 1, size=EXACT_UP_TO + 1), rng.normal(size=EXACT_UP_TO + 1)
+    expected = scipys_sign_flips(a, b)
+    four_standard_errors = 4 * np.sqrt(expected * (1 - expected) / FLIPS)
+    assert sign_flip_test(a - b) == pytest.approx(expected, abs=four_standard_errors)
 
 
 def test_five_seeds_allow_no_p_below_a_sixteenth():
     assert sign_flip_test([0.1, 0.2, 0.3, 0.4, 0.5]) == 0.0625 == least_p(5)
     assert least_p(6) < 0.05 < least_p(5)
+    assert sign_flip_test([0.1]) == 1.0 == least_p(1)
 
 
 def test_zero_differences_say_nothing():
@@ -79,6 +95,15 @@ def test_holms_correction_by_hand():
     # Sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1: 0.04, 0.06, 0.06, 0.04, none below the one before.
     assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize("m", range(1, 8))
+def test_holms_correction_is_the_closed_test_of_bonferronis(m):
+    # SciPy has none; Holm's own derivation: a hypothesis falls if Bonferroni rejects each set of them that it is in.
+    p = np.random.default_rng(m).uniform(0, 0.6, size=m) ** 2
+    sets = [set(chosen) for size in range(1, m + 1) for chosen in itertools.combinations(range(m), size)]
+    closed = [max(min(1.0, len(s) * min(p[j] for j in s)) for s in sets if i in s) for i in range(m)]
+    assert holm(p) == pytest.approx(closed, abs=1e-12)
 
 
 def test_holm_leaves_out_what_was_not_tested():

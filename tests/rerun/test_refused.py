@@ -149,6 +149,7 @@ def test_run_of_the_store_without_files(refused, store):
     assert "neither on this machine nor in the store" in refused(run_id)
 
 
+@pytest.mark.slow
 def test_run_of_the_store_is_repeated_from_its_artifacts_alone(folder, directory, tmp_path):
     run_id = json.loads((directory / "result.json").read_text())["run_id"]
     aside = directory.rename(tmp_path / "aside")
@@ -165,6 +166,7 @@ def test_run_of_the_store_is_repeated_from_its_artifacts_alone(folder, directory
     assert "no such run" in line
 
 
+@pytest.mark.slow
 def test_interrupted_run_is_compared_as_far_as_it_goes(folder, directory):
     killed = copy_of(directory, "killed")
     edit_json(killed / "result.json", status="KILLED", message="interrupted")
@@ -174,6 +176,7 @@ def test_interrupted_run_is_compared_as_far_as_it_goes(folder, directory):
     assert (status, told["verdict"], told["compared"]) == (0, "identical", "2 rows of the history")
 
 
+@pytest.mark.slow
 def test_failed_run_is_run_again_without_check(folder, directory):
     failed = copy_of(directory, "failed-once")
     edit_json(failed / "result.json", status="FAILED", message="no memory")
@@ -181,6 +184,7 @@ def test_failed_run_is_run_again_without_check(folder, directory):
     assert (status, told["verdict"], told["changed"]) == (0, None, [])
 
 
+@pytest.mark.slow
 def test_job_of_a_sweep_that_never_ran_leaves_the_verdict_open(folder, directory):
     record = json.loads((directory / "run.json").read_text())
     key = record["tags"]["nnexp.run_key"]

@@ -7,6 +7,8 @@ import pytest
 
 from tests.tools.real_runs import copy_of, edit_json, edited_package, make, rerun, write_mat
 
+pytestmark = pytest.mark.slow
+
 SMOKE = ["experiment=smoke", "optimizer.maxfun=12", "optimizer.maxiter=8"]
 METHODS = ["tnc", "lbfgsb", "cg", "bfgs", "newton_cg", "trust_ncg", "trust_krylov", "gd", "sgd", "adam"]
 ACTIVATIONS = ["sigmoid", "tanh", "relu"]

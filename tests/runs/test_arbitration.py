@@ -19,6 +19,7 @@ from .interleaving import MemoryStore, ViolationError, World, explore
 
 
 @pytest.mark.parametrize(("deaths", "lies"), [(1, 0), (0, 1)])
+@pytest.mark.slow
 def test_all_orders_of_two(deaths, lies):
     executions, states = explore(["a", "b"], deaths=deaths, lies=lies)
     assert executions > 500

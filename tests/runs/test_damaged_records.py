@@ -35,6 +35,7 @@ def make(root, store, name, **settings):
     return made_up.whole(root, name, store=store, **settings)
 
 
+@pytest.mark.slow
 def test_damaged_records_are_named_once_and_hold_up_nothing(tmp_path, store, capsys):
     root = tmp_path / "outputs"
     damaged = []

@@ -2,11 +2,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 from nnexp.runs import lease
+from tests.tools.waiting import wait_for
 
 
 @pytest.fixture(params=["the process table of Linux", "psutil"])
@@ -24,15 +24,13 @@ def test_this_process_is_alive(by):
 
 
 def test_a_killed_process_is_lost_at_once_also_as_a_zombie(by):
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     record = owner_of(process)
     assert lease.lost_reason("run", record, "1", 10) is None
     process.kill()
-    deadline = time.time() + 5
-    while lease.lost_reason("run", record, "1", 10) is None and time.time() < deadline:
-        time.sleep(0.01)
-    assert "is gone" in lease.lost_reason("run", record, "1", 10)  # nobody has waited for it yet: a zombie
-    process.wait()
+    # Nobody has waited for it yet, so that it is a zombie.
+    assert "is gone" in wait_for(lambda: lease.lost_reason("run", record, "1", 10))
+    process.communicate()
     assert "is gone" in lease.lost_reason("run", record, "1", 10)
 
 

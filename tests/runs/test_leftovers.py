@@ -126,6 +126,7 @@ def test_a_run_that_is_published_keeps_nothing_half_written_or_half_copied(tmp_p
     assert os.listdir(backlog.folder(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_folders_that_another_sweep_removes_meanwhile_are_passed_over(tmp_path):
     sweep, is_over = tmp_path / "sweeps" / "abc", threading.Event()
     sweep.mkdir(parents=True)

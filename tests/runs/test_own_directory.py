@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from nnexp.tasks.network.record import Task
 from scipy.io import savemat
 
@@ -16,6 +17,7 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_fixed_run_directory_is_written_once(nnexp):
     first = nnexp(*SMALL, "hydra.run.dir=same")
     assert first.status == 0, first.err
@@ -26,6 +28,7 @@ def test_a_fixed_run_directory_is_written_once(nnexp):
     assert contents(nnexp.folder / "same") == before
 
 
+@pytest.mark.slow
 def test_numbered_directories_of_sweeps_are_never_written_twice_and_files_are_swept(nnexp):
     rng = np.random.default_rng(0)
     for name in "ab":
@@ -59,6 +62,7 @@ def test_an_error_after_training_leaves_the_result(tmp_path, cache, monkeypatch)
     assert result["theta_digest"]
 
 
+@pytest.mark.slow
 def test_a_search_gives_jobs_its_values_as_they_were_written(nnexp):
     words = ["optimizer=sgd", "optimizer.options.batch_size=null,32", "model.init_scale=choice(glorot,0.1)"]
     search = ["+search=tpe", "hydra.sweeper.search.sampler=random", "hydra.sweeper.search.n_trials=4"]

@@ -1,7 +1,11 @@
 """The parent run of a sweep, and what becomes of its children when it is deleted."""
 
+import pytest
+
 from nnexp.runs.tags import KIND, PARENT
 from nnexp.sweeps.parent import SWEEP
+
+pytestmark = pytest.mark.slow
 
 
 def test_all_runs_of_a_sweep_belong_to_the_new_parent_where_the_old_one_was_deleted(with_store):

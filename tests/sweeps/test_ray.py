@@ -1,6 +1,10 @@
 """The same sweep on a local Ray."""
 
+import pytest
+
 from .test_sweeps import SMALL, children, digests, parents, without_store
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_sweep_on_ray_is_the_sweep_done_serially(with_store):

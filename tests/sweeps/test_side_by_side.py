@@ -5,7 +5,9 @@ from collections import Counter
 
 import pytest
 
-from tests.tools.made_up import wait_for
+from tests.tools.waiting import HANGING, wait_for
+
+pytestmark = pytest.mark.slow
 
 SMALL = ["-m", "data=digits", "model.hidden_size=5", "optimizer.maxfun=15"]
 # Long enough for another command to start and to want the same job.
@@ -34,7 +36,7 @@ def test_a_job_that_another_sweep_trains_is_waited_for_and_done_where_that_one_d
     wait_for(lambda: len(nnexp.directories()) > 1 or second.poll() is not None)  # it has begun, and then it waits
     if how == "killed":
         first.kill()
-    outputs = [process.communicate(timeout=240) for process in (first, second)]
+    outputs = [process.communicate(timeout=HANGING) for process in (first, second)]
     assert second.returncode == 0, outputs
     assert "1 of 1 jobs finished, 0 failed" in outputs[1][0]
     assert list(finished(nnexp.folder).values()) == [1]
@@ -50,7 +52,7 @@ def test_sweeps_that_share_jobs_train_none_twice_and_fail_none(with_store, store
     settings["away"] = ["tracking.uri=http://127.0.0.1:9", "tracking.patience=1"]
     grids = ["seed=0,1", "seed=0,1", "seed=1,2"]  # the last one is another sweep, which wants one of the jobs too
     processes = [nnexp.start(*SMALL, grid, *settings[store]) for grid in grids]
-    outputs = [process.communicate(timeout=240) for process in processes]
+    outputs = [process.communicate(timeout=HANGING) for process in processes]
     expected = 4 if store == "away" else 0  # done, but not published
     assert {process.returncode for process in processes} <= {0, expected}, outputs
     assert all("2 of 2 jobs finished, 0 failed" in out for out, _ in outputs), outputs

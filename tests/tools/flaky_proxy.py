@@ -2,8 +2,8 @@
 
     with FlakyProxy(upstream_port) as proxy:
         ...                                         # http://127.0.0.1:<proxy.port> is the server
-        proxy.weather = Weather(reset=0.1, error=0.1)   # from now on; drawn from one fixed seed
-        proxy.weather = HANG
+        proxy.faults = Faults(reset=0.1, error=0.1)   # from now on; drawn from one fixed seed
+        proxy.faults = HANG
 
 A reset and an error come at random before the server gets the request or after it has done what was asked: only the
 answer is lost then. It can be run by hand too: ``python -m tests.tools.flaky_proxy UPSTREAM_PORT [PORT]``.
@@ -20,13 +20,15 @@ import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.tools.waiting import HANGING
+
 HOST = "127.0.0.1"
 HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "host")
 
 
 @dataclass(frozen=True)
-class Weather:
-    """What befalls a request: probabilities of a reset and of a 500, seconds of delay at most, or nothing ever."""
+class Faults:
+    """What happens to a request: probabilities of a reset and of a 500, seconds of delay at most, or nothing ever."""
 
     reset: float = 0.0
     error: float = 0.0
@@ -35,16 +37,16 @@ class Weather:
     hang: bool = False
 
 
-FAIR, HANG, REFUSE, SLOW = Weather(), Weather(hang=True), Weather(error=1.0), Weather(delay=10.0, least_delay=10.0)
+NO_FAULTS, HANG, REFUSE, SLOW = Faults(), Faults(hang=True), Faults(error=1.0), Faults(delay=10.0, least_delay=10.0)
 
 
 class FlakyProxy:
-    """Forwards every request to a server on the loopback address, as the weather lets it."""
+    """Forwards every request to a server on the loopback address, with the faults that are set."""
 
     def __init__(
-        self, upstream: int, *, weather: Weather = FAIR, seed: int = 0, port: int = 0, login: str = ""
+        self, upstream: int, *, faults: Faults = NO_FAULTS, seed: int = 0, port: int = 0, login: str = ""
     ) -> None:
-        self.upstream, self.weather = upstream, weather
+        self.upstream, self.faults = upstream, faults
         self.login = "Basic " + base64.b64encode(login.encode()).decode() if login else None
         self.requests = self.lost = 0
         self.seen: list[tuple[str, str]] = []
@@ -58,18 +60,18 @@ class FlakyProxy:
     def uri(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def fate(self) -> tuple[str, str, float]:
-        """What becomes of the next request: (fair, reset or error; before or after the server; seconds of delay)."""
+    def next_fault(self) -> tuple[str, str, float]:
+        """What becomes of the next request: (none, reset or error; before or after the server; seconds of delay)."""
         with self._lock:
             chance, moment = self._random.random(), self._random.random()
-            delay = self._random.uniform(self.weather.least_delay, self.weather.delay)
+            delay = self._random.uniform(self.faults.least_delay, self.faults.delay)
             self.requests += 1
-            what = "fair"
-            if chance < self.weather.reset:
+            what = "none"
+            if chance < self.faults.reset:
                 what = "reset"
-            elif chance < self.weather.reset + self.weather.error:
+            elif chance < self.faults.reset + self.faults.error:
                 what = "error"
-            self.lost += what != "fair"
+            self.lost += what != "none"
             return what, "before" if moment < 0.5 else "after", delay
 
     def __enter__(self) -> "FlakyProxy":
@@ -102,17 +104,17 @@ class _Handler(BaseHTTPRequestHandler):
         if proxy.login and self.headers.get("Authorization") != proxy.login:
             self._send(401, [("WWW-Authenticate", "Basic")], b"who are you?")
             return
-        if proxy.weather.hang:
+        if proxy.faults.hang:
             proxy.over.wait()
             return
-        what, moment, delay = proxy.fate()
+        what, moment, delay = proxy.next_fault()
         if proxy.over.wait(delay):
             return
-        if what != "fair" and moment == "before":
+        if what != "none" and moment == "before":
             self._lose(what)
             return
         try:
-            upstream = http.client.HTTPConnection(HOST, proxy.upstream, timeout=60)
+            upstream = http.client.HTTPConnection(HOST, proxy.upstream, timeout=HANGING)
             headers = {key: value for key, value in self.headers.items() if key.lower() not in HOP_BY_HOP}
             upstream.request(self.command, self.path, body=body, headers=headers)
             answer = upstream.getresponse()
@@ -121,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self._reset()
             return
-        if what != "fair":
+        if what != "none":
             self._lose(what)
             return
         self._send(answer.status, answer.getheaders(), content)
@@ -142,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         if what == "reset":
             self._reset()
         else:
-            self._send(500, [("Content-Type", "text/plain")], b"the weather is bad")
+            self._send(500, [("Content-Type", "text/plain")], b"a fault")
 
     def _reset(self) -> None:
         self.close_connection = True
@@ -173,7 +175,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = vars(parser.parse_args())
     upstream, port, seed = given.pop("upstream"), given.pop("port"), given.pop("seed")
-    with FlakyProxy(upstream, weather=Weather(**given), seed=seed, port=port) as proxy:
+    with FlakyProxy(upstream, faults=Faults(**given), seed=seed, port=port) as proxy:
         print(proxy.uri, flush=True)
         try:
             while True:

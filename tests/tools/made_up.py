@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -81,15 +80,6 @@ def whole(root: Path, name: str, *, n_iter: int = 4, **settings) -> RunDirectory
     train(directory, range(n_iter + 1)).close()
     end(directory, n_iter)
     return directory
-
-
-def wait_for(condition, seconds: float = 60.0):
-    """What the condition gives, once it gives something true."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-    return value
 
 
 def touch(path: Path, moment: float) -> None:

@@ -10,6 +10,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.tools.waiting import HANGING
+
 HOST = "127.0.0.1"
 
 
@@ -30,7 +32,7 @@ class MlflowServer:
     def uri(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def start(self, seconds: float = 60.0) -> "MlflowServer":
+    def start(self) -> "MlflowServer":
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(self.port)]
@@ -45,7 +47,7 @@ class MlflowServer:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + HANGING
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "server.log").read_text()[-2000:])
@@ -54,7 +56,7 @@ class MlflowServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=HANGING):
                 return True
         except (urllib.error.URLError, OSError):
             return False

@@ -10,9 +10,15 @@ from pathlib import Path
 import numpy as np
 from scipy.io import savemat
 
+from tests.tools.waiting import HANGING
+
 ROOT = Path(__file__).resolve().parents[2]
 
-QUICKLY = """
+QUICKLY = (
+    f"""
+HANGING = {HANGING}
+"""
+    + """
 import contextlib, io, json, sys
 from pathlib import Path
 from nnexp import execute
@@ -22,11 +28,12 @@ from nnexp.runs.directory import run_name
 
 def finish(directory, keeper, patience):
     result = directory.result
-    keeper.answer("finish", timeout=60, path=str(directory.path))  # or it would draw what the process leaves open
+    keeper.answer("finish", timeout=HANGING, path=str(directory.path))  # or it would draw what the process leaves open
     return execute.Outcome(result["status"], str(directory.path), result["run_id"], result)
 
 execute.finish = finish
 """
+)
 MAKE = (
     QUICKLY
     + """
@@ -70,7 +77,7 @@ def in_new_process(script, given, folder, package=ROOT, **settings):
         env=os.environ | {"PYTHONPATH": str(package)} | settings,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=HANGING,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -18,6 +18,7 @@ from nnexp.tracking.store import BID, Store
 from nnexp.tracking.sync import sync
 from tests.conftest import ROOT
 from tests.tools import made_up
+from tests.tools.waiting import HANGING, wait_for
 
 
 @pytest.fixture
@@ -100,15 +101,14 @@ def test_of_two_bids_the_smaller_id_wins(store, tmp_path):
     verdicts = []
     thread = threading.Thread(target=lambda: verdicts.append(claim(store, tmp_path, "a")))
     thread.start()
-    thread.join(2)
-    if thread.is_alive():  # the rival's id is larger: it has to go before the claim is settled
-        mine = next(run for run in store.search() if run.run_id != rival)
-        assert mine.run_id < rival
+    mine = wait_for(lambda: verdicts or [run for run in store.search() if run.run_id != rival])[0]
+    if mine not in verdicts and mine.run_id < rival:  # then the rival has to go before the claim is settled
         assert mine.tags[CLAIM] == "bid"
         store.client.delete_run(rival)
-        thread.join(10)
+        thread.join(HANGING)
         assert verdicts == [claims.Claim("mine", mine.run_id)]
     else:
+        thread.join(HANGING)
         assert verdicts == [claims.Claim("held", rival)]
         assert [run.run_id for run in store.search()] == [rival]
 
@@ -134,6 +134,7 @@ PROGRAM = """
 """
 
 
+@pytest.mark.slow
 def test_of_many_processes_exactly_one_gets_each_job(store, tmp_path):
     jobs, processes = 8, 4
     _ = store.experiment_id
@@ -150,7 +151,7 @@ def test_of_many_processes_exactly_one_gets_each_job(store, tmp_path):
     ]
     assert [process.stdout.readline() for process in started] == ["ready\n"] * processes
     (tmp_path / "go").touch()
-    verdicts = [line.split() for process in started for line in process.communicate(timeout=120)[0].splitlines()]
+    verdicts = [line.split() for process in started for line in process.communicate(timeout=HANGING)[0].splitlines()]
     assert all(process.returncode == 0 for process in started)
     assert len(verdicts) == jobs * processes
     mine = [job for job, verdict in verdicts if verdict == "mine"]
@@ -193,9 +194,10 @@ def test_a_host_that_was_stopped_and_taken_over_ends_as_superseded_with_its_numb
         "nnexp.directory": "/elsewhere",
     }  # its clock says nothing of when that was
     store.tag(first.run_id, ahead)
-    monkeypatch.setattr(lease, "SILENCE", 0.05)  # of 10 s
+    now = [0.0]
+    monkeypatch.setattr(lease.observer, "_clock", lambda: now[0])
     assert claims.claim(second, "key") == claims.Claim("held", first.run_id)
-    time.sleep(0.6)
+    now[0] = 61.0
     assert claims.claim(second, "key").verdict == "mine"
     assert status(store, first) == "KILLED"
     numbers = stopped.result

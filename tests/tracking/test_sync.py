@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,7 @@ from nnexp.tracking.store import Store
 from nnexp.tracking.sync import sync
 from tests.tools import made_up
 from tests.tools.stored import assert_store_has_all_of, runs_of, snapshot
+from tests.tools.waiting import HANGING
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more
     far = made_up.begin(tmp_path, "far", store=laptop)
     owner = json.dumps(json.loads(far.record.owner) | {"machine": "elsewhere"})
     far.write_json("run.json", far.record | {"owner": owner})
-    monkeypatch.setattr(lease, "SILENCE", 0.2)  # of its heartbeats of 10 s
+    monkeypatch.setattr(lease.observer, "_clock", lambda: 0.0)
     (entry,) = backlog.folder(tmp_path).iterdir()
     made_up.touch(entry, time.time() + 300)  # by a clock that is minutes ahead; it says nothing of now
     with ThreadPoolExecutor(1) as pool:
@@ -119,6 +121,8 @@ def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more
     assert syncing.result()[0] == (0, 1)
     assert "waiting for a sign of life" in syncing.result()[1][0]
     made_up.touch(entry, time.time() + 300)
+    looks = count()
+    monkeypatch.setattr(lease.observer, "_clock", lambda: 10.0 * next(looks))  # a heartbeat is due at each look
     assert run_sync(tmp_path, store=laptop)[0] == (1, 0)
     assert "no sign of life" in far.result.message
 
@@ -258,7 +262,7 @@ def test_a_run_whose_directory_cannot_be_written_fails_with_one_line(nnexp):
     task = ("experiment=smoke", "optimizer=gd", "optimizer.maxiter=2000", "optimizer.maxfun=2000", "tracking=none")
     for limit in ("20000", "1000"):
         words = [sys.executable, "-c", DISK, limit, *task]
-        done = subprocess.run(words, cwd=nnexp.folder, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(words, cwd=nnexp.folder, capture_output=True, text=True, timeout=HANGING)
         assert done.returncode == 1
         assert "File too large" in done.stdout + done.stderr
         assert "Traceback" not in done.stderr

@@ -18,18 +18,20 @@ from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import Store
 from nnexp.tracking.sync import sync
 from tests.conftest import Done, Nnexp
-from tests.tools.flaky_proxy import FlakyProxy, Weather
-from tests.tools.made_up import wait_for
+from tests.tools.flaky_proxy import Faults, FlakyProxy
 from tests.tools.mlflow_server import MlflowServer
 from tests.tools.stored import assert_store_has_all_of, models, runs_of
+from tests.tools.waiting import HANGING, wait_for
+
+pytestmark = pytest.mark.slow
 
 JOBS = 5
-WET = ("experiment=smoke", "tracking.experiment=weather", "tracking.directory=wet", "tracking.patience=2")
+FLAKY = ("experiment=smoke", "tracking.experiment=flaky", "tracking.directory=flaky", "tracking.patience=2")
 
 
 @dataclass
 class Swept:
-    """Two sweeps: in the middle of one the server was killed, and runs again; the other had bad weather."""
+    """Two sweeps: in the middle of one the server was killed, and runs again; the other had a bad connection."""
 
     command: Nnexp
     server: MlflowServer
@@ -38,7 +40,7 @@ class Swept:
     errors: str
     kept_back: list
     synced: Done
-    wet: Done
+    flaky: Done
 
     @property
     def directories(self):
@@ -54,21 +56,21 @@ def swept(tmp_path_factory, cache):
     with MlflowServer(tmp_path_factory.mktemp("server")) as server:
         where = (f"tracking.uri={server.uri}", "tracking.patience=2")
         process = command.start("-m", "experiment=smoke", *where, "seed=" + ",".join(map(str, range(JOBS))))
-        wait_for(lambda: any('"complete": true' in p.read_text() for p in folder.glob("**/published.json")), 120)
+        wait_for(lambda: any('"complete": true' in p.read_text() for p in folder.glob("**/published.json")))
         server.kill()
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=HANGING)
         kept_back = backlog.entries(folder / "outputs")
         server.start()
-        with FlakyProxy(server.port, weather=Weather(reset=0.1, error=0.1, delay=0.1)) as proxy:
-            wet = command.start("-m", *WET, f"tracking.uri={proxy.uri}", "seed=0,1,2,3")
+        with FlakyProxy(server.port, faults=Faults(reset=0.1, error=0.1, delay=0.1)) as proxy:
+            flaky = command.start("-m", *FLAKY, f"tracking.uri={proxy.uri}", "seed=0,1,2,3")
             synced = command("sync", "--json")
-            out, err = wet.communicate(timeout=180)
+            out, err = flaky.communicate(timeout=HANGING)
             for _ in range(10):
-                if sync(folder / "wet", default_uri=proxy.uri, tell=print)[1] == 0:
+                if sync(folder / "flaky", default_uri=proxy.uri, tell=print)[1] == 0:
                     break
             assert proxy.lost > 10
-        store, wet = Store(server.uri, "nnexp"), Done(wet.returncode, out, err)
-        yield Swept(command, server, store, process.returncode, errors, kept_back, synced, wet)
+        store, flaky = Store(server.uri, "nnexp"), Done(flaky.returncode, out, err)
+        yield Swept(command, server, store, process.returncode, errors, kept_back, synced, flaky)
 
 
 def test_a_sweep_outlives_its_server_and_says_what_was_kept_back(swept):
@@ -132,10 +134,10 @@ def test_the_model_predicts_what_the_run_did_where_there_is_no_nnexp(swept, tmp_
     assert json.loads(done.stdout.splitlines()[-1]) == [part.classes[i] for i in predict(logits)]
 
 
-def test_bad_weather_loses_nothing(swept, tmp_path):
-    assert swept.wet.status in (0, 4), swept.wet.err
-    store = Store(swept.server.uri, "weather")
-    directories = [RunDirectory(path) for path in swept.command.folder.glob("wet/runs/*")]
+def test_a_bad_connection_loses_nothing(swept, tmp_path):
+    assert swept.flaky.status in (0, 4), swept.flaky.err
+    store = Store(swept.server.uri, "flaky")
+    directories = [RunDirectory(path) for path in swept.command.folder.glob("flaky/runs/*")]
     assert len(directories) == 4
     for directory in directories:
         assert_store_has_all_of(directory, store, tmp_path)

@@ -17,11 +17,11 @@ from tests.tools.crash import preloaded
 from tests.tools.crash.invariants import Held, look, violations
 from tests.tools.crash.killpoints import ROLES, Kill, install, processes_of, trace_of
 from tests.tools.mlflow_server import MlflowServer
+from tests.tools.waiting import HANGING
 
 TINY = ("experiment=smoke", "optimizer.maxfun=3", "model.hidden_size=3")
 SWEEP = ("-m", *TINY, "seed=0,1")
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-COMMAND_SECONDS, GONE_SECONDS = 120.0, 60.0
 JOBS, LONGEST_PAUSE = 8, 6.0  # of a sweep that is killed at random, and seconds between two kills
 MEMORY = Path("/dev/shm")
 
@@ -126,7 +126,7 @@ class Command:
         self.pid = preloaded.start(["nnexp", *words], enter, begin)
         self.status: int | None = None
 
-    def wait(self, seconds: float = COMMAND_SECONDS) -> int | None:
+    def wait(self, seconds: float = HANGING) -> int | None:
         """The exit status, negative for a signal; None where it does not end in time."""
         deadline = time.monotonic() + seconds
         while self.status is None and time.monotonic() < deadline:
@@ -135,7 +135,7 @@ class Command:
                 self.status = os.waitstatus_to_exitcode(status)
             else:
                 time.sleep(0.02)
-        if self.status is None and seconds == COMMAND_SECONDS:
+        if self.status is None and seconds == HANGING:
             self.tell_where_it_hangs()
         return self.status
 
@@ -152,7 +152,7 @@ class Command:
         return (self.place.traces / "stderr").read_text()[-1500:]
 
 
-def wait_until_gone(place: Place, seconds: float = GONE_SECONDS) -> list[int]:
+def wait_until_gone(place: Place, seconds: float = HANGING) -> list[int]:
     """Wait for all processes of a place to end; the ones that do not."""
     deadline = time.monotonic() + seconds
     while (left := processes_of(place.top)) and time.monotonic() < deadline:

@@ -1,7 +1,7 @@
-"""Servers that are no good MLflow servers, for tests: each answers every request alike, over HTTP or HTTPS.
+"""Servers that do not answer as MLflow does, for tests: each answers every request alike, over HTTP or HTTPS.
 
-with OddServer(404) as server: ...                # http://127.0.0.1:<port>
-with OddServer(200, "{}", certificate=path) as server: ...
+with FaultyServer(404) as server: ...                # http://127.0.0.1:<port>
+with FaultyServer(200, "{}", certificate=path) as server: ...
 """
 
 import json
@@ -15,7 +15,7 @@ HOST = "127.0.0.1"
 EXPERIMENT = json.dumps({"experiment": {"experiment_id": "1", "name": "nnexp", "lifecycle_stage": "active"}})
 
 
-class OddServer:
+class FaultyServer:
     """Answers with this status and body; with `hangs` only what asks for an experiment, and nothing else ever."""
 
     def __init__(self, status: int = 200, body: str = "", *, hangs: bool = False, certificate: Path | None = None):
@@ -24,7 +24,7 @@ class OddServer:
         self.over = threading.Event()
         self._scheme = "https" if certificate else "http"
         self._server = _Server((HOST, 0), _Handler)
-        self._server.odd = self
+        self._server.faulty = self
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
@@ -34,7 +34,7 @@ class OddServer:
     def uri(self) -> str:
         return f"{self._scheme}://{HOST}:{self._server.server_address[1]}"
 
-    def __enter__(self) -> "OddServer":
+    def __enter__(self) -> "FaultyServer":
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
@@ -47,7 +47,7 @@ class OddServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
-    odd: OddServer
+    faulty: FaultyServer
 
     def handle_error(self, request, client_address) -> None:
         pass  # a client that does not trust the certificate goes away
@@ -57,14 +57,14 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _handle(self) -> None:
-        odd = self.server.odd
+        faulty = self.server.faulty
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        odd.seen.append(self.path)
-        if odd.hangs and "get-by-name" not in self.path:
-            odd.over.wait()
+        faulty.seen.append(self.path)
+        if faulty.hangs and "get-by-name" not in self.path:
+            faulty.over.wait()
             return
-        content = odd.body.encode()
-        self.send_response(odd.status)
+        content = faulty.body.encode()
+        self.send_response(faulty.status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

@@ -3,7 +3,6 @@
 import itertools
 import os
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +67,7 @@ def cut_off(store, directory, at, *, before):
     return False
 
 
+@pytest.mark.slow
 def test_cut_off_at_any_call_and_repeated_the_store_is_as_if_published_in_one_go(home, store):
     reference = made_up.whole(home, "reference")
     assert Publication(reference, store).advance()
@@ -185,11 +185,10 @@ def test_a_request_that_comes_twice_makes_one_run_and_one_model(home, store, rep
 
 
 def test_a_claim_is_not_held_up_by_its_own_double(home, repeating):
-    for i in range(4):  # the double has the smaller id every other time
+    # It neither decides nor dies: a claim that waits for it ends as an error. It has the smaller id every other time.
+    for i in range(4):
         directory = made_up.begin(home, f"claim-{i}")
-        began = time.monotonic()
         assert claims.claim(Publication(directory, repeating), f"key of claim-{i}").verdict == "mine"
-        assert time.monotonic() - began < claims.WAIT_SECONDS / 2
 
 
 def test_what_a_late_request_made_is_deleted_when_the_run_is_whole(home, repeating):
