@@ -93,8 +93,8 @@ def test_ctrl_c_ends_every_command_with_one_line_and_130(nnexp):
         where = f"tracking.uri={server.uri}"
         started = [nnexp.start(*words, where) for words in OF_A_STORE]
         started.append(nnexp.start("gradcheck", "data=digits", "model.hidden_size=1000"))
-        wait_for(lambda: sum("get-by-name" not in path for path in server.seen) >= len(OF_A_STORE))
-        wait_for(lambda: "_multiarray_umath" in mapped(started[-1].pid))
+        wait_for(lambda: sum("get-by-name" not in path for path in server.seen) >= len(OF_A_STORE), *started)
+        wait_for(lambda: "_multiarray_umath" in mapped(started[-1].pid), *started)
         for process in started:
             process.send_signal(signal.SIGINT)
         for process in started:
@@ -140,7 +140,7 @@ def test_what_only_looks_or_is_refused_leaves_nothing(call, tmp_path, cache):
 
 def test_ctrl_c_before_the_first_iteration_leaves_no_empty_directory(nnexp):
     process = nnexp.start("data=digits", "tracking=none", "optimizer.maxfun=1000000", "optimizer.maxiter=1000000")
-    wait_for(nnexp.directories)
+    wait_for(nnexp.directories, process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=HANGING)
     assert process.returncode in (130, -signal.SIGINT)

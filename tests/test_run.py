@@ -223,7 +223,7 @@ def test_a_diverging_run_fails_with_the_iteration_in_its_message(with_store):
 def test_an_interrupted_run_keeps_what_was_computed(with_store, sign):
     endless = ["data=digits", "optimizer=gd", "optimizer.maxiter=10000000", "optimizer.maxfun=10000000"]
     process = with_store.start(*endless)
-    wait_for(lambda: any(len(RunDirectory(path).history()) > 3 for path in with_store.directories()))
+    wait_for(lambda: any(len(RunDirectory(path).history()) > 3 for path in with_store.directories()), process)
     process.send_signal(sign)
     out, err = process.communicate(timeout=HANGING)
     assert process.returncode == 130, (out, err)

@@ -31,7 +31,7 @@ def training(nnexp):
 def test_a_job_that_another_sweep_trains_is_waited_for_and_done_where_that_one_dies(nnexp, how):
     job = [*LONG, "seed=0", "tracking=none"]
     first = nnexp.start(*job)
-    wait_for(lambda: training(nnexp))
+    wait_for(lambda: training(nnexp), first)
     second = nnexp.start(*job)
     wait_for(lambda: len(nnexp.directories()) > 1 or second.poll() is not None)  # it has begun, and then it waits
     if how == "killed":

@@ -190,7 +190,7 @@ def test_killed_anywhere_and_finished_by_the_same_command(with_store):
     for victims in ("parent", "parent and worker", "all"):
         known = set(training())
         sweep = nnexp.start(*grid, *JOBLIB, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(lambda known=known: set(training()) - known)
+        wait_for(lambda known=known: set(training()) - known, sweep)
         running = processes_of(nnexp.folder)
         if victims == "all":
             kill(running)
@@ -221,7 +221,7 @@ def test_killed_anywhere_and_finished_by_the_same_command(with_store):
 def test_workers_end_with_a_parent_that_is_killed_before_their_first_job(nnexp):
     endless = ["data=digits", "optimizer=gd", "optimizer.maxfun=10000000", "optimizer.maxiter=10000000"]
     sweep = nnexp.start("-m", *endless, "seed=range(4)", *JOBLIB, "tracking=none", stderr=subprocess.DEVNULL)
-    wait_for(lambda: any("LokyProcess" in command for command in processes_of(nnexp.folder).values()))
+    wait_for(lambda: any("LokyProcess" in command for command in processes_of(nnexp.folder).values()), sweep)
     sweep.kill()
     sweep.communicate()
     wait_for(lambda: not processes_of(nnexp.folder))
@@ -233,7 +233,7 @@ def test_ctrl_c_stops_an_endless_sweep_and_every_run_has_a_true_status(with_stor
     nnexp = with_store
     endless = ["data=digits", "optimizer=gd", "optimizer.maxfun=10000000", "optimizer.maxiter=10000000"]
     sweep = nnexp.start("-m", *endless, "seed=range(6)", *launcher, start_new_session=True)
-    wait_for(lambda: any(len(RunDirectory(path).history()) > 3 for path in nnexp.directories()))
+    wait_for(lambda: any(len(RunDirectory(path).history()) > 3 for path in nnexp.directories()), sweep)
     os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
     out, err = sweep.communicate(timeout=HANGING)
     assert sweep.returncode == 130, (out, err)

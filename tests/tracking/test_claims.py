@@ -2,9 +2,9 @@ import json
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -98,19 +98,17 @@ def test_the_run_of_a_process_that_is_gone_is_closed_with_what_it_had_and_the_re
 def test_of_two_bids_the_smaller_id_wins(store, tmp_path):
     tags = {RUN_KEY: "key", CLAIM: "bid", OWNER: lease.owner(), "nnexp.uid": "rival"}
     rival = store.create("rival", time.time(), tags)
-    verdicts = []
-    thread = threading.Thread(target=lambda: verdicts.append(claim(store, tmp_path, "a")))
-    thread.start()
-    mine = wait_for(lambda: verdicts or [run for run in store.search() if run.run_id != rival])[0]
-    if mine not in verdicts and mine.run_id < rival:  # then the rival has to go before the claim is settled
-        assert mine.tags[CLAIM] == "bid"
-        store.client.delete_run(rival)
-        thread.join(HANGING)
-        assert verdicts == [claims.Claim("mine", mine.run_id)]
-    else:
-        thread.join(HANGING)
-        assert verdicts == [claims.Claim("held", rival)]
-        assert [run.run_id for run in store.search()] == [rival]
+    with ThreadPoolExecutor(1) as pool:
+        claiming = pool.submit(claim, store, tmp_path, "a")
+        bids = wait_for(lambda: claiming.done() or [run for run in store.search() if run.run_id != rival])
+        if bids is not True and bids[0].run_id < rival:  # then the rival has to go before the claim is settled
+            [mine] = bids
+            assert mine.tags[CLAIM] == "bid"
+            store.client.delete_run(rival)
+            assert claiming.result(HANGING) == claims.Claim("mine", mine.run_id)
+        else:
+            assert claiming.result(HANGING) == claims.Claim("held", rival)
+            assert [run.run_id for run in store.search()] == [rival]
 
 
 PROGRAM = """

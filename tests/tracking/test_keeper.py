@@ -59,7 +59,7 @@ def ended(tmp_path_factory, cache):
         where = (f"hydra.run.dir=outputs/runs/{name}", f"tracking.experiment={name}")  # so that none repairs another
         processes[how] = command.start(*LONG, *where)
     for how, process in processes.items():
-        wait_for(lambda how=how: len(rows_in_store(command, directories[how])) > 3)
+        wait_for(lambda how=how: len(rows_in_store(command, directories[how])) > 3, process)
         end(process, how)
     for process in processes.values():
         process.communicate(timeout=HANGING)

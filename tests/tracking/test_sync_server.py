@@ -56,7 +56,7 @@ def swept(tmp_path_factory, cache):
     with MlflowServer(tmp_path_factory.mktemp("server")) as server:
         where = (f"tracking.uri={server.uri}", "tracking.patience=2")
         process = command.start("-m", "experiment=smoke", *where, "seed=" + ",".join(map(str, range(JOBS))))
-        wait_for(lambda: any('"complete": true' in p.read_text() for p in folder.glob("**/published.json")))
+        wait_for(lambda: any('"complete": true' in p.read_text() for p in folder.glob("**/published.json")), process)
         server.kill()
         _, errors = process.communicate(timeout=HANGING)
         kept_back = backlog.entries(folder / "outputs")
