@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from nnexp.runs.directory import RunDirectory
 from tests.tools.waiting import HANGING, wait_for
 
 pytestmark = pytest.mark.slow
@@ -24,7 +25,7 @@ def finished(folder):
 
 
 def training(nnexp):
-    return [path for path in nnexp.folder.glob("outputs/runs/*/reports/history.csv")]
+    return [path for path in nnexp.directories() if RunDirectory(path).history()]
 
 
 @pytest.mark.parametrize("how", ["finished", "killed"])

@@ -182,9 +182,7 @@ def test_killed_anywhere_and_finished_by_the_same_command(with_store):
 
     def training():
         return [
-            path
-            for path in nnexp.directories()
-            if (path / "reports/history.csv").exists() and not (path / "result.json").exists()
+            path for path in nnexp.directories() if RunDirectory(path).history() and not (path / "result.json").exists()
         ]
 
     for victims in ("parent", "parent and worker", "all"):
