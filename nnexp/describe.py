@@ -21,5 +21,5 @@ def describe(directory: RunDirectory) -> RunResult:
     if result.described:
         return result
     directory.write_history_table()
-    described = tasks.find(directory.record.task).describe(directory)
+    described = tasks.recorded(directory.record.task).describe(directory)
     return directory.amend_result(final_metrics=described.metrics, tags=described.tags, described=True)

@@ -69,7 +69,7 @@ def _tell(outcome: Outcome, name: str, shown: str) -> None:
     elif outcome.status == "SKIPPED":
         say(f"trained in vain: {name}: {outcome.message}, which has the same key")
     elif outcome.status == "FINISHED" and outcome.result is not None:
-        brief = tasks.find(RunDirectory(outcome.path).record.task).presentation.brief(outcome.result)
+        brief = tasks.recorded(RunDirectory(outcome.path).record.task).presentation.brief(outcome.result)
         say(f"finished: {name}: {brief} (run {outcome.run_id})")
         if not outcome.published:
             say(f"not published: {name}: {outcome.problem}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from nnexp.readers import ConfigError
 from nnexp.tasks.interface import Task
 
 NETWORK = "network"
@@ -27,3 +28,16 @@ def find(name: str) -> Task[Any]:
     from nnexp.tasks.function import load
 
     return load(name)
+
+
+def recorded(name: str) -> Task[Any]:
+    """The task of a run that was made; a user's own that cannot be imported here is known by its name alone.
+
+    What it logged and saved is published, shown and compared all the same.
+    """
+    try:
+        return find(name)
+    except ConfigError:
+        task: Task[Any] = Task()
+        task.name = name
+        return task

@@ -275,7 +275,7 @@ class Publication:
 
     def _served(self, record: RunRecord) -> ServedModel | None:
         """The model that MLflow can serve; damaged weights are told, and no model is made of them."""
-        served = tasks.find(record.task).presentation.model(record)
+        served = tasks.recorded(record.task).presentation.model(record)
         try:
             return served if served is not None and read_arrays(self.directory.path / served.file) else None
         except FileNotFoundError:
@@ -361,7 +361,7 @@ def _is_to_be_described(result: RunResult) -> bool:
 def _note(record: RunRecord, result: RunResult | None, run_id: str | None = None) -> dict[str, str]:
     """The note for the UI; a record of another version that it cannot be made of is published without."""
     try:
-        return {NOTE: run_note(tasks.find(record.task).presentation, record, result, run_id)}
+        return {NOTE: run_note(tasks.recorded(record.task).presentation, record, result, run_id)}
     except (KeyError, TypeError, ValueError):
         return {}
 
