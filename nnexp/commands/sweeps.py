@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from typing import Any
+
+COLUMNS = ("planned", "finished", "failed", "lost", "running")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = sqlite_path(tracking.uri)
     if path is not None and not path.exists():
         raise ConfigError(f"there is no store at {path} yet")
-    rows = states(open_store(tracking.uri, tracking.experiment))
+    rows = table(open_store(tracking.uri, tracking.experiment))
     if arguments.json:
         print(json.dumps([{key: value for key, value in row.items() if key != "name"} for row in rows]))
     else:
@@ -31,26 +32,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def states(store: Any) -> list[dict[str, Any]]:
+def table(store: Any) -> list[dict[str, Any]]:
     """For each sweep of the experiment how many of its jobs are planned, finished, failed, lost and running."""
     from nnexp.runs.tags import ELSEWHERE, PLANNED, RUN_KEY, SWEEP
-    from nnexp.sweeps.status import ORDER, standing_of
+    from nnexp.sweeps.status import count, of_stored, states
     from nnexp.tracking.store_arbiter import is_lost
 
     rows = []
     for parent in store.sweeps():
-        sweep, best = parent.tags[SWEEP], {}
-        for run in store.tagged(SWEEP, sweep):
-            if (key := run.tags.get(RUN_KEY)) is None:
-                continue
-            state = "lost" if run.status == "RUNNING" and is_lost(run) else standing_of(run).state
-            best[key] = max(best.get(key, "lost"), state, key=ORDER.index)
-        counts = Counter(best.values())
-        elsewhere = int(parent.tags.get(ELSEWHERE, 0))
-        planned = int(parent.tags.get(PLANNED, len(best)))
-        row = {"sweep": sweep, "planned": planned, "finished": counts["finished"] + elsewhere}
-        row |= {state: counts[state] for state in ("failed", "lost", "running")}
-        rows.append(row | {"name": parent.name})
+        runs = [run for run in store.tagged(SWEEP, parent.tags[SWEEP]) if RUN_KEY in run.tags]
+        jobs = states(of_stored(run, is_lost=run.status == "RUNNING" and is_lost(run)) for run in runs)
+        counts = count(jobs.values(), int(parent.tags.get(PLANNED, len(jobs))))
+        counts["finished"] += int(parent.tags.get(ELSEWHERE, 0))
+        rows.append({"sweep": parent.tags[SWEEP], **{key: counts[key] for key in COLUMNS}, "name": parent.name})
     return rows
 
 
@@ -59,7 +53,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     if not rows:
         print("No sweeps yet.")
         return
-    columns = ("sweep", "planned", "finished", "failed", "lost", "running", "name")
+    columns = ("sweep", *COLUMNS, "name")
     lines = [[str(row[column]) for column in columns] for row in rows]
     widths = [max(len(line[i]) for line in [list(columns), *lines]) for i in range(len(columns))]
     for line in [list(columns), *lines]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from nnexp.runs.files import RecordError, tell_once
 from nnexp.runs.places import store_at
 from nnexp.runs.records import SweepPlan
 from nnexp.runs.tags import OWNER, RUN_KEY, SWEEP
-from nnexp.sweeps.parent import Parent, count, read_plan, sweep_directory
+from nnexp.sweeps.known_runs import KnownRuns
+from nnexp.sweeps.parent import Parent, read_plan, sweep_directory
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
-from nnexp.sweeps.status import Book, Standing
+from nnexp.sweeps.status import JobState, outcome
 from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
@@ -84,7 +86,7 @@ class LateParent:
             return
         children = store.tagged(SWEEP, self.sweep)
         ends = [child.end for child in children if child.end and child.run_id != run.run_id]
-        status, message = self._outcome(session, run)
+        status, message = outcome(session.counts(), is_over=False)
         store.terminate(run.run_id, status, max([*ends, run.start]), message)
 
     def _is_run_elsewhere(self, run: StoredRun) -> bool:
@@ -95,26 +97,18 @@ class LateParent:
         tracking = TrackingConfig("mlflow", store.uri, store.experiment, str(self.root), 0, HEARTBEAT, None, None)
         controls = Controls(True, False, False, tracking, plan.command, 1)
         session = Session(self.sweep, plan.name, plan.swept_keys, controls, store, lambda jobs: None)
-        session.book = _StoreOnly(store, str(self.root), self.sweep)
+        session.known_runs = _StoreOnly(store, str(self.root), self.sweep)
         jobs = [Job(i, tuple(job.overrides), (job.name,), job.key or "") for i, job in enumerate(plan.jobs)]
         if not jobs:  # a search: what its jobs are is only known from its runs
             runs = [run for run in store.tagged(SWEEP, self.sweep) if RUN_KEY in run.tags]
             jobs = [Job(i, (), (run.name,), run.tags[RUN_KEY]) for i, run in enumerate(runs)]
         session.jobs = {job.key: job for job in jobs}
-        session.standings = session.book.look(session.jobs, elsewhere=bool(plan.jobs))
+        session.standings = session.known_runs.refresh(session.jobs, elsewhere=bool(plan.jobs))
         return session
 
-    def _outcome(self, session: Session, run: StoredRun) -> tuple[str, str]:
-        """Status and message as the sweep's own process would have said them."""
-        counts = count(session.standings, len(session.jobs))
-        message = f"{counts['finished']} of {counts['planned']} jobs finished, {counts['failed']} failed"
-        if counts["finished"] + counts["failed"] < counts["planned"]:
-            return "KILLED", f"interrupted: {message}"
-        return ("FAILED" if counts["failed"] else "FINISHED"), message
 
-
-class _StoreOnly(Book):
+class _StoreOnly(KnownRuns):
     """What the store alone knows."""
 
-    def _take_directories(self, found: dict[str, Standing], wanted: set[str], since: float, repair: bool) -> None:
-        pass
+    def _on_disk(self, wanted: Collection[str], since: float, repair: bool) -> Iterator[JobState]:
+        return iter(())

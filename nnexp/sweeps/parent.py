@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from nnexp.runs.records import PlannedJob, SweepPlan
 from nnexp.runs.tags import (
     BEST,
     CLAIM,
-    ELSEWHERE,
     HEARTBEAT,
     HEARTBEAT_EVERY,
     JOBS,
@@ -36,7 +34,6 @@ from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
 
-COUNTS = ("planned", "running", "finished", "failed", "lost")
 COLOR = "mlflow.runColor"
 MOST_COLORED = 60  # runs; more lines cannot be told apart
 REPORT_FILE = "report.html"
@@ -151,12 +148,10 @@ class Parent:
         counts: Mapping[str, int],
         best: Sequence[Score],
         failures: Sequence[str] = (),
-        elsewhere: int = 0,
         choice: Sequence[str] = (),
     ) -> None:
         """Bring counts, best settings, what the report says of them, and the note up to date."""
-        tags = {JOBS + name: str(counts.get(name, 0)) for name in COUNTS}
-        tags[ELSEWHERE] = str(elsewhere)
+        tags = {JOBS + name: str(n) for name, n in counts.items()}
         tags[NOTE] = sweep_note(
             self.plan, counts, best, heading(best) if best else "", failures, self._links, self._run_link, choice
         )
@@ -194,9 +189,3 @@ def plan_record(
 def read_plan(folder: Path) -> SweepPlan:
     """The plan kept in a folder; errors as of :attr:`nnexp.runs.directory.RunDirectory.plan`."""
     return RunDirectory(folder).plan
-
-
-def count(standings: Mapping[str, Any], planned: int) -> dict[str, int]:
-    """How many jobs are in which state."""
-    states = Counter(standing.state for standing in standings.values())
-    return {"planned": planned, **{state: states.get(state, 0) for state in COUNTS[1:]}}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nnexp.errors import one_line
 from nnexp.runs import backlog
 from nnexp.runs.history import last_row
-from nnexp.sweeps.status import Standing
+from nnexp.sweeps.status import JobState
 from nnexp.terminal import clock, say
 from nnexp.tracking.store import StoreError
 
@@ -45,7 +45,7 @@ class Watch:
         while not self._stop.wait(pause):
             began, returns = time.monotonic(), session.returns
             try:
-                found = session.book.look(session.jobs, since=session.since, repair=False, elsewhere=False)
+                found = session.known_runs.refresh(session.jobs, since=session.since, repair=False, elsewhere=False)
                 if self._stop.is_set():
                     return  # the session has looked itself since
                 if session.returns != returns:
@@ -106,7 +106,7 @@ def _fit(name: str, row: Mapping[str, float]) -> str:
     return name if n_fev is None or cost is None else f"{name}: cost {cost:.3g}, {n_fev:.0f} evals"
 
 
-def time_left(standings: Collection[Standing], n_open: int, began: float, now: float) -> float | None:
+def time_left(standings: Collection[JobState], n_open: int, began: float, now: float) -> float | None:
     """Seconds until the rest of a sweep is done; None before the first fit of this start of it has ended.
 
     What is left to be done, in seconds of fits, at the rate at which it is done: the seconds of fits, ended and under

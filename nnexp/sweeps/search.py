@@ -23,7 +23,7 @@ from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, text_of, values
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.ranking import metric_name, show_metric
 from nnexp.sweeps.session import Controls, Session
-from nnexp.sweeps.status import Standing
+from nnexp.sweeps.status import JobState
 from nnexp.terminal import say
 from nnexp.tracking.store import Store
 
@@ -210,7 +210,7 @@ class Search:
             else:
                 self.study.tell(trial, values)
 
-    def _values(self, standing: Standing | None) -> list[float] | None:
+    def _values(self, standing: JobState | None) -> list[float] | None:
         if standing is None or standing.state != "finished":
             return None
         try:

@@ -19,10 +19,11 @@ from nnexp.runs.directory import peek
 from nnexp.runs.leftovers import remove_leftovers
 from nnexp.summary import how_to_open
 from nnexp.sweeps import deferred, progress, ranking, sharing
-from nnexp.sweeps.parent import Parent, count, plan_record, sweep_directory, write_plan
+from nnexp.sweeps.known_runs import KnownRuns
+from nnexp.sweeps.parent import Parent, plan_record, sweep_directory, write_plan
 from nnexp.sweeps.plan import Job, Plan
 from nnexp.sweeps.ranking import Score
-from nnexp.sweeps.status import Book, Standing, keep_best
+from nnexp.sweeps.status import JobState, State, count, outcome, states
 from nnexp.terminal import StatusLine, say
 from nnexp.tracking.repair import repair
 from nnexp.tracking.store import Store
@@ -54,12 +55,12 @@ class Session:
     ) -> None:
         self.sweep, self.name, self.swept_keys = sweep, name, swept_keys
         self.controls, self.store, self.launch = controls, store, launch
-        self.book = Book(store, controls.tracking.directory, sweep)
+        self.known_runs = KnownRuns(store, controls.tracking.directory, sweep)
         self.since = 0.0 if controls.resume else time.time()
         if controls.resume == arithmetic.STRICT:
-            self.book.strict_before = time.time()
+            self.known_runs.strict_before = time.time()
         self.jobs: dict[str, Job] = {}
-        self.standings: dict[str, Standing] = {}
+        self.standings: dict[str, JobState] = {}
         self.parent: Parent | None = None
         self.to_come = 0  # jobs that a search has yet to propose
         self.line = StatusLine()
@@ -69,7 +70,7 @@ class Session:
         self._choice: tuple[str, ...] = ()  # what the report says of the best setting
         self._launched = False
         self._left: set[str] = set()  # keys of jobs that were left to another process
-        self._returned: dict[str, Standing] = {}  # what jobs said when they returned, by key
+        self._returned: dict[str, JobState] = {}  # what jobs said when they returned, by key
         self._ended: set[str] = set()  # directories of the runs that this sweep launched and that came back
         self.returns = 0  # launches that have come back; what was looked at before one of them is out of date
 
@@ -80,16 +81,18 @@ class Session:
 
     # The plan, before anything runs.
 
-    def look(self, jobs: Sequence[Job], *, elsewhere: bool = True) -> dict[str, Standing]:
+    def look(self, jobs: Sequence[Job], *, elsewhere: bool = True) -> dict[str, JobState]:
         """What stands for the jobs now. A store that cannot be reached is told once and done without."""
         keys = [job.key for job in jobs]
         try:
-            return self.book.look(keys, since=self.since, repair=not self.controls.dry_run, elsewhere=elsewhere)
+            return self.known_runs.refresh(
+                keys, since=self.since, repair=not self.controls.dry_run, elsewhere=elsewhere
+            )
         except Exception as error:
             self._without_store(error)
-            return self.book.look(keys, since=self.since)
+            return self.known_runs.refresh(keys, since=self.since)
 
-    def learn(self, found: dict[str, Standing], *, complete: bool = False) -> None:
+    def learn(self, found: dict[str, JobState], *, complete: bool = False) -> None:
         """Take what a look has found into what is known.
 
         Parameters
@@ -102,16 +105,16 @@ class Session:
             known = {key: standing for key, standing in known.items() if standing.state != "running"}
         merged = known | {key: self._checked(standing) for key, standing in found.items()}
         for key, standing in list(self._returned.items()):  # copies: the watching thread comes here too
-            keep_best(merged, key, standing)
+            merged[key] = states([merged.get(key, standing), standing])[key]
         for key in list(self._left):
             if not _is_decided(merged.get(key)) and disk_arbiter.is_locked(self.controls.tracking.directory, key):
-                merged[key] = Standing("running", "")
+                merged[key] = JobState(key, State.RUNNING)
         self.standings = merged
 
-    def _checked(self, standing: Standing) -> Standing:
+    def _checked(self, standing: JobState) -> JobState:
         """A run that came back from the launcher is not running, whatever its process could still write of it."""
         if standing.state == "running" and standing.directory in self._ended:
-            return replace(standing, state="lost", reason="its end could not be kept")
+            return replace(standing, state=State.LOST, reason="its end could not be kept")
         return standing
 
     def repair(self) -> None:
@@ -134,7 +137,7 @@ class Session:
         if self.store is None:
             raise error
         say(f"{one_line(error)}. The sweep goes on with its run directories; `nnexp sync` publishes them later.")
-        self.store = self.book.store = self.parent = None
+        self.store = self.known_runs.store = self.parent = None
 
     def dry_run(self, jobs: Sequence[Job]) -> int:
         """Print what would run and what would be skipped and why."""
@@ -175,7 +178,7 @@ class Session:
             except Exception as error:
                 self._without_store(error)
 
-    def work(self, jobs: Sequence[Job], standings: dict[str, Standing] | None = None) -> None:
+    def work(self, jobs: Sequence[Job], standings: dict[str, JobState] | None = None) -> None:
         """Launch what is missing, wait for what others hold, until every job is decided."""
         self.jobs |= {job.key: job for job in jobs}
         self.learn(standings if standings is not None else self.look(jobs))
@@ -216,7 +219,7 @@ class Session:
         self._crashes[job.key] = self._crashes.get(job.key, 0) + 1
         if self._crashes[job.key] < ATTEMPTS:
             return True
-        self.standings[job.key] = Standing("failed", "", "its process died each time it was tried")
+        self.standings[job.key] = JobState(job.key, State.FAILED, reason="its process died each time it was tried")
         return False
 
     def _launch(self, jobs: Sequence[Job]) -> set[str]:
@@ -241,29 +244,29 @@ class Session:
         """Take what jobs said when they returned; return the keys of those that were left to another process."""
         left = set()
         self.returns += 1
-        for job, outcome in zip(jobs, outcomes, strict=False):
-            if outcome is None:
+        for job, returned in zip(jobs, outcomes, strict=False):
+            if returned is None:
                 continue
-            if outcome.status == "SKIPPED":
+            if returned.status == "SKIPPED":
                 left.add(job.key)
-                if outcome.verdict == FINISHED:
-                    self._returned[job.key] = Standing("finished", outcome.run_id, name=job.name)
+                if returned.verdict == FINISHED:
+                    self._returned[job.key] = JobState(job.key, State.FINISHED, returned.run_id, name=job.name)
                 continue
-            self._ended.add(outcome.path)
-            if outcome.status == "FAILED":
-                self._returned[job.key] = Standing(
-                    "failed", outcome.run_id or "", outcome.result.message, name=job.name
+            self._ended.add(returned.path)
+            if returned.status == "FAILED":
+                self._returned[job.key] = JobState(
+                    job.key, State.FAILED, returned.run_id or "", returned.message, name=job.name
                 )
         self._left |= left
         return left
 
-    def failures(self) -> list[tuple[Job, Standing]]:
+    def failures(self) -> list[tuple[Job, JobState]]:
         """The jobs that failed, with what stands for them."""
         return [(job, s) for key, job in self.jobs.items() if (s := self.standings.get(key)) and s.state == "failed"]
 
     # What is told.
 
-    def _tell_skipped(self, jobs: Sequence[Job], standings: dict[str, Standing]) -> None:
+    def _tell_skipped(self, jobs: Sequence[Job], standings: dict[str, JobState]) -> None:
         for job in jobs:
             standing = standings.get(job.key)
             if standing is not None and standing.state == "finished":
@@ -284,6 +287,10 @@ class Session:
         """All jobs of the sweep, those that a search has yet to propose too."""
         return len(self.jobs) + self.to_come
 
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in which state."""
+        return count(self.standings.values(), self.n_planned, self.sweep)
+
     def best(self, shown: int = SHOWN) -> list[Score]:
         """The best settings, by the mean over their finished seeds."""
         done = [(self.jobs[key], s) for key, s in self.standings.items() if s.state == "finished" and key in self.jobs]
@@ -292,7 +299,7 @@ class Session:
 
     def progress(self) -> list[str]:
         """The state of the sweep, in parts for one line."""
-        counts = count(self.standings, self.n_planned)
+        counts = self.counts()
         open_jobs = self.n_planned - counts["finished"] - counts["failed"]
         rows = progress.last_rows(self.controls.tracking.directory, self.sweep)
         running = [
@@ -307,18 +314,17 @@ class Session:
         """Counts, best runs and failures to the parent run."""
         if self.parent is not None:
             failed = [f"{job.name}: {standing.reason}" for job, standing in self.failures()]
-            elsewhere = sum(s.state == "finished" and s.sweep != self.sweep for s in self.standings.values())
-            self.parent.say(count(self.standings, self.n_planned), self.best(), failed, elsewhere, self._choice)
+            self.parent.say(self.counts(), self.best(), failed, self._choice)
 
     def close(self) -> int:
         """Tell how the sweep ended; return the exit status."""
         self.repair()  # what seemed to be alive on other machines when it began may have been silent ever since
         failures = self.failures()
-        counts = count(self.standings, self.n_planned)
-        message = f"{counts['finished']} of {counts['planned']} jobs finished, {counts['failed']} failed"
+        counts = self.counts()
+        status, message = outcome(counts)
         kept = self._kept_back()
         report = self._compare() if self._lacks_report and counts["finished"] else None
-        self._end("FAILED" if failures else "FINISHED", message)
+        self._end(status, message)
         best = self.best()
         print(f"{message}; {ranking.heading(best)}:" if best else message)
         for text in ranking.lines(best):
@@ -404,15 +410,15 @@ class Session:
         self._address = parent.address
 
 
-def _is_decided(standing: Standing | None) -> bool:
-    return standing is not None and standing.state in ("finished", "running")
+def _is_decided(standing: JobState | None) -> bool:
+    return standing is not None and standing.is_decided
 
 
-def _must_run(standing: Standing | None) -> bool:
+def _must_run(standing: JobState | None) -> bool:
     return not _is_decided(standing)
 
 
-def _verdict(job: Job, standing: Standing | None) -> str:
+def _verdict(job: Job, standing: JobState | None) -> str:
     if job.error:
         return f"cannot run ({job.error})"
     if standing is None:

@@ -5,17 +5,17 @@ import pytest
 from nnexp.sweeps import ranking
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.progress import describe, time_left
-from nnexp.sweeps.status import Standing
+from nnexp.sweeps.status import JobState, State
 
 BEGAN = 1000.0
 
 
 def finished(start, seconds):
-    return Standing("finished", "run", start=start, seconds=seconds)
+    return JobState("key", State.FINISHED, "run", start=start, seconds=seconds)
 
 
 def running(start):
-    return Standing("running", "run", start=start)
+    return JobState("key", State.RUNNING, "run", start=start)
 
 
 def test_before_the_first_fit_has_ended_no_time_is_named():

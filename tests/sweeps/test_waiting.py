@@ -1,5 +1,7 @@
 """A sweep does not wait for itself: what came back, and what could not be kept, is not running."""
 
+from dataclasses import replace
+
 import pytest
 
 from nnexp.config import TrackingConfig
@@ -38,10 +40,8 @@ def test_a_run_that_came_back_without_its_end_is_not_waited_for(status, tmp_path
     def launch(jobs):
         launched.extend(jobs)
         directory = made_up.begin(tmp_path, f"a{len(launched)}", sweep="s")  # this process, which is alive, holds it
-        record = directory.record
-        record["identity"]["run_key"] = record["tags"]["nnexp.run_key"] = "key"
-        directory.write_json("run.json", record)
-        return [Outcome(status, str(directory.path), None, {"message": "no inode is free"})]
+        directory.write_json("run.json", replace(directory.record, identity={"run_key": "key"}).to_json())
+        return [Outcome(status, str(directory.path), None, "no inode is free")]
 
     session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launch)
     session.work([Job(0, (), ("seed=0",), "key")], {})
@@ -58,8 +58,8 @@ def test_a_job_that_another_process_does_is_no_failure_however_often_it_is_left(
     def launch(jobs):
         launched.extend(jobs)
         if len(launched) < 4:
-            return [Outcome("SKIPPED", "", None, {"message": "", "verdict": "held"})]
-        return [Outcome("SKIPPED", "", "r", {"message": "", "verdict": "finished"})]
+            return [Outcome("SKIPPED", "", None, "", verdict="held")]
+        return [Outcome("SKIPPED", "", "r", "", verdict="finished")]
 
     session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launch)
     session.work([Job(0, (), ("seed=0",), "key")], {})

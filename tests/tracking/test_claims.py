@@ -11,7 +11,7 @@ import pytest
 from nnexp.runs import lease
 from nnexp.runs.directory import HISTORY, RunDirectory
 from nnexp.runs.tags import CLAIM, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, UID
-from nnexp.sweeps.status import Book
+from nnexp.sweeps.known_runs import KnownRuns
 from nnexp.tracking import claims
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import BID, Store
@@ -216,7 +216,7 @@ def test_what_another_finished_in_the_meantime_is_superseded_by_sync_too(store, 
     states = Counter(run.status for run in store.search())
     assert states == {"FINISHED": 1, "KILLED": 1}
     assert {first.result.status, second.result.status} == {"FINISHED", "KILLED"}
-    standing = Book(store, str(tmp_path), "s").look(["key"])["key"]
+    standing = KnownRuns(store, str(tmp_path), "s").refresh(["key"])["key"]
     assert standing.state == "finished"
 
 

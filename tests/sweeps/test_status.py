@@ -1,13 +1,34 @@
-"""What is known of a sweep's jobs when the store is gone."""
+"""Which run stands for a job, and what is known of a sweep's jobs when the store is gone."""
 
 import pytest
 
 from nnexp.config import TrackingConfig
 from nnexp.runs import backlog
+from nnexp.runs.tags import RERUN_OF
+from nnexp.sweeps.known_runs import KnownRuns
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
-from nnexp.sweeps.status import Book, Standing
+from nnexp.sweeps.status import JobState, State, count, outcome, states
 from tests.tools import made_up
+
+
+def test_the_run_that_got_furthest_stands_for_its_job_and_of_equal_ones_the_newest_that_is_no_rerun():
+    runs = [
+        JobState("a", State.LOST, "lost", start=9.0),
+        JobState("a", State.FAILED, "failed", start=8.0),
+        JobState("b", State.FINISHED, "older", start=1.0),
+        JobState("b", State.FINISHED, "newer", start=2.0, sweep="s"),
+        JobState("b", State.FINISHED, "rerun", start=3.0, tags={RERUN_OF: "older"}),
+        JobState("b", State.RUNNING, "running", start=4.0),
+    ]
+    for order in (runs, runs[::-1]):
+        found = states(order)
+        assert {key: job.run_id for key, job in found.items()} == {"a": "failed", "b": "newer"}
+    counts = count(found.values(), 3, "s")
+    assert counts == {"planned": 3, "finished": 1, "running": 0, "failed": 1, "lost": 0, "elsewhere": 0}
+    assert count(found.values(), 3, "other")["elsewhere"] == 1
+    assert outcome(counts) == ("FAILED", "1 of 3 jobs finished, 1 failed")
+    assert outcome(counts, is_over=False) == ("KILLED", "interrupted: 1 of 3 jobs finished, 1 failed")
 
 
 def published(root, name, **settings):
@@ -19,11 +40,11 @@ def published(root, name, **settings):
 
 def test_without_the_store_the_directories_of_published_runs_stand_for_their_jobs(tmp_path):
     directory = published(tmp_path, "a")
-    found = Book(None, str(tmp_path), "s").look(["key of a", "key of b"])
+    found = KnownRuns(None, str(tmp_path), "s").refresh(["key of a", "key of b"])
     assert list(found) == ["key of a"]
     standing = found["key of a"]
     assert (standing.state, standing.run_id, standing.sweep) == ("finished", directory.result.run_id, "s")
-    result = directory.result
+    result = directory.result.to_json()
     found = {key: standing.metrics[key] for key in ("cost/train", "optimizer/n_fev", "fit_seconds", "f1/test")}
     assert found == {
         "cost/train": result["cost"],
@@ -37,7 +58,7 @@ def test_without_the_store_the_directories_of_published_runs_stand_for_their_job
 def test_without_the_store_a_run_that_did_not_finish_is_what_it_was(tmp_path, status, state):
     directory = made_up.begin(tmp_path, "a", sweep="s")
     made_up.end(directory, 2, status=status)
-    [standing] = Book(None, str(tmp_path), "s").look(["key of a"]).values()
+    [standing] = KnownRuns(None, str(tmp_path), "s").refresh(["key of a"]).values()
     assert (standing.state, standing.reason) == (state, "done")
 
 
@@ -47,7 +68,7 @@ def test_a_job_that_ran_when_the_store_was_lost_is_not_waited_for_in_vain(tmp_pa
     launched = []
     session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launched.append)
     jobs = [Job(0, (), ("seed=0",), "key of a"), Job(1, (), ("seed=1",), "key of b")]
-    session.work(jobs, {job.key: Standing("running", "r") for job in jobs})
+    session.work(jobs, {job.key: JobState(job.key, State.RUNNING, "r") for job in jobs})
     assert session.standings["key of a"].state == "finished"
     assert session.standings["key of b"].state == "failed"  # the launcher of this test trains nothing
     assert [[job[-1] for job in batch] for batch in launched] == [["tracking.run_name='seed=1'"]] * 2
