@@ -19,7 +19,8 @@ import os, sys, threading
 seen, package = set(), os.environ["READING_PATH_PACKAGE"]
 def note(frame, event, argument):
     code = frame.f_code
-    if event == "call" and code.co_filename.startswith(package) and code.co_name[0] != "<" and code not in seen:
+    is_function = event == "call" and code.co_flags & 1 and code.co_name != "<module>"  # and no body of a class
+    if is_function and code.co_filename.startswith(package) and code not in seen:
         seen.add(code)
         with open(os.environ["READING_PATH"], "a") as file:
             file.write(f"{code.co_filename[len(package) + 1:]}\\t{code.co_qualname}\\n")
