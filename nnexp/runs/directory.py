@@ -36,7 +36,7 @@ RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
 RUNS, SWEEPS = "runs", "sweeps"  # the folders of an output directory
 PLAN_FILE, SHARED = "plan.json", "shared"  # in the folder of a sweep: its plan, and what its workers share
 _RESULTS = threading.Lock()
-NOT_ARTIFACTS = (RECORD, PUBLISHED, HISTORY)
+NOT_ARTIFACTS = (RECORD, PUBLISHED, HISTORY)  # at the root; `reports/history.csv` is an artifact
 
 
 def run_name() -> str:
@@ -237,7 +237,7 @@ class RunDirectory:
             for path in self.path.rglob("*")
             if path.is_file()
             and not path.name.startswith(".")
-            and path.relative_to(self.path).name not in NOT_ARTIFACTS
+            and path.relative_to(self.path).as_posix() not in NOT_ARTIFACTS
         )
 
     def history(self) -> list[history.Row]:
