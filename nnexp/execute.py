@@ -31,10 +31,12 @@ from nnexp.runs.tags import (
     SOURCE,
     STATUS_MESSAGE,
     SWEEP,
+    TASK,
     USER,
     VERSION,
 )
 from nnexp.signals import interruptible
+from nnexp.tasks import NETWORK
 from nnexp.tasks.interface import Ending
 from nnexp.tracking.keeper import Keeper, keeper_for
 from nnexp.tracking.store import StoreError, open_store
@@ -196,6 +198,7 @@ def make_record(request: Request, identity: Identity, details: Mapping[str, Any]
             USER: provenance.user(),
             **({COMMIT: git["commit"]} if git else {}),
             **({SWEEP: tracking.sweep} if tracking.sweep else {}),
+            **({TASK: config.task.name} if config.task.name != NETWORK else {}),
             **request.tags,
         },
         details=details,

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import io
-import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from urllib.parse import unquote, urlparse
 
 import numpy as np
 
+from nnexp.comparison.spec import History, Reader
 from nnexp.errors import one_line
-from nnexp.runs import files
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.files import tell_once
 from nnexp.runs.history import TABLE
 from nnexp.runs.tags import DIRECTORY, UID
 from nnexp.tracking.claims import is_here
 from nnexp.tracking.store import Store, StoredRun
 
-AXES = {"step": "step", "n_fev": "optimizer/n_fev", "seconds": "seconds"}
 DOWNLOADS = 8  # at a time
-History = dict[str, np.ndarray]
+T = TypeVar("T")
 
 
 class RunFiles:
-    """Reads small files of runs, each once."""
+    """Reads small files of runs, each history once."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -41,6 +40,26 @@ class RunFiles:
             return (folder / name).read_bytes() if folder else self._download(run, name)
         except OSError:
             return None
+
+    def parsed(self, run: StoredRun, name: str, parse: Callable[[bytes], T]) -> T | None:
+        """What `parse` makes of a file; None where there is none, or it is damaged, which is told once."""
+        content = self.read(run, name)
+        return self._parsed(run, name, content, parse) if content else None
+
+    def _parsed(self, run: StoredRun, name: str, content: bytes, parse: Callable[[bytes], T]) -> T | None:
+        try:
+            return parse(content)
+        except (ValueError, KeyError, TypeError) as error:
+            tell_once(f"{name} of the run {run.run_id} ({run.name}) is damaged: {one_line(error)}; left out")
+            return None
+
+    def reader(self, runs: Mapping[str, StoredRun]) -> Reader:
+        """Reads files of these runs by their ids."""
+
+        def read(run_id: str, name: str, parse: Callable[[bytes], T]) -> T | None:
+            return self.parsed(runs[run_id], name, parse)
+
+        return read
 
     def _folder(self, run: StoredRun) -> Path | None:
         """The folder on this machine that holds the run's files."""
@@ -71,15 +90,8 @@ class RunFiles:
 
     def _history(self, run: StoredRun) -> History | None:
         content = self.read(run, TABLE)
-        try:
-            history = parse_history(content) if content else self._from_metrics(run)
-            return history if history and len(history["step"]) else None
-        except (ValueError, KeyError) as error:
-            self._leave_out(run, TABLE, error)
-            return None
-
-    def _leave_out(self, run: StoredRun, name: str, error: Exception) -> None:
-        files.tell_once(f"{name} of the run {run.run_id} ({run.name}) is damaged: {one_line(error)}; left out")
+        history = self._parsed(run, TABLE, content, parse_history) if content else self._from_metrics(run)
+        return history if history and len(history["step"]) else None
 
     def _from_metrics(self, run: StoredRun) -> History | None:
         """The history as the store's metrics, for a run without the file. Far slower."""
@@ -89,39 +101,10 @@ class RunFiles:
                 row = steps.setdefault(metric.step, {"step": metric.step, "time": metric.timestamp / 1000})
                 row[key] = metric.value
         rows = [steps[step] for step in sorted(steps)]
-        if not rows or "optimizer/n_fev" not in run.metrics or "cost/train" not in run.metrics:
+        if not rows:
             return None
         columns = {key: np.array([row.get(key, np.nan) for row in rows]) for row in rows for key in row}
         return columns | {"seconds": columns["time"] - columns["time"][0]}
-
-    def report(self, run: StoredRun, part: str) -> dict[str, Any] | None:
-        """The classification report of a run on a part, as :meth:`nnexp.evaluation.Report.as_dict` has it."""
-        name = f"reports/classification_report_{part}.json"
-        content = self.read(run, name)
-        try:
-            return json.loads(content) if content else None
-        except ValueError as error:
-            self._leave_out(run, name, error)
-            return None
-
-    def hidden_layer(self, run: StoredRun) -> dict[str, Any] | None:
-        """`weights`, `image_shape`, `image_order` and `activation` of a run's first hidden layer."""
-        content = self.read(run, "weights.npz")
-        if content is None:
-            return None
-        try:
-            stored = files.arrays_of(io.BytesIO(content))
-            if "weights_0" not in stored or "image_shape" not in stored:
-                return None
-            return {
-                "weights": stored["weights_0"],
-                "image_shape": tuple(int(size) for size in stored["image_shape"]),
-                "image_order": str(stored["image_order"]),
-                "activation": str(stored["activation"]),
-            }
-        except (ValueError, KeyError, TypeError) as error:
-            self._leave_out(run, "weights.npz", error)
-            return None
 
 
 def parse_history(content: bytes) -> History:
@@ -130,7 +113,10 @@ def parse_history(content: bytes) -> History:
 
     whole = content[: content.rfind(b"\n") + 1]
     frame = pd.read_csv(io.BytesIO(whole), dtype=float)
-    return {str(key): frame[key].to_numpy() for key in frame}
+    history = {str(key): frame[key].to_numpy() for key in frame}
+    if "step" not in history:
+        raise ValueError("it has no column step")
+    return history
 
 
 def _run_directory(run: StoredRun) -> Path | None:

@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
+from nnexp import tasks
+from nnexp.comparison import curves
+from nnexp.comparison.grouping import COUNTED, TASK, groups
+from nnexp.comparison.metric import Metric
+from nnexp.comparison.pairs import compare_settings
+from nnexp.comparison.sections import Section, slug
+from nnexp.comparison.settings import Frame, Group
+from nnexp.comparison.spec import ComparisonSpec, History, Reader
+from nnexp.comparison.wording import count
 from nnexp.figures.style import save
-from nnexp.report import curves, gallery, methods, sentences, table, tables
-from nnexp.report.drawing import to_svg
-from nnexp.report.files import History, RunFiles
-from nnexp.report.page import Page, Picture, Section
-from nnexp.report.profiles import TAUS
+from nnexp.report import pictures, sentences, table, tables
+from nnexp.report.files import RunFiles
+from nnexp.report.page import Page
 from nnexp.report.selection import Found, Selection, find
-from nnexp.report.settings import Group, groups
-from nnexp.report.statistics import Comparison, compare
 from nnexp.runs.directory import write_atomically
 from nnexp.tracking.store import Store
 
 PAGE, FIGURES = "report.html", "figures"
-ALL_PAIRS_UP_TO = 4  # settings; of more, the best is compared with the next best
-MOST_COMPARED, MOST_DATA_SETS = 12, 4
+MOST_GROUPS = 4
 SUFFIXES = (".png", ".svg", ".pdf")
-HOW = (
-    "Replicates are seeds: a seed draws the split and the start, and runs of one seed share both. What is said of "
-    "settings is about more seeds on the same data, not about other data.",
+STATISTICS = (
     "Intervals are 95 % bootstrap intervals of the mean over seeds (bias-corrected and accelerated, 4,999 resamples); "
     "none is given for fewer than three seeds, and with so few any is too short.",
     "p-values are two-sided, of the exact sign-flip permutation test of the mean difference within seeds; n seeds "
     "allow none below 2 / 2ⁿ. Holm's correction keeps the chance of any false claim in a table below 5 %.",
-    "Cost is the objective with the penalty, loss the same without it, both in nats per sample and summed over the "
-    "outputs; an evaluation is one of cost and gradient, or one Hessian-vector product.",
-    "Seconds are of the clock on whatever machine a run had, with whatever else went on there.",
 )
+CLOCK = "Seconds are of the clock on whatever machine a run had, with whatever else went on there."
 
 
 @dataclass(frozen=True)
@@ -94,52 +94,56 @@ def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
     frame = table.tidy(found.runs)
-    params = table.param_keys(frame, found.runs)
+    params, logged = table.param_keys(frame, found.runs), table.metric_keys(frame, found.runs)
     runs = {run.run_id: run for run in found.runs}
-    histories = files.histories([runs[run_id] for run_id in frame.loc[frame[table.COUNTED], "run_id"]])
-    parts = groups(frame, params)
-    writer = _Writer(folder, formats)
+    histories = files.histories([runs[run_id] for run_id in frame.loc[frame[COUNTED], "run_id"]])
+    spec_of = cache(_spec_of)
+    parts = groups(frame, params, logged, spec_of)
+    specs = list({group.spec: None for group in parts})
 
-    said = [*sentences.about_runs(frame, found.plan), *sentences.about_data(parts, MOST_DATA_SETS)]
-    sections = []
-    for group in parts[:MOST_DATA_SETS]:
-        title = f"Data set {group.name}" if len(parts) > 1 else "Comparison" if len(group.settings) > 1 else "The runs"
-        section, own = _section(title, group, histories), _of_group(histories, group)
-        prefix = f"{gallery.slug(group.name)}-" if len(parts) > 1 else ""
-        section.pictures += [writer.keep(exhibit, prefix) for exhibit in gallery.exhibits(group, own, files, runs)]
-        sections.append(section)
-    if benchmark := methods.benchmark(parts, histories):
-        section = sections[0]
-        if len(parts) > 1:
-            sections.append(section := Section("Methods over all data sets"))
-        section.sentences += sentences.about_methods(benchmark, TAUS[1])
-        section.pictures.insert(1, writer.keep(gallery.profiles(benchmark)))
-    if sections:
-        sections[-1].sentences += sentences.about_step_sizes(parts)
+    said = [*sentences.about_runs(frame, found.plan), *sentences.about_groups(parts, MOST_GROUPS)]
+    sections = [_section(parts, group, histories, files.reader(runs)) for group in parts[:MOST_GROUPS]]
+    for spec in specs:
+        own = [group for group in parts if group.spec is spec]
+        over = spec.over_groups(own, _complete(histories, spec))
+        if len(own) > 1 and over.pictures:
+            sections.append(over)
+            continue
+        is_shown = len(own) == 1 and own[0] in parts[:MOST_GROUPS]
+        last = sections[parts.index(own[0])] if is_shown else sections[-1]
+        last.sentences += over.sentences
+        last.pictures[1:1] = over.pictures
     if len(parts) == 1:
         said += sections[0].sentences
         sections[0].sentences = []
+    drawn = _save(sections, folder / FIGURES, formats)
     page = Page(
         title=f"Report: {found.title}",
         facts=_facts(frame),
         command=found.plan.command if found.plan else None,
         sentences=said,
         sections=sections,
-        runs=tables.of_runs(frame, params),
-        method=HOW if parts else (),
+        runs=tables.of_runs(frame, params, _run_columns(frame, logged, spec_of)),
+        method=_explanations(specs),
     )
     write_atomically(folder / PAGE, page.html())
-    written = [folder / PAGE, *table.write(frame, folder), *writer.written]
+    written = [folder / PAGE, *table.write(frame, folder), *drawn]
     return ReportResult(folder / PAGE, len(frame), tuple(said), _choice(parts), tuple(written))
 
 
+def _spec_of(task: str) -> ComparisonSpec:
+    """How runs of a task are compared."""
+    return tasks.recorded(task).comparison
+
+
 def _choice(parts: Sequence[Group]) -> tuple[str, ...]:
-    """What is said of the best setting of each data set, in two or three sentences."""
+    """What is said of the best setting of each group, in two or three sentences."""
     said: list[str] = []
-    for group in parts[:MOST_DATA_SETS]:
+    for group in parts[:MOST_GROUPS]:
         own = sentences.about_choice(group)
         if len(group.settings) > 1:
-            own = [*own[1:3], *sentences.about_comparisons(group, compare_settings(group))[:1]]
+            comparisons = compare_settings(group, group.final) if group.has_choice else []
+            own = [*own[1:3], *sentences.about_comparisons(group, comparisons)[:1]]
         elif group.best.n == 1:
             continue
         said += [f"{group.name}: {text}" for text in own] if len(parts) > 1 else own
@@ -154,59 +158,65 @@ def _clear(folder: Path) -> None:
                 path.unlink()
 
 
-def _of_group(histories: Mapping[str, History], group: Group) -> dict[str, History]:
-    own = [run_id for setting in group.settings for run_id in setting.runs["run_id"]]
-    return {run_id: histories[run_id] for run_id in own if run_id in histories}
-
-
-def _facts(frame: table.Frame) -> str:
+def _facts(frame: Frame) -> str:
     first, last = frame["started"].min(), frame["started"].max()
     days = f"{first:%Y-%m-%d}" if first.date() == last.date() else f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
     made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    return f"{sentences.count(len(frame), 'run')} started {days} (UTC); report of {made}."
+    return f"{count(len(frame), 'run')} started {days} (UTC); report of {made}."
 
 
-def _section(title: str, group: Group, histories: Mapping[str, History]) -> Section:
-    """Sentences and tables about the runs on one data set."""
-    comparisons = compare_settings(group)
-    said = [*sentences.about_choice(group), *sentences.about_comparisons(group, comparisons)]
-    if (own := _of_group(histories, group)) and group.has_choice:
-        metric = curves.followed(group, own)[0]
-        said += sentences.about_curves(curves.winners(group, own, metric), metric)
+def _explanations(specs: Sequence[ComparisonSpec]) -> list[str]:
+    """How the numbers are made."""
+    if not specs:
+        return []
+    of_tasks = [text for spec in specs for text in spec.explanations]
+    return [*dict.fromkeys(spec.replicates for spec in specs), *STATISTICS, *of_tasks, CLOCK]
+
+
+def _run_columns(frame: Frame, logged: Sequence[str], spec_of: Callable[[str], ComparisonSpec]) -> list[Metric]:
+    """The figures in the table of all runs, of whatever tasks they are."""
+    metrics: dict[str, Metric] = {}
+    for task, runs in frame.groupby(TASK, sort=False):
+        spec = spec_of(task)
+        own = [key for key in logged if runs[key].notna().any()]
+        metrics |= {key: spec.metric(key) for key in spec.run_columns(own)}
+    return list(metrics.values())
+
+
+def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, History], read: Reader) -> Section:
+    """What there is to say of one group and to show."""
+    own = [run_id for setting in group.settings for run_id in setting.runs["run_id"]]
+    histories = _complete({run_id: histories[run_id] for run_id in own if run_id in histories}, group.spec)
+    comparisons = [(metric, compare_settings(group, metric)) for metric in group.spec.compared(group)]
+    said = sentences.about_choice(group)
+    said += sentences.about_comparisons(group, comparisons[0][1] if comparisons else [])
+    if group.has_choice and (followed := group.spec.followed(group, histories) if histories else []):
+        said += sentences.about_curves(curves.winners(group, histories, followed[0]), followed[0])
     shown = [tables.of_what(group)] if group.is_lettered else []
     shown.append(tables.of_settings(group))
-    if any(comparison.n for comparison in comparisons):
-        shown.append(tables.of_comparisons(comparisons, group.final))
-    return Section(title, said, shown)
+    for metric, compared in comparisons:
+        if any(comparison.n for comparison in compared):
+            shown.append(tables.of_comparisons(compared, metric))
+    drawn = list(pictures.of_curves(group, histories))
+    if len(group.settings) > 1:
+        drawn += [*pictures.of_responses(group), *group.spec.pictures(group, read)]
+    if len(parts) == 1:
+        return Section("Comparison" if len(group.settings) > 1 else "The runs", said, shown, drawn)
+    named = [replace(picture, name=f"{slug(group.name)}-{picture.name}") for picture in drawn]
+    return Section(f"{sentences.kind_of(parts).capitalize()} {group.name}", said, shown, named)
 
 
-def compare_settings(group: Group) -> list[Comparison]:
-    """All pairs of few settings, or the best of many against the next best, on the metric that is reported."""
-    measured = [setting for setting in group.ranked if setting.column(group.final.key).notna().any()]
-    if len(measured) < 2 or group.most_seeds < 2 or not group.has_choice:
-        return []
-    ranked = measured[:MOST_COMPARED]
-    labels = [setting.label for setting in ranked]
-    pairs = [(labels[0], other) for other in labels[1:]]
-    if len(measured) <= ALL_PAIRS_UP_TO:
-        pairs = list(combinations(labels, 2))
-    values = {setting.label: setting.by_seed(group.final.key) for setting in ranked}
-    return compare(values, pairs, higher_is_better=group.final.higher_is_better)
+def _complete(histories: Mapping[str, History], spec: ComparisonSpec) -> dict[str, History]:
+    """The histories that can be drawn over all axes of their task."""
+    return curves.having(histories, [axis.column for axis in spec.axes])
 
 
-class _Writer:
-    """Saves figures in the asked formats and has them ready for the page."""
-
-    def __init__(self, folder: Path, formats: Sequence[str]) -> None:
-        self.folder, self.formats = folder / FIGURES, formats
-        self.written: list[Path] = []
-
-    def keep(self, exhibit: gallery.Exhibit, prefix: str = "") -> Picture:
-        """Save a figure."""
-        self.folder.mkdir(exist_ok=True)
-        name = prefix + exhibit.name
-        for suffix in self.formats:
-            path = self.folder / f"{name}.{suffix}"
-            save(exhibit.figure, path)
-            self.written.append(path)
-        return Picture(to_svg(exhibit.figure, name), exhibit.caption)
+def _save(sections: Sequence[Section], folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Write the figures in the asked formats."""
+    written = []
+    for picture in (picture for section in sections for picture in section.pictures):
+        folder.mkdir(exist_ok=True)
+        for suffix in formats:
+            written.append(folder / f"{picture.name}.{suffix}")
+            save(picture.figure, written[-1])
+    return written

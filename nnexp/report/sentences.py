@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from nnexp.report.curves import Winner
-from nnexp.report.methods import Benchmark
-from nnexp.report.settings import METHOD, OPTIONS, Group, Metric, name_of
-from nnexp.report.statistics import LEVEL, Comparison, Summary, seeds_needed
-from nnexp.report.table import COUNTED, Frame
+from nnexp.comparison.curves import Winner
+from nnexp.comparison.grouping import COUNTED
+from nnexp.comparison.metric import Metric
+from nnexp.comparison.settings import Frame, Group
+from nnexp.comparison.statistics import LEVEL, Comparison, seeds_needed
+from nnexp.comparison.wording import count, listed, show_p, with_interval
+from nnexp.report.table import digest_columns
 from nnexp.runs.records import SweepPlan
 
 MOST_MESSAGES, MOST_PAIRS = 5, 4
-STEP_SIZE, FIXED_STEP = f"{OPTIONS}learning_rate", {"GD", "SGD", "Adam"}
+NO_DIGESTS = "but no digests to compare their numbers by"
 STATUS_WORDS = {"FAILED": "failed", "KILLED": "was killed", "RUNNING": "is still running", "SCHEDULED": "is waiting"}
 PLURALS = {"was killed": "were killed", "is still running": "are still running", "is waiting": "are waiting"}
-
-
-def count(n: int, noun: str) -> str:
-    """A number with its noun: 1 run, 3 runs."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
-def listed(items: Sequence[str]) -> str:
-    """Items as a sentence lists them: a, b and c."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def show_p(p: float) -> str:
-    """A p-value with two digits."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-
-
-def with_interval(summary: Summary, metric: Metric) -> str:
-    """A mean with its interval in words."""
-    mean = metric.show(summary.mean)
-    if math.isnan(summary.low):
-        return mean if summary.n == 1 else f"{mean} on average over {summary.n} seeds"
-    low, high = metric.show(summary.low, unit=False), metric.show(summary.high)
-    return f"{mean} on average over {summary.n} seeds (95 % interval {low} to {high})"
 
 
 def about_runs(frame: Frame, plan: SweepPlan | None) -> list[str]:
@@ -76,15 +53,16 @@ def about_runs(frame: Frame, plan: SweepPlan | None) -> list[str]:
 
 def _about_repeats(finished: Frame) -> list[str]:
     """Of runs with the key of a newer one: which have its numbers to the last bit, and what may tell the others."""
-    equal, others = 0, []
+    equal, others, digests = 0, [], digest_columns(finished)
     for _, runs in finished.groupby("run_key", sort=False):
         *older, newest = runs.sort_values("started", kind="stable").to_dict("records")
         for run in older:
-            digests = [(r["theta_digest"], r["history_digest"]) for r in (run, newest)]
-            if all(isinstance(digest, str) for pair in digests for digest in pair) and digests[0] == digests[1]:
+            pairs = [(run[column], newest[column]) for column in digests]
+            known = [pair for pair in pairs if all(isinstance(digest, str) for digest in pair)]
+            if known and all(older == newer for older, newer in known):
                 equal += 1
             else:
-                others.append(_other_numbers(run, newest))
+                others.append(_other_numbers(run, newest) if known else NO_DIGESTS)
     said = []
     if equal:
         verb = "repeats" if equal == 1 else "repeat"
@@ -97,8 +75,6 @@ def _about_repeats(finished: Frame) -> list[str]:
 
 
 def _other_numbers(run: Mapping[str, Any], newest: Mapping[str, Any]) -> str:
-    if not isinstance(run["theta_digest"], str) or not isinstance(newest["theta_digest"], str):
-        return "but no digests to compare their numbers by"
     made = [one["arithmetic"] or "a BLAS kernel that was not recorded" for one in (run, newest)]
     if made[0] == made[1]:
         return "but other numbers, for which nothing recorded is the cause"
@@ -122,16 +98,22 @@ def _reasons(frame: Frame, status: str) -> str:
     return ": " + "; ".join(text.rstrip(".") for text in texts) + more
 
 
-def about_data(groups: Sequence[Group], shown: int) -> list[str]:
-    """That different data sets do not compare."""
+def about_groups(groups: Sequence[Group], shown: int) -> list[str]:
+    """That different tasks and data sets do not compare."""
     if len(groups) < 2:
         return []
     names = listed([f"{group.name} ({count(group.n_runs, 'run')})" for group in groups[:shown]])
     rest = f", and {len(groups) - shown} more, which are in the table only" if len(groups) > shown else ""
+    kind = kind_of(groups)
     return [
-        f"The runs are of {len(groups)} data sets: {names}{rest}. "
-        "Their figures do not compare, so each data set has its own part below."
+        f"The runs are of {len(groups)} {kind}s: {names}{rest}. "
+        f"Their figures do not compare, so each {kind} has its own part below."
     ]
+
+
+def kind_of(groups: Sequence[Group]) -> str:
+    """What tells groups from each other."""
+    return "task" if len({id(group.spec) for group in groups}) > 1 else "data set"
 
 
 def about_choice(group: Group) -> list[str]:
@@ -139,54 +121,32 @@ def about_choice(group: Group) -> list[str]:
     metric, best = group.final, group.best
     final = with_interval(best.summary(metric.key), metric)
     if len(group.settings) == 1:
-        held_out = _nothing_held_out(group)
+        held_out = group.spec.about_parts(group)
         if best.n == 1:
             return [f"One run, with a {metric.name} of {final}; there is nothing to compare it with.", *held_out]
         return [f"One setting with {count(best.n, 'seed')}: {metric.name} {final}.", *held_out]
-    keys = listed([name_of(key) for key in group.keys])
+    keys = listed([group.spec.name_of(key) for key in group.keys])
     even = all(setting.n == group.most_seeds for setting in group.settings)
     seeds = f"{'' if even else 'up to '}{count(group.most_seeds, 'seed')} each"
     said = [f"{len(group.settings):,} settings of {keys}, {seeds}."]
     if not group.has_choice:
-        said.append(
-            "Nothing is held out and lambda differs, so none of them is called the best: the training loss is lowest "
-            "with the least penalty, whatever the data. data.test_size=0.2 holds out a part to choose by."
-        )
-        return said
+        return said + group.spec.about_no_choice(group)
     if group.is_flattered:
         said.append(f"The best by {group.by.name} is {best.full_name}: {final}.")
-        said += _flattered(group)
+        said += group.spec.about_flattery(group)
     else:
         chosen = group.by.show(best.column(group.by.key).mean())
         said.append(
             f"Chosen by {group.by.name} ({chosen}): {best.full_name}. "
-            f"On the test part, not looked at for the choice: {final}."
+            f"On the {group.choice.part} part, not looked at for the choice: {final}."
         )
-    untested = sum(setting.column(metric.key).isna().all() for setting in group.settings)
-    if untested:
-        said.append(
-            f"{count(untested, 'setting')} without a {group.part} part {'comes' if untested == 1 else 'come'} last."
-        )
+    unmeasured = sum(not setting.has(metric.key) for setting in group.settings)
+    if unmeasured:
+        what = f"a {group.choice.part} part" if group.choice.part else metric.name
+        said.append(f"{count(unmeasured, 'setting')} without {what} {'comes' if unmeasured == 1 else 'come'} last.")
     if group.n_superseded:
         said.append(f"{count(group.n_superseded, 'run')} left out: a newer one has the same params and seed.")
-    return said + _nothing_held_out(group)
-
-
-def _flattered(group: Group) -> list[str]:
-    if group.part != "test":
-        return []
-    some = any(setting.column("accuracy/validation").notna().any() for setting in group.settings)
-    why = "Not all of them have a validation part" if some else "There is no validation part"
-    return [
-        f"{why}, so the best of {len(group.settings):,} was chosen on the test part itself, which flatters it. "
-        "With data.validation_size=0.2 the choice is made on a part of its own."
-    ]
-
-
-def _nothing_held_out(group: Group) -> list[str]:
-    if group.part == "test":
-        return []
-    return [f"No part was held out for testing: these are figures of the {group.final.name.split()[0]} part."]
+    return said + group.spec.about_parts(group)
 
 
 def about_comparisons(group: Group, comparisons: Sequence[Comparison]) -> list[str]:
@@ -265,39 +225,12 @@ def about_curves(winners: Sequence[Winner], metric: Metric) -> list[str]:
     """Who wins on which axis."""
     if not winners:
         return []
-    units = {"step": "iterations", "n_fev": "evaluations", "seconds": "seconds"}
-    budgets = [f"{w.budget:.3g} {units[w.axis]}" for w in winners]
+    budgets = [f"{winner.budget:.3g} {winner.axis.unit}" for winner in winners]
     if len({winner.setting for winner in winners}) == 1:
         same = listed(budgets).replace(" and ", " or ")
-        return [f"{winners[0].setting} has the lowest {metric.name} whether all get {same}."]
+        return [f"{winners[0].setting} has the {metric.best} {metric.name} whether all get {same}."]
     parts = [
         f"after {budget} {winner.setting} ({metric.show(winner.value)})"
         for budget, winner in zip(budgets, winners, strict=True)
     ]
-    return [f"Who has the lowest {metric.name} depends on what is held equal: {listed(parts)}."]
-
-
-def about_step_sizes(groups: Sequence[Group]) -> list[str]:
-    """Which of several methods took the step size that they have by default."""
-    runs = [setting.runs for group in groups for setting in group.settings]
-    methods = {str(method) for each in runs if METHOD in each for method in each[METHOD]}
-    tuned = {str(m) for each in runs if STEP_SIZE in each for m in each.loc[each[STEP_SIZE].notna(), METHOD]}
-    if len(methods) < 2 or not (untuned := sorted((methods & FIXED_STEP) - tuned)):
-        return []
-    its = "its default step size" if len(untuned) == 1 else "their default step sizes"
-    return [f"{listed(untuned)} ran with {its} ({STEP_SIZE}), not tuned for these problems; another may do better."]
-
-
-def about_methods(found: Benchmark, tau: float) -> list[str]:
-    """Which method solves how many problems."""
-    costs, total = found.costs[tau], found.n_problems
-    best = costs.min(axis=1, keepdims=True)
-    first = ((costs == best) & (best < math.inf)).sum(axis=0)
-    solved = (costs < math.inf).sum(axis=0)
-    order = sorted(range(len(found.methods)), key=lambda i: (-first[i], -solved[i]))
-    fastest = [f"{found.methods[i]} on {first[i]}" for i in order if first[i]]
-    rest = [f"{found.methods[i]} {solved[i]}" for i in order]
-    return [
-        f"Over {count(total, 'problem')}, to within {100 * tau:g} % of the possible decrease of the cost: fastest in "
-        f"evaluations is {listed(fastest)}; solved within their budgets: {listed(rest)}."
-    ]
+    return [f"Who has the {metric.best} {metric.name} depends on what is held equal: {listed(parts)}."]

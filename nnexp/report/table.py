@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pandas as pd
 
+from nnexp.comparison.grouping import COUNTED, TASK
+from nnexp.comparison.settings import Column, Frame
 from nnexp.runs import arithmetic
 from nnexp.runs.tags import CODE_DIGEST, DATA_DIGEST, RUN_KEY, STATUS_MESSAGE, SWEEP
+from nnexp.runs.tags import TASK as TASK_TAG
+from nnexp.tasks import NETWORK
 from nnexp.tracking.store import StoredRun
 
 ABOUT = ("run_id", "name", "status", "message", "sweep", "run_key", "data_digest", "code_digest", "started", "seconds")
-ABOUT += ("theta_digest", "history_digest", "arithmetic")
-THETA_DIGEST, HISTORY_DIGEST = "nnexp.theta_digest", "nnexp.history_digest"
-MISSING = "—"
-COUNTED = "counted"
+ABOUT += ("arithmetic", TASK)
+OWN, DIGEST = "nnexp.", "_digest"  # tags that begin and end so are digests
 LARGEST_EXACT = 2**53  # up to which a float holds every whole number
-
-# What pyright reads off pandas without its stubs is mostly wrong.
-Frame: TypeAlias = Any
-Column: TypeAlias = Any
 
 
 def tidy(runs: Sequence[StoredRun]) -> Frame:
@@ -34,12 +31,12 @@ def tidy(runs: Sequence[StoredRun]) -> Frame:
     Returns
     -------
     DataFrame
-        Indexed 0, 1, ...; the columns `ABOUT` (`started` in UTC, `seconds` from start to end), `counted`, then every
-        param and every final metric under its own key. `counted` is true for the finished runs of nnexp, of those with
-        an equal `run_key` for the newest alone: they are one setting and one seed, whether their digests are equal
-        or rounding drew them apart.
+        Indexed 0, 1, ...; the columns `ABOUT` (`started` in UTC, `seconds` from start to end), the digests of what was
+        trained, `counted`, then every param and every final metric under its own key. `counted` is true for the
+        finished runs of nnexp, of those with an equal `run_key` for the newest alone: they are one setting and one
+        seed, whether their digests are equal or rounding drew them apart.
     """
-    about = pd.DataFrame([_about(run) for run in runs], columns=list(ABOUT))
+    about = pd.DataFrame([_about(run) for run in runs])
     counted = (about["status"] == "FINISHED") & about["run_key"].notna() & ~repeats(about)
     params = pd.DataFrame([run.params for run in runs], index=about.index).apply(as_numbers)
     metrics = pd.DataFrame([run.metrics for run in runs], index=about.index, dtype=float)
@@ -50,6 +47,17 @@ def param_keys(frame: Frame, runs: Sequence[StoredRun]) -> list[str]:
     """The columns of a tidy table that are params."""
     known = {key for run in runs for key in run.params}
     return [key for key in frame.columns if key in known]
+
+
+def metric_keys(frame: Frame, runs: Sequence[StoredRun]) -> list[str]:
+    """The columns of a tidy table that are final metrics."""
+    known = {key for run in runs for key in run.metrics}
+    return [key for key in frame.columns if key in known]
+
+
+def digest_columns(frame: Frame) -> list[str]:
+    """The columns that tell whether two runs have the same numbers to the last bit."""
+    return [key for key in frame.columns if key.endswith(DIGEST) and key not in ABOUT]
 
 
 def write(frame: Frame, folder: Path) -> list[Path]:
@@ -82,10 +90,14 @@ def _about(run: StoredRun) -> dict[str, object]:
         "data_digest": run.tags.get(DATA_DIGEST),
         "code_digest": run.tags.get(CODE_DIGEST),
         "started": pd.Timestamp(run.start, unit="s", tz="UTC").floor("ms"),
-        "theta_digest": run.tags.get(THETA_DIGEST),
-        "history_digest": run.tags.get(HISTORY_DIGEST),
-        "arithmetic": arithmetic.shown(run.tags),
         "seconds": run.end - run.start if run.end else float("nan"),
+        "arithmetic": arithmetic.shown(run.tags),
+        TASK: run.tags.get(TASK_TAG, NETWORK),
+        **{
+            key.removeprefix(OWN): value
+            for key, value in run.tags.items()
+            if key.startswith(OWN) and key.endswith(DIGEST)
+        },
     }
 
 

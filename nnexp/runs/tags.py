@@ -17,6 +17,7 @@ SWEEP = "nnexp.sweep"  # the id of the sweep that it belongs to
 PARENT = "mlflow.parentRunId"
 USER, COMMIT = "mlflow.user", "mlflow.source.git.commit"
 SOURCE = {"mlflow.source.name": "nnexp", "mlflow.source.type": "LOCAL"}
+TASK = "nnexp.task"  # absent at runs of the built-in network
 DIRECTORY = "nnexp.directory"  # its run directory
 VERSION = "nnexp.version"  # of nnexp
 RUN_KEY, CONFIG_HASH = "nnexp.run_key", "nnexp.config_hash"  # see nnexp.runs.identity

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from nnexp.tasks.metrics import MetricSpec
 from nnexp.tasks.presentation import Presentation
+
+if TYPE_CHECKING:
+    from nnexp.comparison.spec import ComparisonSpec
 
 Config = TypeVar("Config")
 
@@ -96,6 +99,13 @@ class Task(Generic[Config]):
     def presentation(self) -> Presentation:
         """How its runs are shown."""
         return Presentation(self.metrics)
+
+    @property
+    def comparison(self) -> ComparisonSpec:
+        """How its runs are compared in a report, and what a report says beyond what it says of every task."""
+        from nnexp.comparison.spec import ComparisonSpec
+
+        return ComparisonSpec(self.metrics, self.objective)
 
     def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> Config:
         """The typed config of a composed tree, relative paths in `folder`; a ConfigError of one line if it is wrong."""

@@ -5,6 +5,9 @@ import json
 
 import numpy as np
 
+from nnexp import tasks
+from nnexp.comparison.grouping import groups
+from nnexp.report.table import metric_keys, param_keys, tidy
 from nnexp.tracking.store import StoredRun
 
 BASE = {
@@ -17,6 +20,13 @@ BASE = {
     "seed": "0",
 }
 CLASSES = ("a", "b", "c")
+SPEC = tasks.find("network").comparison
+
+
+def grouped(runs):
+    """The groups that a report compares, of runs of the network."""
+    frame = tidy(runs)
+    return groups(frame, param_keys(frame, runs), metric_keys(frame, runs), lambda task: SPEC)
 
 
 def stored_run(folder, number=0, *, status="FINISHED", message="", metrics=None, digest="d1", key=None, **params):

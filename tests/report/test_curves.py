@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 
-from nnexp.report.curves import followed, held, winners
-from nnexp.report.drawing import KeyScale, colors_of
+from nnexp.comparison.curves import held, winners
+from nnexp.comparison.drawing import colors_of
+from nnexp.comparison.scales import KeyScale
 from nnexp.report.files import parse_history
-from nnexp.report.settings import groups
-from nnexp.report.table import param_keys, tidy
-from tests.report.runs import stored_run
+from tests.report.runs import SPEC, grouped, stored_run
 
 HISTORY = {
     "step": np.array([0.0, 1, 2]),
@@ -20,17 +19,17 @@ HISTORY = {
 @pytest.mark.parametrize(
     ("axis", "places", "expected"),
     [
-        ("step", [0, 1, 2, 7], [5, 3, 1, 1]),
-        ("n_fev", [0, 1, 3, 4, 8.9, 9], [5, 5, 5, 3, 3, 1]),
-        ("seconds", [0.3], [3]),
+        (0, [0, 1, 2, 7], [5, 3, 1, 1]),
+        (1, [0, 1, 3, 4, 8.9, 9], [5, 5, 5, 3, 3, 1]),
+        (2, [0.3], [3]),
     ],
 )
 def test_a_run_has_the_last_value_seen_until_then(axis, places, expected):
-    assert held(HISTORY, axis, "cost/train", np.array(places)).tolist() == expected
+    assert held(HISTORY, SPEC.axes[axis], "cost/train", np.array(places)).tolist() == expected
 
 
 def test_iterations_without_an_evaluation_of_a_part_are_passed_over():
-    assert held(HISTORY, "step", "loss/test", np.array([0, 1, 2])).tolist() == [6, 6, 2]
+    assert held(HISTORY, SPEC.axes[0], "loss/test", np.array([0, 1, 2])).tolist() == [6, 6, 2]
 
 
 def group_of(tmp_path, key, values):
@@ -38,8 +37,7 @@ def group_of(tmp_path, key, values):
         stored_run(tmp_path, i, metrics={"accuracy/test": 0.5, "loss/test": 1.0}, **{key: value})
         for i, value in enumerate(values)
     ]
-    frame = tidy(runs)
-    (group,) = groups(frame, param_keys(frame, runs))
+    (group,) = grouped(runs)
     return group
 
 
@@ -47,10 +45,10 @@ def test_each_axis_has_the_winner_at_the_budget_that_all_have_had(tmp_path):
     group = group_of(tmp_path, "optimizer__method", ("CG", "TNC"))
     thrifty = HISTORY | {"cost/train": np.array([5.0, 4.0, 2.0]), "optimizer/n_fev": np.array([1.0, 2, 3])}
     quick = HISTORY | {"seconds": np.array([0.1, 0.5, 0.9])}
-    found = winners(group, {"run0000": thrifty, "run0001": quick}, followed(group, {"a": HISTORY})[0])
-    assert [(w.axis, w.budget, w.setting, w.value) for w in found] == [
-        ("step", 2, "TNC", 1.0),
-        ("n_fev", 3, "CG", 2.0),
+    found = winners(group, {"run0000": thrifty, "run0001": quick}, SPEC.followed(group, {"a": HISTORY})[0])
+    assert [(w.axis.unit, w.budget, w.setting, w.value) for w in found] == [
+        ("iterations", 2, "TNC", 1.0),
+        ("evaluations", 3, "CG", 2.0),
         ("seconds", 0.4, "CG", 2.0),
     ]
 
@@ -60,8 +58,8 @@ def test_costs_of_different_lambdas_are_not_compared(tmp_path):
         group_of(tmp_path, "optimizer__method", ("CG", "TNC")),
         group_of(tmp_path, "model__l2", (0.0, 1.0)),
     )
-    assert followed(same, {"a": HISTORY})[0].key == "cost/train"
-    assert followed(different, {"a": HISTORY})[0].key == "loss/test"
+    assert SPEC.followed(same, {"a": HISTORY})[0].key == "cost/train"
+    assert SPEC.followed(different, {"a": HISTORY})[0].key == "loss/test"
 
 
 def test_a_history_cut_off_within_a_row_is_read_up_to_there():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nnexp.report.profiles import data_profile, evaluations_to_solve, performance_profile, solve_costs
+from nnexp.tasks.network.report.profiles import data_profile, evaluations_to_solve, performance_profile, solve_costs
 
 INF = np.inf
 

@@ -11,7 +11,7 @@ import pytest
 from nnexp.report.files import RunFiles
 from nnexp.report.make import write_report
 from nnexp.report.selection import Found
-from tests.report.runs import grid, stored_run, trained_run
+from tests.report.runs import grid, grouped, stored_run, trained_run
 from tests.tools import made_up
 
 
@@ -213,15 +213,12 @@ def test_a_report_over_mixed_runs_names_settings_by_letters_and_compares_no_trai
 
 
 def test_ticks_of_many_lambdas_are_round_and_apart(tmp_path):
-    from nnexp.report import responses
-    from nnexp.report.settings import groups
-    from nnexp.report.table import param_keys, tidy
+    from nnexp.comparison import maps, responses
 
     lambdas = [0.0101 * 1.23**i for i in range(40)]
     runs = [stored_run(tmp_path, i, metrics={"accuracy/test": 0.8}, model__l2=l2) for i, l2 in enumerate(lambdas)]
-    frame = tidy(runs)
-    (group,) = groups(frame, param_keys(frame, runs))
-    for draw in (responses.scatter, lambda g: responses.validation_curve(g, "model.l2")):
+    (group,) = grouped(runs)
+    for draw in (maps.scatter, lambda g: responses.response_curve(g, "model.l2")):
         figure = draw(group)
         figure.canvas.draw()
         axes = figure.axes[0]
@@ -231,7 +228,7 @@ def test_ticks_of_many_lambdas_are_round_and_apart(tmp_path):
 
 
 def test_a_difference_of_confusion_matrices_writes_no_signed_zero():
-    from nnexp.report.classes import ClassFigures, confusions
+    from nnexp.tasks.network.report.classes import ClassFigures, confusions
 
     def figures(counts):
         return ClassFigures("x", ("a", "b"), {}, np.array(counts))

@@ -2,20 +2,20 @@ import re
 
 import pytest
 
+from nnexp.comparison.curves import Winner
+from nnexp.comparison.pairs import compare_settings
 from nnexp.report import sentences
-from nnexp.report.curves import Winner
-from nnexp.report.make import compare_settings
-from nnexp.report.settings import Metric, groups
-from nnexp.report.table import param_keys, tidy
-from tests.report.runs import stored_run
+from nnexp.report.table import tidy
+from nnexp.tasks.network.report.sentences import about_step_sizes
+from tests.report.runs import SPEC, grouped, stored_run
 from tests.tools import made_up
 
 
 def said(runs, plan=None):
     """All that is said of runs on one data set, but for their curves."""
     frame = tidy(runs)
-    (group,) = groups(frame, param_keys(frame, runs))
-    choice, comparisons = sentences.about_choice(group), compare_settings(group)
+    (group,) = grouped(runs)
+    choice, comparisons = sentences.about_choice(group), compare_settings(group, group.final)
     return [*sentences.about_runs(frame, plan), *choice, *sentences.about_comparisons(group, comparisons)]
 
 
@@ -229,9 +229,9 @@ def test_runs_of_others_and_runs_without_a_test_part_do_not_spoil_the_comparison
     ],
 )
 def test_the_three_axes_may_have_different_winners(settings, expected):
-    axes = zip(("step", "n_fev", "seconds"), (10, 20, 0.5), settings, strict=True)
+    axes = zip(SPEC.axes, (10, 20, 0.5), settings, strict=True)
     winners = [Winner(axis, budget, setting, 0.4) for axis, budget, setting in axes]
-    assert sentences.about_curves(winners, Metric("cost/train")) == [expected]
+    assert sentences.about_curves(winners, SPEC.metric("cost/train")) == [expected]
 
 
 def test_step_sizes_that_nobody_tuned_are_told(tmp_path):
@@ -244,8 +244,7 @@ def test_step_sizes_that_nobody_tuned_are_told(tmp_path):
                 metrics = {"accuracy/test": 0.9, "cost/train": 0.4}
                 folder = tmp_path / f"{len(learning_rates)}"
                 runs.append(stored_run(folder, len(runs), metrics=metrics, optimizer__method=method, **given))
-        frame = tidy(runs)
-        return " ".join(sentences.about_step_sizes(groups(frame, param_keys(frame, runs))))
+        return " ".join(about_step_sizes(grouped(runs)))
 
     said_of_two = told()
     assert said_of_two.startswith("Adam and SGD ran with their default step sizes (optimizer.options.learning_rate)")

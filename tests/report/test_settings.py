@@ -1,9 +1,8 @@
 import pandas as pd
 import pytest
 
-from nnexp.report.settings import groups
-from nnexp.report.table import param_keys, tidy
-from tests.report.runs import stored_run
+from nnexp.report.table import tidy
+from tests.report.runs import grouped, stored_run
 
 
 def finished(folder, number, accuracy=0.9, *, validation=None, loss=0.3, **params):
@@ -11,11 +10,6 @@ def finished(folder, number, accuracy=0.9, *, validation=None, loss=0.3, **param
     if validation is not None:
         metrics |= {"accuracy/validation": validation, "loss/validation": loss}
     return stored_run(folder, number, metrics=metrics, **params)
-
-
-def grouped(runs):
-    frame = tidy(runs)
-    return groups(frame, param_keys(frame, runs))
 
 
 def only(runs):

@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nnexp.report.statistics import EXACT_UP_TO, FLIPS, compare, holm, least_p, seeds_needed, sign_flip_test, summarize
+from nnexp.comparison.statistics import (
+    EXACT_UP_TO,
+    FLIPS,
+    compare,
+    holm,
+    least_p,
+    seeds_needed,
+    sign_flip_test,
+    summarize,
+)
 
 VALUES = [0.91, 0.93, 0.92, 0.97, 0.90, 0.94]
 

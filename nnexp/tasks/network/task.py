@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnexp.datasets import Dataset, Split
 from nnexp.runs.identity import digest_of, source_digests
@@ -19,6 +19,9 @@ from nnexp.tasks.network.progress import Progress
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
 from nnexp.tasks.presentation import Presentation
+
+if TYPE_CHECKING:
+    from nnexp.comparison.spec import ComparisonSpec
 
 # The modules that decide the numbers of a run. What keeps, draws or publishes them is not among them.
 DECIDING_MODULES = ("nn", "optim", "datasets", "blas", "tasks/network/training")
@@ -72,6 +75,13 @@ class Network(Task[NetworkConfig]):
     def presentation(self) -> Presentation:
         """How its runs are shown."""
         return NetworkPresentation(self.metrics)
+
+    @property
+    def comparison(self) -> ComparisonSpec:
+        """How its runs are compared."""
+        from nnexp.tasks.network.report import NetworkComparison
+
+        return NetworkComparison(self.metrics, self.objective)
 
     def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkConfig:
         """The config, checked."""

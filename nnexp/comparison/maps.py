@@ -1,4 +1,4 @@
-"""Final figures over what was swept: a curve for one key, a map for two, parallel coordinates for more."""
+"""Final figures over several swept keys: a map for two, parallel coordinates for more, points for a search."""
 
 from __future__ import annotations
 
@@ -13,104 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from nnexp.figures.style import PART_COLORS
-from nnexp.report.drawing import INK, KeyScale, drawn, legend_below, panels
-from nnexp.report.settings import Group, Metric, Setting, is_number, name_of, show_value, sort_key
+from nnexp.comparison.drawing import INK, drawn, panels
+from nnexp.comparison.metric import Metric
+from nnexp.comparison.scales import KeyScale
+from nnexp.comparison.settings import Group, show_value
 
 MAP = "cividis"  # even to colour-blind eyes
-LEAST_NUMBERS, LEAST_TEXTS = 3, 2
 MOST_CELLS = 15
 MOST_VECTOR_LINES = 150
 FULL_ENOUGH = 0.5  # share of the cells that have a value
-
-
-def slice_through_best(group: Group, key: str) -> list[Setting]:
-    """The settings that differ from the best one in this key alone, in the order of its values."""
-    others = [other for other in group.keys if other != key]
-    best = group.best.values
-    found = [s for s in group.settings if all(s.values[other] == best[other] for other in others)]
-    return sorted(found, key=lambda setting: sort_key(setting.values[key]))
-
-
-def curve_keys(group: Group) -> list[str]:
-    """The swept keys with a validation curve: enough values on the slice through the best setting."""
-
-    def is_enough(key: str) -> bool:
-        values = [setting.values[key] for setting in slice_through_best(group, key)]
-        return len(values) >= (LEAST_NUMBERS if all(map(is_number, values)) else LEAST_TEXTS)
-
-    return [key for key in group.keys if is_enough(key)]
-
-
-@drawn
-def validation_curve(group: Group, key: str) -> Figure:
-    """Draw accuracy and loss of each part over the values of a key, with the spread over the seeds.
-
-    The line joins the means over numbers; the bars are 95 % bootstrap intervals, the small dots single seeds. Other
-    keys stay as in the best setting.
-    """
-    settings = slice_through_best(group, key)
-    scale = KeyScale.of([setting.values[key] for setting in settings])
-    kinds = [k for k in ("accuracy", "loss") if any(_there(settings, f"{k}/{part}") for part in PART_COLORS)]
-    figure, axes = panels(4.5 * len(kinds) + 0.6, 3.2, 1, len(kinds))
-    for panel, kind in zip(axes[0], kinds, strict=True):
-        parts = [part for part in PART_COLORS if _there(settings, f"{kind}/{part}")]
-        for shift, part in zip(_shifts(len(parts), scale), parts, strict=True):
-            _part_line(panel, settings, scale, key, Metric(f"{kind}/{part}"), shift)
-        panel.set(xlabel=axis_name(key), ylabel="accuracy (%)" if kind == "accuracy" else "loss (nats per sample)")
-        panel.grid(visible=True)
-        panel.margins(x=0.06)
-        scale.put_on(panel)
-        if group.has_choice:
-            _mark_best(panel, scale(group.best.values[key]))
-    legend_below(figure, axes[0, 0], columns=3)
-    return figure
-
-
-def axis_name(key: str) -> str:
-    """A swept key as the label of an axis."""
-    return {"model.l2": "λ, the penalty", "model.hidden_size": "hidden units"}.get(key, name_of(key))
-
-
-def _there(settings: Sequence[Setting], key: str) -> bool:
-    return any(setting.column(key).notna().any() for setting in settings)
-
-
-def _shifts(n: int, scale: KeyScale) -> np.ndarray:
-    """Small steps aside, so that the bars of several parts do not hide each other."""
-    width = scale.positions[-1] - scale.positions[0] or 1.0
-    return (np.arange(n) - (n - 1) / 2) * (0.008 if scale.is_numeric else 0.02) * width
-
-
-def _part_line(
-    panel: Axes, settings: Sequence[Setting], scale: KeyScale, key: str, metric: Metric, shift: float
-) -> None:
-    part = metric.key.partition("/")[2]
-    color = PART_COLORS[part]
-    places = np.array([scale(setting.values[key]) for setting in settings]) + shift
-    summaries = [setting.summary(metric.key) for setting in settings]
-    means = metric.scale * np.array([summary.mean for summary in summaries])
-    errors = metric.scale * np.array([[s.mean - s.low, s.high - s.mean] for s in summaries]).T
-    if scale.is_numeric:
-        first = 1 if scale.is_broken else 0
-        panel.plot(places[: first + 1], means[: first + 1], color=color, linestyle=(0, (1, 2)))
-        panel.plot(places[first:], means[first:], color=color)
-    panel.plot(places, means, color=color, marker="o", markersize=4, linestyle="none", label=metric.name.split()[0])
-    panel.errorbar(
-        places, means, np.nan_to_num(np.maximum(errors, 0)), color=color, fmt="none", capsize=2.5, linewidth=1.1
-    )
-    for place, setting in zip(places, settings, strict=True):
-        if setting.n > 1:
-            seeds = metric.scale * setting.column(metric.key)
-            panel.plot(
-                [place] * setting.n, seeds, color=color, marker="o", markersize=2.6, linestyle="none", alpha=0.35
-            )
-
-
-def _mark_best(panel: Axes, place: float) -> None:
-    panel.plot(
-        [place], [1.0], marker="v", color=INK, markersize=6, transform=panel.get_xaxis_transform(), clip_on=False
-    )
 
 
 def grid_of(group: Group, metric: Metric) -> tuple[list, list, np.ndarray]:
@@ -159,7 +70,7 @@ def heat_map(group: Group) -> Figure:
     panel.add_patch(frame)
     panel.set_xticks(range(len(first)), [show_value(v) for v in first], rotation=30 if len(str(first)) > 60 else 0)
     panel.set_yticks(range(len(second)), [show_value(v) for v in second])
-    panel.set(xlabel=axis_name(group.keys[0]), ylabel=axis_name(group.keys[1]))
+    panel.set(xlabel=group.spec.axis_name(group.keys[0]), ylabel=group.spec.axis_name(group.keys[1]))
     panel.spines[:].set_visible(False)
     panel.tick_params(length=0)
     bar = figure.colorbar(drawn_map, ax=panel, label=metric.axis_label, aspect=14, pad=0.03)
@@ -179,7 +90,7 @@ def scatter(group: Group) -> Figure:
         panel.plot(places, means, color="#0072B2", marker="o", markersize=4, linestyle="none", alpha=0.6)
         best = scale(group.best.values[key]), metric.scale * group.best.column(metric.key).mean()
         panel.plot(*best, color="#D55E00", marker="o", markersize=9, fillstyle="none", markeredgewidth=1.6)
-        panel.set_xlabel(axis_name(key))
+        panel.set_xlabel(group.spec.axis_name(key))
         panel.grid(visible=True)
         scale.put_on(panel)
     axes[0, 0].set_ylabel(metric.axis_label)
@@ -222,7 +133,9 @@ def parallel_coordinates(group: Group) -> Figure:
     best = next(i for i, setting in enumerate(settings) if setting.label == group.best.label)
     panel.plot(*lines[best].T, color="#D55E00", linewidth=2.6)
     panel.set(xlim=(-0.25, len(columns) - 0.75), ylim=(-0.04, 1.04))
-    panel.set_xticks(range(len(columns)), [*(axis_name(key) for key in keys), metric.axis_label.replace(" (", "\n(")])
+    panel.set_xticks(
+        range(len(columns)), [*(group.spec.axis_name(key) for key in keys), metric.axis_label.replace(" (", "\n(")]
+    )
     panel.set_yticks([])
     panel.spines[:].set_visible(False)
     panel.tick_params(length=0)

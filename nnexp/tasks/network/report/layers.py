@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from nnexp.comparison.drawing import drawn
+from nnexp.comparison.settings import Group
+from nnexp.comparison.spec import Reader
 from nnexp.datasets import upright
 from nnexp.figures.style import new_figure
-from nnexp.report.drawing import drawn
-from nnexp.report.matching import ODD, match_units
-from nnexp.report.settings import Group
+from nnexp.runs import files
+from nnexp.tasks.network.report.matching import ODD, match_units
 
+WEIGHTS = "weights.npz"
 MOST_SETTINGS, MOST_UNITS = 8, 25
 WIDTH, LARGEST_CELL, GAP, CAPTION = 10.4, 0.5, 0.05, 0.13  # inches
 
@@ -30,7 +35,7 @@ class Layer:
     activation: str
 
 
-def gather(group: Group, files: Any, runs: Mapping[str, Any]) -> tuple[list[Layer], int | None]:
+def gather(group: Group, read: Reader) -> tuple[list[Layer], int | None]:
     """The hidden layers of the best settings, best first, of the seed that most of them have, and that seed.
 
     Only of pictures, and only of layers that see the same pixels.
@@ -43,12 +48,19 @@ def gather(group: Group, files: Any, runs: Mapping[str, Any]) -> tuple[list[Laye
     layers = []
     for setting in settings:
         of_seed = setting.runs[setting.runs["seed"] == seed]
-        stored = files.hidden_layer(runs[of_seed["run_id"].iloc[0]]) if len(of_seed) else None
-        if stored is None or len(stored["image_shape"]) != 2:
-            continue
-        images = upright(stored["weights"], stored["image_shape"], stored["image_order"])
-        layers.append(Layer(setting.label, stored["weights"], images, stored["activation"]))
+        if len(of_seed) and (layer := read(of_seed["run_id"].iloc[0], WEIGHTS, partial(_layer, setting.label))):
+            layers.append(layer)
     return [layer for layer in layers if layer.images.shape[1:] == layers[0].images.shape[1:]], seed
+
+
+def _layer(label: str, content: bytes) -> Layer | None:
+    """The first hidden layer in a file of weights; None where the samples are no pictures."""
+    stored = files.arrays_of(io.BytesIO(content))
+    if "weights_0" not in stored or "image_shape" not in stored:
+        return None
+    weights, shape = stored["weights_0"], tuple(int(size) for size in stored["image_shape"])
+    order, activation = str(stored["image_order"]), str(stored["activation"])
+    return Layer(label, weights, upright(weights, shape, order), activation) if len(shape) == 2 else None
 
 
 @drawn

@@ -1,4 +1,4 @@
-"""Cost and accuracy while training, against iterations, evaluations and seconds: the three give different winners."""
+"""Metrics while training, over each axis that a task has: steps, seconds and others may have different winners."""
 
 from __future__ import annotations
 
@@ -7,42 +7,43 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nnexp.report.drawing import LOG_FROM, MOST_LINES, drawn, fitting_columns, legend_below, log_axis, looks_of, panels
-from nnexp.report.files import AXES, History
-from nnexp.report.settings import L2, Group, Metric, Setting
+from nnexp.comparison.drawing import (
+    MOST_LINES,
+    drawn,
+    fitting_columns,
+    legend_below,
+    log_axis,
+    looks_of,
+    panels,
+)
+from nnexp.comparison.metric import Metric
+from nnexp.comparison.settings import Group, Setting
+from nnexp.comparison.spec import STEPS, Axis, History
 
-AXIS_LABELS = {"step": "iterations", "n_fev": "evaluations of cost and gradient", "seconds": "seconds of the fit"}
 POINTS = 120
+LOG_FROM = 20  # an axis that spans this factor is drawn on a logarithmic scale
 MOST_BANDS = 6
 LEGEND_COLUMNS = 4
-WIDTH = 9.6  # inches
+PANEL_WIDTH = 3.2  # inches
 
 
 @dataclass(frozen=True)
 class Winner:
-    """Which setting has the lowest cost, on average over its seeds, when all have had the same budget."""
+    """Which setting has the best mean of a metric over its seeds, when all have had the same budget."""
 
-    axis: str
+    axis: Axis
     budget: float
     setting: str
     value: float
 
 
-def followed(group: Group, histories: Mapping[str, History]) -> list[Metric]:
-    """What is drawn: the cost, or where lambda was swept a loss, which knows no penalty; and an accuracy."""
-    with_part = [set(history) for history in histories.values() if f"loss/{group.part}" in history]
-    there = set.intersection(*(with_part or [set(history) for history in histories.values()]))
-    held_out = next((part for part in ("validation", "test") if f"loss/{part}" in there), "train")
-    cost = f"loss/{held_out}" if L2 in group.keys else "cost/train"
-    return [Metric(key) for key in (cost, f"accuracy/{held_out}") if key in there]
-
-
-def having(histories: Mapping[str, History], metrics: Sequence[Metric]) -> dict[str, History]:
+def having(histories: Mapping[str, History], keys: Sequence[str]) -> dict[str, History]:
     """The histories in which all of these were measured: where runs are mixed, not each has a test part."""
-    return {run_id: h for run_id, h in histories.items() if all(metric.key in h for metric in metrics)}
+    return {run_id: h for run_id, h in histories.items() if all(key in h for key in keys)}
 
 
 def histories_of(setting: Setting, histories: Mapping[str, History]) -> list[History]:
@@ -50,13 +51,13 @@ def histories_of(setting: Setting, histories: Mapping[str, History]) -> list[His
     return [histories[run_id] for run_id in setting.runs["run_id"] if run_id in histories]
 
 
-def held(history: History, axis: str, key: str, grid: np.ndarray) -> np.ndarray:
+def held(history: History, axis: Axis, key: str, grid: np.ndarray) -> np.ndarray:
     """A column of a history at given places of an axis: the last value seen until then.
 
     Before its first row a run is at its start and has the first value; one that has ended keeps its last.
     """
     there = np.isfinite(history[key])
-    x, y = history[AXES[axis]][there], history[key][there]
+    x, y = history[axis.column][there], history[key][there]
     if not len(x):
         return np.full(len(grid), np.nan)
     return y[np.maximum(np.searchsorted(x, grid, side="right") - 1, 0)]
@@ -64,59 +65,62 @@ def held(history: History, axis: str, key: str, grid: np.ndarray) -> np.ndarray:
 
 def winners(group: Group, histories: Mapping[str, History], metric: Metric) -> list[Winner]:
     """The winner on each axis, at the budget that every setting has had (its median over the seeds)."""
-    histories = having(histories, [metric])
+    histories = having(histories, [metric.key])
     runs = {setting.label: histories_of(setting, histories) for setting in group.settings}
     runs = {label: found for label, found in runs.items() if found}
-    if len(runs) < 2:
+    if len(runs) < 2 or metric.higher_is_better is None:
         return []
-    result = []
-    for axis in AXES:
-        budget = min(float(np.median([h[AXES[axis]][-1] for h in found])) for found in runs.values())
+    best_of, result = max if metric.higher_is_better else min, []
+    for axis in group.spec.axes:
+        budget = min(float(np.median([h[axis.column][-1] for h in found])) for found in runs.values())
         means = {label: _mean_at(found, axis, metric.key, budget) for label, found in runs.items()}
         means = {label: mean for label, mean in means.items() if math.isfinite(mean)}
         if means:
-            best = min(means, key=lambda label: means[label])
+            best = best_of(means, key=lambda label: means[label])
             result.append(Winner(axis, budget, best, means[best]))
     return result
 
 
-def _mean_at(found: Sequence[History], axis: str, key: str, budget: float) -> float:
+def _mean_at(found: Sequence[History], axis: Axis, key: str, budget: float) -> float:
     return float(np.mean([held(history, axis, key, np.array([budget]))[0] for history in found]))
 
 
 @drawn
-def draw(group: Group, histories: Mapping[str, History]) -> Figure:
+def draw(group: Group, histories: Mapping[str, History], metrics: Sequence[Metric]) -> Figure:
     """Draw the curves of the best settings: the median over the seeds, and from the lowest to the highest as a band."""
-    metrics = followed(group, histories)
-    histories = having(histories, metrics)
+    axes_of_task = group.spec.axes
+    histories = having(histories, [metric.key for metric in metrics])
     shown = {s.label for s in group.ranked[:MOST_LINES]}
     settings = [s for s in group.settings if s.label in shown and histories_of(s, histories)]
-    columns = fitting_columns([setting.label for setting in settings], WIDTH, LEGEND_COLUMNS)
+    width = round(PANEL_WIDTH * len(axes_of_task), 1)
+    columns = fitting_columns([setting.label for setting in settings], width, LEGEND_COLUMNS)
     legend_rows = math.ceil(len(settings) / columns) if len(settings) > 1 else 0
     figure, axes = panels(
-        WIDTH, 2.45 * len(metrics) + 0.3 + 0.19 * legend_rows, len(metrics), 3, sharey="row", sharex="col"
+        width,
+        2.45 * len(metrics) + 0.3 + 0.19 * legend_rows,
+        len(metrics),
+        len(axes_of_task),
+        sharey="row",
+        sharex="col",
     )
-    looks = looks_of(settings)
-    for column, axis in enumerate(AXES):
-        longest = [max(h[AXES[axis]][-1] for h in histories_of(s, histories)) for s in settings]
+    looks, bands = looks_of(settings), len(settings) <= MOST_BANDS
+    for column, axis in enumerate(axes_of_task):
+        longest = [max(h[axis.column][-1] for h in histories_of(s, histories)) for s in settings]
         grid = _grid(axis, settings, histories, min(longest), max(longest))
         for row, metric in enumerate(metrics):
             for setting, end in zip(settings, longest, strict=True):
-                bands = len(settings) <= MOST_BANDS
-                _line(
-                    axes[row, column], setting, histories, axis, metric, grid[grid <= end], looks[setting.label], bands
-                )
+                found = histories_of(setting, histories)
+                if len(places := grid[grid <= end]):
+                    _line(axes[row, column], setting, found, axis, metric, places, looks[setting.label], bands=bands)
             axes[row, column].grid(visible=True)
-        axes[-1, column].set_xlabel(AXIS_LABELS[axis])
+        axes[-1, column].set_xlabel(axis.label)
         if max(longest) > LOG_FROM * max(min(longest), 1e-9):
-            _log_x(axes[-1, column], axis, grid)
-        elif axis != "seconds":
-            axes[-1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            _log_x(axes[-1, column], axis)
         else:
-            axes[-1, column].xaxis.set_major_locator(MaxNLocator(5))
+            axes[-1, column].xaxis.set_major_locator(MaxNLocator(5, integer=axis.is_whole))
     for row, metric in enumerate(metrics):
         axes[row, 0].set_ylabel(metric.axis_label)
-        if not metric.is_share and all(np.min(line.get_ydata()) > 0 for panel in axes[row] for line in panel.lines):
+        if _is_log(metric, np.concatenate([np.asarray(line.get_ydata()) for p in axes[row] for line in p.lines])):
             for panel in axes[row]:
                 panel.set_yscale("log")
             log_axis(axes[row, 0].yaxis)
@@ -124,19 +128,28 @@ def draw(group: Group, histories: Mapping[str, History]) -> Figure:
     return figure
 
 
-def _grid(axis: str, settings: Sequence[Setting], histories: Mapping[str, History], shortest: float, longest: float):
+def _is_log(metric: Metric, values: np.ndarray) -> bool:
+    """Costs and losses fall by factors; of a metric that may be anything its range decides."""
+    if metric.is_share or not (values > 0).all():
+        return False
+    return metric.higher_is_better is False or values.max() > LOG_FROM * values.min()
+
+
+def _grid(
+    axis: Axis, settings: Sequence[Setting], histories: Mapping[str, History], shortest: float, longest: float
+) -> np.ndarray:
     """Places at which all curves are drawn; as many on a logarithmic axis as on a straight one."""
-    if axis == "step" and longest <= 2 * POINTS:
+    if axis.column == STEPS.column and longest <= 2 * POINTS:
         return np.arange(0, longest + 1)
-    first = max(min(h[AXES[axis]][0] for s in settings for h in histories_of(s, histories)), 0)
+    first = max(min(h[axis.column][0] for s in settings for h in histories_of(s, histories)), 0)
     if longest > LOG_FROM * max(shortest, 1e-9):
-        start = max(first, longest / 1e4) if axis != "step" else 1.0
+        start = max(first, longest / 1e4) if axis.column != STEPS.column else 1.0
         return np.geomspace(start, longest, POINTS)
     return np.linspace(first, longest, POINTS)
 
 
-def _log_x(panel, axis: str, grid: np.ndarray) -> None:
-    if axis == "step":
+def _log_x(panel: Axes, axis: Axis) -> None:
+    if axis.column == STEPS.column:
         panel.set_xscale("symlog", linthresh=1, linscale=0.3)
         panel.set_xlim(left=0)
     else:
@@ -144,11 +157,18 @@ def _log_x(panel, axis: str, grid: np.ndarray) -> None:
         log_axis(panel.xaxis)
 
 
-def _line(panel, setting, histories, axis, metric, grid, look, bands: bool) -> None:
+def _line(
+    panel: Axes,
+    setting: Setting,
+    found: Sequence[History],
+    axis: Axis,
+    metric: Metric,
+    grid: np.ndarray,
+    look: tuple,
+    *,
+    bands: bool,
+) -> None:
     color, dash = look
-    found = histories_of(setting, histories)
-    if not len(grid):
-        return
     values = metric.scale * np.array([held(history, axis, metric.key, grid) for history in found])
     middle = np.median(values, axis=0)
     panel.plot(grid, middle, color=color, linestyle=dash, label=setting.label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ from matplotlib.colors import PowerNorm, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nnexp.report.drawing import drawn, legend_below, panels
-from nnexp.report.settings import Group
+from nnexp.comparison.drawing import drawn, legend_below, panels
+from nnexp.comparison.settings import Group
+from nnexp.comparison.spec import Reader
 
 FIGURES = ("precision", "recall", "f1-score")
 MOST_SETTINGS, MOST_CLASSES, MOST_NUMBERED = 6, 30, 15
@@ -44,11 +46,11 @@ class ClassFigures:
         return self.confusion / np.maximum(self.confusion.sum(axis=1, keepdims=True), 1)
 
 
-def gather(group: Group, files: Any, runs: Mapping[str, Any]) -> list[ClassFigures]:
+def gather(group: Group, read: Reader) -> list[ClassFigures]:
     """The class figures of the best settings, best first, on the part that is reported of them."""
-    result = []
+    result, name = [], f"reports/classification_report_{group.choice.part}.json"
     for setting in group.ranked[:MOST_SETTINGS]:
-        reports = [files.report(runs[run_id], group.part) for run_id in setting.runs["run_id"]]
+        reports = [read(run_id, name, json.loads) for run_id in setting.runs["run_id"]]
         reports = [report for report in reports if report is not None]
         if reports:
             result.append(class_figures(setting.label, reports))

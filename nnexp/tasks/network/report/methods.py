@@ -9,10 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from nnexp.report.drawing import colors_of, drawn, legend_below, panels
-from nnexp.report.files import History
-from nnexp.report.profiles import TAUS, data_profile, performance_profile, solve_costs
-from nnexp.report.settings import BUDGETS, METHOD, OPTIONS, SEED, Group, label_of
+from nnexp.comparison.curves import having
+from nnexp.comparison.drawing import colors_of, drawn, legend_below, panels
+from nnexp.comparison.metric import MISSING
+from nnexp.comparison.settings import SEED, Group, Setting
+from nnexp.comparison.spec import History
+from nnexp.tasks.network.report.keys import BUDGETS, COST, EVALUATIONS, METHOD, OPTIONS
+from nnexp.tasks.network.report.profiles import TAUS, data_profile, performance_profile, solve_costs
 
 LEAST_PROBLEMS = 2
 
@@ -46,13 +49,14 @@ def benchmark(groups: Sequence[Group], histories: Mapping[str, History]) -> Benc
     A method with options of its own that were swept counts once for each choice of them. Of runs that differ in their
     budgets alone the one with the largest counts. None where no method was swept or fewer than two problems are shared.
     """
+    histories = having(histories, [EVALUATIONS, COST])
     runs: dict[tuple[str, ...], dict[str, tuple[tuple[float, ...], str]]] = {}
     methods: dict[str, None] = {}
     for group in groups:
         solver_keys = [key for key in group.keys if key == METHOD or key.startswith(OPTIONS)]
         for setting in group.settings:
             problem_keys = [key for key in group.keys if key not in solver_keys and key not in BUDGETS]
-            method = label_of({METHOD: _method_of(setting)} | _options(setting.values, solver_keys))
+            method = group.spec.label_of({METHOD: _method_of(setting)} | _options(setting.values, solver_keys))
             methods.setdefault(method)
             for run in setting.runs.to_dict("records"):
                 if run["run_id"] not in histories:
@@ -70,20 +74,20 @@ def benchmark(groups: Sequence[Group], histories: Mapping[str, History]) -> Benc
     return Benchmark(names, {tau: solve_costs(curves, tau) for tau in TAUS}, budget)
 
 
-def _method_of(setting) -> str:
+def _method_of(setting: Setting) -> str:
     return str(setting.runs[METHOD].iloc[0]) if METHOD in setting.runs else "method"
 
 
 def _options(values: Mapping[str, object], solver_keys: Sequence[str]) -> dict[str, object]:
     """The swept options that a method has."""
-    return {key: values[key] for key in solver_keys if key != METHOD and values[key] != "—"}
+    return {key: values[key] for key in solver_keys if key != METHOD and values[key] != MISSING}
 
 
 def _curve(histories: Mapping[str, History], entry: tuple[tuple[float, ...], str] | None):
     if entry is None:
         return None
     history = histories[entry[1]]
-    return history["optimizer/n_fev"], history["cost/train"]
+    return history[EVALUATIONS], history[COST]
 
 
 @drawn

@@ -1,0 +1,44 @@
+"""What a page is made of: sections with sentences, tables and pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: cells as text; `texts` are the columns set flush left; `best` is the row to be marked."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    texts: frozenset[int] = frozenset({0})
+    best: int | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with the name of its file and its caption."""
+
+    name: str
+    figure: Figure
+    caption: str
+
+
+@dataclass
+class Section:
+    """A part of the page."""
+
+    title: str
+    sentences: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's name."""
+    return re.sub(r"[^\w-]+", "_", name).strip("_")

@@ -1,0 +1,169 @@
+"""What a report must know of a task to compare its runs, and what the task adds to the report.
+
+The defaults serve any task: they compare by its objective, or, where it declares none, show what was logged and call
+nothing the best. A task gives its own through :attr:`nnexp.tasks.interface.Task.comparison`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+
+from nnexp.comparison.metric import MISSING, Metric
+from nnexp.comparison.sections import Picture, Section
+from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting, show_value
+
+MOST_FIGURES = 4  # metrics in a table or a figure
+RUN_TIME = Metric("seconds", "run", "s", is_clock=True)  # from start to end, which every run has
+PLAIN_COLOR = "#0072B2"
+ASIDE = ("step", "time", "seconds")  # columns of a history that are no metrics
+
+History: TypeAlias = Mapping[str, np.ndarray]  # columns of shape (n_rows,)
+T = TypeVar("T")
+
+
+class Reader(Protocol):
+    """Reads files of runs, wherever they lie."""
+
+    def __call__(self, run_id: str, name: str, parse: Callable[[bytes], T]) -> T | None:
+        """What `parse` makes of a file; None where there is none, or it is damaged, which the user is told."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What curves are drawn over: a column of the history that never falls."""
+
+    column: str
+    label: str
+    unit: str  # of a budget, in the plural
+    is_whole: bool = True
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What is drawn in one panel over the values of a swept key: metrics, each with its name and colour there."""
+
+    name: str
+    label: str
+    lines: Sequence[tuple[Metric, str, str]]
+
+
+STEPS = Axis("step", "steps", "steps")
+SECONDS = Axis("seconds", "seconds", "seconds", is_whole=False)
+
+
+class ComparisonSpec:
+    """The defaults.
+
+    Parameters
+    ----------
+    metrics : mapping of str to nnexp.tasks.interface.MetricSpec
+        Those that the task declares.
+    objective : str or None
+        The one that ranks settings.
+    """
+
+    key_names: Mapping[str, str] = {}  # a param in words; default: the last part of its key
+    axis_names: Mapping[str, str] = {}  # the same on an axis
+    value_forms: Mapping[
+        str, str
+    ] = {}  # how a setting is called by a value, such as "{} units"; default: name and value
+    axes: Sequence[Axis] = (STEPS, SECONDS)
+    data_key: str = ""  # the param that names the data
+    replicates = (
+        "Replicates are seeds: runs of one seed are compared with each other. What is said of settings is about more "
+        "seeds, not about other data."
+    )
+    explanations: Sequence[str] = ()  # of what its figures are
+
+    def __init__(self, metrics: Mapping[str, Any], objective: str | None = None) -> None:
+        self.metrics = {key: Metric.of(key, spec) for key, spec in metrics.items()}
+        self.objective = objective
+
+    def metric(self, key: str) -> Metric:
+        """The metric of a key."""
+        return self.metrics.get(key) or Metric(key)
+
+    def name_of(self, key: str) -> str:
+        """A swept key in words."""
+        return self.key_names.get(key, key.rpartition(".")[2].replace("_", " "))
+
+    def axis_name(self, key: str) -> str:
+        """A swept key as the label of an axis."""
+        return self.axis_names.get(key) or self.name_of(key)
+
+    def label_of(self, values: Mapping[str, Any]) -> str:
+        """A setting in words, such as "lambda 1 · 25 units", without the keys that it does not have."""
+        there = {key: show_value(value) for key, value in values.items() if value != MISSING}
+        said = [self.value_forms.get(key, self.name_of(key) + " {}").format(text) for key, text in there.items()]
+        return " · ".join(said) or MISSING
+
+    def independent(self, columns: Mapping[str, Column]) -> list[str]:
+        """Those of the params that differ which no other one decides, in the order in which a setting names them."""
+        return list(columns)
+
+    def choose(self, runs: Frame, keys: Sequence[str], logged: Sequence[str]) -> Choice:
+        """What the settings of some runs, in which params differ, are ranked by and what is reported of them."""
+        if self.objective is not None and self.objective in logged:
+            metric = self.metric(self.objective)
+            return Choice(metric, metric, is_fair=metric.higher_is_better is not None)
+        shown = [*self._figures(logged), RUN_TIME][0]
+        return Choice(shown, shown, is_fair=False)
+
+    def _figures(self, keys: Sequence[str]) -> list[Metric]:
+        """The metrics among some keys that say how good a run is, those that the task declares first."""
+        metrics = [self.metric(key) for key in keys if key not in ASIDE]
+        return sorted((metric for metric in metrics if metric.is_figure), key=lambda m: m.key not in self.metrics)
+
+    def columns(self, group: Group) -> list[Metric]:
+        """The figures in the table of settings."""
+        others = group.having([metric.key for metric in self._figures(group.logged)])
+        return list(dict.fromkeys([group.by, group.final, *others]))[:MOST_FIGURES]
+
+    def medians(self) -> list[Metric]:
+        """What else is in that table, as the median over the seeds: counts, then clocks."""
+        clocks = [metric for metric in self.metrics.values() if metric.is_clock] or [RUN_TIME]
+        return [metric for metric in self.metrics.values() if metric.is_count] + clocks
+
+    def run_columns(self, logged: Sequence[str]) -> list[str]:
+        """The figures in the table of all runs."""
+        return [metric.key for metric in self._figures(logged)][:MOST_FIGURES]
+
+    def compared(self, group: Group) -> list[Metric]:
+        """What pairs of settings are compared by; nothing where that would mislead."""
+        return [group.final] if group.has_choice else [m for m in self.columns(group) if m.is_figure]
+
+    def followed(self, group: Group, histories: Mapping[str, History]) -> list[Metric]:
+        """What is drawn of the histories, that by which they are compared first."""
+        logged = dict.fromkeys(key for history in histories.values() for key in history)
+        axes = {axis.column for axis in self.axes}
+        metrics = self._figures([key for key in logged if key not in axes])
+        return sorted(metrics, key=lambda metric: metric != group.by)[:MOST_FIGURES]
+
+    def panels(self, group: Group, settings: Sequence[Setting]) -> list[Panel]:
+        """What is drawn over a swept key."""
+        metrics = [m for m in self.columns(group) if m.is_figure and any(setting.has(m.key) for setting in settings)]
+        return [Panel(m.name, m.axis_label, [(m, m.name, PLAIN_COLOR)]) for m in metrics]
+
+    def about_no_choice(self, group: Group) -> list[str]:
+        """Why none of the settings can be called the best."""
+        return ["The task declares no metric to choose by, so none of them is called the best."]
+
+    def about_flattery(self, group: Group) -> list[str]:
+        """What is to be said of a best setting that was chosen by the figure that is reported of it."""
+        return []
+
+    def about_parts(self, group: Group) -> list[str]:
+        """What is to be said of the part of the data that the figures are of."""
+        return []
+
+    def pictures(self, group: Group, read: Reader) -> Iterator[Picture]:
+        """Pictures of a group with several settings beside those that every task gets."""
+        return iter(())
+
+    def over_groups(self, groups: Sequence[Group], histories: Mapping[str, History]) -> Section:
+        """What is to be said of all groups together; empty where that is nothing."""
+        return Section("Over all data sets")

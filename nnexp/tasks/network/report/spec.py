@@ -1,0 +1,138 @@
+"""How runs of the network are compared, and what a report says of them beyond what it says of every task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from nnexp.comparison.metric import Metric
+from nnexp.comparison.sections import Picture, Section
+from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting
+from nnexp.comparison.spec import SECONDS, STEPS, Axis, ComparisonSpec, History, Panel, Reader
+from nnexp.figures.style import PART_COLORS
+from nnexp.tasks.network.report import methods, pictures, sentences
+from nnexp.tasks.network.report.keys import EVALUATIONS, L2, METHOD, OPTIONS
+
+KINDS = {"accuracy": "accuracy (%)", "loss": "loss (nats per sample)"}
+
+
+class NetworkComparison(ComparisonSpec):
+    """By the test part, chosen on the validation part where there is one."""
+
+    key_names = {  # noqa: RUF012 - as in the base class, never changed
+        L2: "lambda",
+        "model.hidden_size": "hidden units",
+        METHOD: "method",
+        "optimizer.maxfun": "evaluations at most",
+        "optimizer.maxiter": "iterations at most",
+    }
+    axis_names = {L2: "λ, the penalty"}  # noqa: RUF012
+    value_forms = {  # noqa: RUF012 - of values that say themselves what they are
+        **dict.fromkeys((METHOD, "model.activation", "training.dtype", "data.name"), "{}"),
+        "model.hidden_size": "{} units",
+    }
+    axes = (
+        Axis(STEPS.column, "iterations", "iterations"),
+        Axis(EVALUATIONS, "evaluations of cost and gradient", "evaluations"),
+        Axis(SECONDS.column, "seconds of the fit", "seconds", is_whole=False),
+    )
+    data_key = "data.name"
+    replicates = (
+        "Replicates are seeds: a seed draws the split and the start, and runs of one seed share both. What is said of "
+        "settings is about more seeds on the same data, not about other data."
+    )
+    explanations = (
+        "Cost is the objective with the penalty, loss the same without it, both in nats per sample and summed over the "
+        "outputs; an evaluation is one of cost and gradient, or one Hessian-vector product.",
+    )
+
+    def independent(self, columns: Mapping[str, Column]) -> list[str]:
+        """The method first, and without the options that it alone decides."""
+        keys = list(columns)
+        if METHOD in columns:
+            decided = {k for k, c in columns.items() if c.groupby(columns[METHOD]).nunique().max() == 1}
+            keys = [key for key in keys if not (key in decided and key.startswith(OPTIONS))]
+            keys.sort(key=lambda key: key != METHOD)
+        return keys
+
+    def choose(self, runs: Frame, keys: Sequence[str], logged: Sequence[str]) -> Choice:
+        """By the test part, or by validation where all runs with a test part have it; else by the training part.
+
+        There, where lambda differs, nothing can be called the best: the loss is lowest with the least penalty,
+        whatever the data.
+        """
+        test, validation, cost = "accuracy/test", "accuracy/validation", "cost/train"
+        tested = runs[runs[test].notna()] if test in logged else runs.iloc[:0]
+        if len(tested):
+            return self._choice(validation if _all_have(tested, validation) else test, test)
+        if _all_have(runs, validation):
+            return self._choice(validation, validation)
+        key = "loss/train" if L2 in keys or not _all_have(runs, cost) else cost
+        return self._choice(key, key, is_fair=L2 not in keys)
+
+    def _choice(self, by: str, final: str, *, is_fair: bool = True) -> Choice:
+        tie, part = (f"loss/{key.partition('/')[2]}" for key in (by, final))
+        return Choice(self.metric(by), self.metric(final), tie, is_fair, part.partition("/")[2])
+
+    def columns(self, group: Group) -> list[Metric]:
+        """What it was chosen by, and the losses of the part that is reported."""
+        others = group.having([f"loss/{group.choice.part}", "cost/train"])
+        return list(dict.fromkeys([group.by, group.final, *others]))
+
+    def run_columns(self, logged: Sequence[str]) -> list[str]:
+        """The accuracies, and what was minimized."""
+        shown = ("cost/train", "accuracy/train", "accuracy/validation", "accuracy/test")
+        return [key for key in shown if key in logged]
+
+    def compared(self, group: Group) -> list[Metric]:
+        """The reported figure, where it can be."""
+        return [group.final] if group.has_choice else []
+
+    def followed(self, group: Group, histories: Mapping[str, History]) -> list[Metric]:
+        """The cost, or where lambda was swept a loss, which knows no penalty; and an accuracy."""
+        loss = f"loss/{group.choice.part}"
+        with_part = [set(history) for history in histories.values() if loss in history]
+        there = set.intersection(*(with_part or [set(history) for history in histories.values()]))
+        held_out = next((part for part in ("validation", "test") if f"loss/{part}" in there), "train")
+        cost = f"loss/{held_out}" if L2 in group.keys else "cost/train"
+        return [self.metric(key) for key in (cost, f"accuracy/{held_out}") if key in there]
+
+    def panels(self, group: Group, settings: Sequence[Setting]) -> list[Panel]:
+        """Accuracy and loss of each part."""
+        found = []
+        for kind, label in KINDS.items():
+            parts = [p for p in PART_COLORS if any(setting.has(f"{kind}/{p}") for setting in settings)]
+            lines = [(self.metric(f"{kind}/{p}"), self.metric(f"{kind}/{p}").name.split()[0], PART_COLORS[p])
+                     for p in parts]  # fmt: skip
+            if lines:
+                found.append(Panel(kind, label, lines))
+        return found
+
+    def about_no_choice(self, group: Group) -> list[str]:
+        """Lambda."""
+        return sentences.about_lambda()
+
+    def about_flattery(self, group: Group) -> list[str]:
+        """That a validation part would help."""
+        return sentences.about_flattery(group)
+
+    def about_parts(self, group: Group) -> list[str]:
+        """That nothing was held out."""
+        return sentences.about_parts(group)
+
+    def pictures(self, group: Group, read: Reader) -> Iterator[Picture]:
+        """The classes and the hidden layers."""
+        yield from pictures.of_classes(group, read)
+        yield from pictures.of_layers(group, read)
+
+    def over_groups(self, groups: Sequence[Group], histories: Mapping[str, History]) -> Section:
+        """The methods over all problems, and their step sizes."""
+        section = Section("Methods over all data sets")
+        if benchmark := methods.benchmark(groups, histories):
+            section.sentences += sentences.about_methods(benchmark)
+            section.pictures.append(pictures.of_profiles(benchmark))
+        section.sentences += sentences.about_step_sizes(groups)
+        return section
+
+
+def _all_have(runs: Frame, key: str) -> bool:
+    return key in runs and bool(runs[key].notna().all())
