@@ -49,6 +49,7 @@ class Processes:
         self._thread.join()
 
 
+@pytest.mark.slow
 def test_a_password_reaches_the_server_and_nothing_else(tmp_path, cache):
     cache.mkdir(exist_ok=True)
     folder, served = tmp_path / "here", tmp_path / "server"

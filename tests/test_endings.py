@@ -88,6 +88,7 @@ def test_tracebacks_are_kept_for_those_who_ask(call, tmp_path, monkeypatch):
         call("sweeps")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_every_command_with_one_line_and_130(nnexp):
     with FaultyServer(body=EXPERIMENT, hangs=True) as server:
         where = f"tracking.uri={server.uri}"

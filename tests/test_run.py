@@ -220,6 +220,7 @@ def test_a_diverging_run_fails_with_the_iteration_in_its_message(with_store):
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_an_interrupted_run_keeps_what_was_computed(with_store, sign):
     endless = ["data=digits", "optimizer=gd", "optimizer.maxiter=10000000", "optimizer.maxfun=10000000"]
     process = with_store.start(*endless)
@@ -236,6 +237,7 @@ def test_an_interrupted_run_keeps_what_was_computed(with_store, sign):
     assert "hidden_layer.png" in set(artifacts(with_store.store(), run.run_id))
 
 
+@pytest.mark.slow
 def test_nothing_held_out_leaves_no_test_metrics(with_store):
     done = with_store("experiment=smoke", "data.test_size=0")
     assert done.status == 0
@@ -244,6 +246,7 @@ def test_nothing_held_out_leaves_no_test_metrics(with_store):
     assert "f1/train" in run.metrics
 
 
+@pytest.mark.slow
 def test_the_validation_part_has_metrics_of_its_own(with_store):
     done = with_store("experiment=smoke", "data.validation_size=0.25")
     assert done.status == 0
@@ -274,6 +277,7 @@ def test_weights_that_do_not_fit_are_refused(nnexp, smoke):
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.slow
 def test_the_exercise_to_the_letter(seed, cache, tmp_path, monkeypatch):
     from nnexp.compose import compose, read_config
     from nnexp.tasks.network.data import load, split_of
@@ -301,6 +305,7 @@ def test_gradcheck_checks_every_parameter(nnexp):
     assert done.json["complex_step"] < 1e-13
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_reading_costs_the_run_nothing(with_store):
     process = with_store.start("experiment=smoke")
     process.stdout.close()

@@ -83,6 +83,7 @@ def test_where_there_is_no_terminal_a_line_is_a_line(capsys):
     assert capsys.readouterr().err == "one, two\n"
 
 
+@pytest.mark.slow
 def test_a_sweep_on_a_terminal_rewrites_one_line_that_names_the_fits_under_way(nnexp):
     terminal = Terminal(70)
     fits = ["data=digits", "optimizer=gd", "optimizer.maxfun=3500", "optimizer.maxiter=3500", "tracking=none"]

@@ -42,6 +42,7 @@ def outcome(loader, master, overrides):
     return OmegaConf.to_container(cfg), flags
 
 
+@pytest.mark.slow
 def test_configs_are_hydras(hydra):
     loader, master = hydra
     ours = SweepLoader(loader)

@@ -4,6 +4,7 @@ Run as a program it waits until its standard input is closed, which the system d
 and then ends all processes of that session: ``python processes.py SESSION``.
 """
 
+import gc
 import os
 import signal
 import subprocess
@@ -49,7 +50,17 @@ def ended_on_failure() -> Iterator[None]:
         yield
     except BaseException:
         end_marked(TEST, mark)
+        _collect_ended()
         raise
+
+
+def _collect_ended() -> None:
+    """Close the pipes of processes that have ended: else a later test, which is not to blame, fails by the warning."""
+    for process in gc.get_objects():
+        if isinstance(process, subprocess.Popen) and process.returncode is None and process.poll() is not None:
+            for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+                with suppress(OSError):
+                    pipe.close()
 
 
 def end_with_this_process() -> subprocess.Popen:
