@@ -50,10 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def places(store: Any, base: str | None = None) -> list[tuple[str, str]]:
     """What there is to open: the last sweep, if there is one, and all runs."""
+    from nnexp import tasks
     from nnexp.runs.tags import SWEEP
     from nnexp.tracking import views
 
-    views.keep_default(store)
+    views.keep_default(store, tasks.find(tasks.NETWORK).presentation)
     found = [("all runs", views.address(store, base=base))]
     for parent in store.sweeps(newest_first=True)[:1]:
         address = views.address(store, parent.tags[SWEEP], parent.run_id, base=base)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from nnexp import tasks
 from nnexp.config import TrackingConfig
 from nnexp.runs import lease
 from nnexp.runs.directory import PLAN_FILE, peek, to_json
@@ -67,7 +68,7 @@ class LateParent:
         """Make the parent run where it is missing, so that the sweep's runs can name it."""
         plan, store = self._open()
         if store.find_uid(sweep_uid(self.sweep)) is None:
-            Parent(store, plan, HEARTBEAT).ensure()
+            Parent(store, plan, HEARTBEAT, tasks.find(tasks.NETWORK)).ensure()
 
     def close(self) -> None:
         """Say how the sweep stands, and end it where its process has; one that is still run is left to it."""
@@ -76,7 +77,7 @@ class LateParent:
         if run is None or self._is_run_elsewhere(run):
             return
         session = self._session(plan, store)
-        session.parent = Parent(store, plan, HEARTBEAT)
+        session.parent = Parent(store, plan, HEARTBEAT, tasks.find(tasks.NETWORK))
         session.parent.run_id = run.run_id
         session.parent.adopt()
         store.client.log_text(run.run_id, to_json(plan.to_json()), PLAN_FILE)

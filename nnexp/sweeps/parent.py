@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnexp.config import TrackingConfig
 from nnexp.runs import lease, provenance
 from nnexp.runs.directory import PLAN_FILE, SWEEPS, RunDirectory, run_name, to_json, write_atomically
 from nnexp.runs.records import PlannedJob, SweepPlan
@@ -27,7 +28,9 @@ from nnexp.runs.tags import (
     UID,
     USER,
 )
+from nnexp.sweeps.plan import Job
 from nnexp.sweeps.ranking import Score, heading
+from nnexp.tasks.interface import Task
 from nnexp.tracking import claims, views
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.publication import sweep_uid
@@ -54,7 +57,8 @@ def write_plan(root: str | Path, plan: SweepPlan) -> Path:
 class Parent:
     """The parent run of a sweep in a store. Everything it says can be said again."""
 
-    def __init__(self, store: Store, plan: SweepPlan, heartbeat: float) -> None:
+    def __init__(self, store: Store, plan: SweepPlan, heartbeat: float, task: Task[Any]) -> None:
+        self.shown, self.ranked_by = task.presentation, task.objective
         self.store, self.plan, self.heartbeat = store, plan, heartbeat
         self.run_id: str | None = None
         self.was_broken_off = False  # the sweep was begun before, and did not come to its end
@@ -108,10 +112,10 @@ class Parent:
         if not is_at_work:
             self.store.remove_half_uploads(run.run_id)
 
-    def show(self, run_ids: Collection[str] = (), ranked_by: str = "accuracy/test") -> None:
+    def show(self, run_ids: Collection[str] = (), ranked_by: str | None = None) -> None:
         """Give the sweep its view in the UI."""
         run_id = self.ensure()
-        views.keep_sweep(self.store, self.plan, run_id, run_ids, ranked_by)
+        views.keep_sweep(self.store, self.plan, run_id, self.shown, run_ids, ranked_by or self.ranked_by)
         sweep, modes = self.plan.sweep, {"table": "TABLE", "curves": "CHART", "per class": "ARTIFACT"}
         self._links = {text: views.local_address(self.store, sweep, run_id, mode=modes[text]) for text in modes}
         if views.over_seeds(self.plan):
@@ -167,14 +171,24 @@ class Parent:
 
 
 def plan_record(
-    sweep: str, name: str, swept_keys: Sequence[str], command: str, jobs: Sequence[Any], tracking: Any
+    sweep: str,
+    name: str,
+    swept_keys: Sequence[str],
+    command: str,
+    jobs: Sequence[Job],
+    tracking: TrackingConfig,
+    task: Task[Any],
 ) -> SweepPlan:
     """The plan of a sweep that this process begins."""
     return SweepPlan(
         sweep=sweep,
         name=name,
         swept_keys=tuple(swept_keys),
-        varied=tuple(views.varied_params(swept_keys, [job.config.deciding() for job in jobs if job.config])),
+        varied=tuple(
+            views.varied_params(
+                swept_keys, [job.config.deciding() for job in jobs if job.config], task.presentation.params
+            )
+        ),
         command=command,
         uri=tracking.uri if tracking.backend == "mlflow" else None,
         experiment=tracking.experiment,

@@ -17,9 +17,10 @@ from omegaconf.errors import OmegaConfBaseException
 from nnexp.compose import explain, explain_key, plain
 from nnexp.config import Config, ConfigError, check
 from nnexp.runs.identity import sha256
+from nnexp.tasks.interface import Task
 
 # How a sweep is run, not what it is: these do not make it another sweep.
-CONTROLS = ("resume", "dry_run", "fail_fast", "tracking.", "hydra.", "hydra/", "figures.", "data.cache")
+CONTROLS = ("resume", "dry_run", "fail_fast", "tracking.", "hydra.", "hydra/", "figures.")
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,11 @@ def refuse_wrong(jobs: Sequence[Job]) -> None:
     )
 
 
-def decisive(overrides: Sequence[str]) -> list[str]:
-    """The overrides that say what is computed, without those that say how the sweep is run."""
-    return [override for override in overrides if not override.lstrip("+~").startswith(CONTROLS)]
+def decisive(overrides: Sequence[str], task: Task[Any] | None = None) -> list[str]:
+    """The overrides that say what is computed, without those that say how it is run and kept."""
+    kept = [override for override in overrides if not override.lstrip("+~").startswith(CONTROLS)]
+    dropped = set(task.bookkeeping) - set(task.named_by_content) if task is not None else set()
+    return [override for override in kept if override.lstrip("+~").partition("=")[0] not in dropped]
 
 
 def failed_key(overrides: Sequence[str]) -> str:

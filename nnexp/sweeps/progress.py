@@ -64,14 +64,14 @@ class Watch:
 
 
 def describe(
-    counts: Mapping[str, int], running: Collection[tuple[str, Mapping[str, float]]], left: float | None, best: str
+    counts: Mapping[str, int], running: Collection[tuple[str, str]], left: float | None, best: str
 ) -> list[str]:
     """The state of a sweep in parts, what matters most first.
 
     Parameters
     ----------
     running
-        The names of the jobs that are trained now, with the last row of the history of each.
+        The names of the jobs that are trained now, and how far each is.
     left
         Seconds until the rest is done, if that can be known.
     best
@@ -84,7 +84,7 @@ def describe(
         parts.append(f"about {clock(left) if left >= 60 else f'{left:.0f} s'} left")
     if running:
         parts.append(f"{len(running)} running")
-    parts += [_fit(name, row) for name, row in list(running)[:SHOWN_FITS]]
+    parts += [f"{name}: {how_far}" if how_far else name for name, how_far in list(running)[:SHOWN_FITS]]
     return [*parts, f"best so far: {best}"] if best else parts
 
 
@@ -99,11 +99,6 @@ def last_rows(root: str | Path, sweep: str) -> dict[str, dict[str, float]]:
         except (OSError, ValueError, KeyError, TypeError):
             continue  # removed this moment, or damaged
     return rows
-
-
-def _fit(name: str, row: Mapping[str, float]) -> str:
-    n_fev, cost = row.get("optimizer/n_fev"), row.get("cost/train")
-    return name if n_fev is None or cost is None else f"{name}: cost {cost:.3g}, {n_fev:.0f} evals"
 
 
 def time_left(standings: Collection[JobState], n_open: int, began: float, now: float) -> float | None:

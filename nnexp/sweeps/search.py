@@ -21,9 +21,10 @@ from nnexp.runs.identity import config_hash, sha256
 from nnexp.sweeps import plan
 from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, text_of, values
 from nnexp.sweeps.plan import Job
-from nnexp.sweeps.ranking import metric_name, show_metric
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import JobState
+from nnexp.tasks.interface import Task
+from nnexp.tasks.metrics import MetricSpec
 from nnexp.terminal import say
 from nnexp.tracking.store import Store
 
@@ -38,32 +39,35 @@ def run_search(
     """Run or go on with a search; return the exit status."""
     counted = effective(overrides, sweeper.is_group)
     searched = [o for o in counted if o.is_sweep_override()]
-    settings = read_settings(
-        sweeper.search,
-        tree["data"].get("validation_size") or any("validation_size" in str(o.input_line) for o in searched),
-    )
+    task = task_of(tree)
+    settings = read_settings(sweeper.search, task)
     space = {
         o.get_key_element(): distribution(o, whole=isinstance(OmegaConf.select(sweeper.config, o.key_or_group), int))
         for o in searched
     }
     if not space:
-        raise ConfigError("a search needs something to search, such as model.l2=tag(log,interval(0.01,100))")
+        raise ConfigError("a search needs something to search, such as KEY=tag(log,interval(0.01,100))")
     fixed = [text_of(o) for o in counted if not o.is_sweep_override()]
     composer, keys = sweeper.composer(), plan.Keys()
-    plan.refuse_wrong(plan.make_jobs(corners(fixed, space), composer, keys))
+    at_corners = plan.make_jobs(corners(fixed, space), composer, keys)
+    plan.refuse_wrong(at_corners)
+    for job in at_corners:
+        for objective in settings["objectives"]:
+            if job.config is not None:
+                task.refuse_objective(objective, job.config.of_task)
     sweeper.refuse_one_directory(settings["n_trials"])
-    base, task = config_hash(deciding_leaves(tree)), task_of(tree)
+    base = config_hash(deciding_leaves(tree))
     what = [
         base,
         task.code(None).digest if task.name == tasks.NETWORK else task.name,
-        sorted(plan.decisive(fixed)),
+        sorted(plan.decisive(fixed, task)),
         {k: repr(d) for k, d in space.items()},
         settings["sampler"],
     ]
     what += [settings["seed"], settings["objectives"], settings["directions"]]
     sweep = sha256(json.dumps(what, sort_keys=True, default=str).encode())[:16]
     name = "search of " + ", ".join(key.lstrip("+") for key in space)
-    session = Session(sweep, name, [key.lstrip("+") for key in space], controls, store, sweeper.launch)
+    session = Session(sweep, name, [key.lstrip("+") for key in space], controls, store, sweeper.launch, task)
     search = Search(session, settings, space, fixed, composer, keys)
     return search.dry_run() if controls.dry_run else search.run()
 
@@ -80,16 +84,18 @@ def corners(fixed: Sequence[str], space: Mapping[str, Any]) -> Grid:
     return [(tuple(fixed) + job, job) for job in swept]
 
 
-def read_settings(search: Any, validation_size: Any) -> dict[str, Any]:
+def read_settings(search: Any, task: Task[Any]) -> dict[str, Any]:
     """The search settings, checked."""
     settings = OmegaConf.to_object(search) if OmegaConf.is_config(search) else search
     assert isinstance(settings, dict)
+    objective = task.search_objective or task.objective
+    spec = task.metrics.get(objective or "", MetricSpec())
     known: dict[str, Any] = {
         "sampler": "tpe",
         "n_trials": 20,
         "seed": 0,
-        "objectives": ["loss/validation"],
-        "directions": ["minimize"],
+        "objectives": [objective] if objective else [],
+        "directions": ["maximize" if spec.higher_is_better else "minimize"] if objective else [],
     }
     unknown = [key for key in settings if key not in known]
     if unknown:
@@ -104,6 +110,8 @@ def read_settings(search: Any, validation_size: Any) -> dict[str, Any]:
             raise ConfigError(
                 f"`hydra.sweeper.search.{key}` must be an integer >= {least} and <= {most}, got {settings[key]!r}"
             )
+    if not settings["objectives"]:
+        raise ConfigError("`hydra.sweeper.search.objectives` must name a metric that is logged, got none")
     if len(settings["objectives"]) != len(settings["directions"]):
         raise ConfigError("`hydra.sweeper.search.directions` must have one direction for each of `objectives`")
     for direction in settings["directions"]:
@@ -111,9 +119,6 @@ def read_settings(search: Any, validation_size: Any) -> dict[str, Any]:
             raise ConfigError(
                 f"`hydra.sweeper.search.directions` must be of {', '.join(DIRECTIONS)}, got {direction!r}"
             )
-    held_out = any(objective.endswith("/validation") for objective in settings["objectives"])
-    if held_out and not validation_size:
-        raise ConfigError("`data.validation_size` must be > 0 for a search by its validation part, got 0")
     return settings
 
 
@@ -222,10 +227,11 @@ class Search:
             ) from error
 
     def _say_best(self) -> None:
+        task, shown = self.session.task, self.session.task.presentation
         # A sampler asks for the same values again, and each of these trials is one of the best.
         for trial in {str(trial.params): trial for trial in self.study.best_trials}.values():
             values = ", ".join(
-                f"{metric_name(o)} {show_metric(o, v)}"
+                f"{shown.metric_name(o) if task.ranks(o) else o} {shown.show(o, v)}"
                 for o, v in zip(self.settings["objectives"], trial.values, strict=True)
             )
             say(

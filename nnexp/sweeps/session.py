@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nnexp import tasks
 from nnexp.compose import in_grammar
 from nnexp.config import TrackingConfig
 from nnexp.errors import ExitStatus, one_line
@@ -24,6 +25,7 @@ from nnexp.sweeps.parent import Parent, plan_record, sweep_directory, write_plan
 from nnexp.sweeps.plan import Job, Plan
 from nnexp.sweeps.ranking import Score
 from nnexp.sweeps.status import JobState, State, count, outcome, states
+from nnexp.tasks.interface import Task
 from nnexp.terminal import StatusLine, say
 from nnexp.tracking.repair import repair
 from nnexp.tracking.store import Store
@@ -51,8 +53,16 @@ class Session:
     """Runs the jobs of one sweep until each is finished or has failed."""
 
     def __init__(
-        self, sweep: str, name: str, swept_keys: Sequence[str], controls: Controls, store: Store | None, launch: Launch
+        self,
+        sweep: str,
+        name: str,
+        swept_keys: Sequence[str],
+        controls: Controls,
+        store: Store | None,
+        launch: Launch,
+        task: Task[Any] | None = None,
     ) -> None:
+        self.task = task or tasks.find(tasks.NETWORK)
         self.sweep, self.name, self.swept_keys = sweep, name, swept_keys
         self.controls, self.store, self.launch = controls, store, launch
         self.known_runs = KnownRuns(store, controls.tracking.directory, sweep)
@@ -75,9 +85,9 @@ class Session:
         self.returns = 0  # launches that have come back; what was looked at before one of them is out of date
 
     @classmethod
-    def of(cls, plan: Plan, controls: Controls, store: Store | None, launch: Launch) -> Session:
+    def of(cls, plan: Plan, controls: Controls, store: Store | None, launch: Launch, task: Task[Any]) -> Session:
         """The session of a grid."""
-        return cls(plan.sweep, plan.name, plan.swept_keys, controls, store, launch)
+        return cls(plan.sweep, plan.name, plan.swept_keys, controls, store, launch, task)
 
     # The plan, before anything runs.
 
@@ -168,12 +178,12 @@ class Session:
     def open(self, jobs: Sequence[Job]) -> None:
         """Keep the plan and say in the store that the sweep runs."""
         record = plan_record(
-            self.sweep, self.name, self.swept_keys, self.controls.command, jobs, self.controls.tracking
+            self.sweep, self.name, self.swept_keys, self.controls.command, jobs, self.controls.tracking, self.task
         )
         write_plan(self.controls.tracking.directory, record)
         if self.store is not None:
             try:
-                self.parent = Parent(self.store, record, self.controls.tracking.heartbeat)
+                self.parent = Parent(self.store, record, self.controls.tracking.heartbeat, self.task)
                 self.parent.begin()
             except Exception as error:
                 self._without_store(error)
@@ -295,7 +305,7 @@ class Session:
         """The best settings, by the mean over their finished seeds."""
         done = [(self.jobs[key], s) for key, s in self.standings.items() if s.state == "finished" and key in self.jobs]
         done.sort(key=lambda pair: pair[0].number)
-        return ranking.rank((job, s.run_id, s.metrics) for job, s in done)[:shown]
+        return ranking.rank(self.task, done)[:shown]
 
     def progress(self) -> list[str]:
         """The state of the sweep, in parts for one line."""
@@ -303,7 +313,7 @@ class Session:
         open_jobs = self.n_planned - counts["finished"] - counts["failed"]
         rows = progress.last_rows(self.controls.tracking.directory, self.sweep)
         running = [
-            (run_name(job), rows.get(key) or s.metrics)
+            (run_name(job), self.task.presentation.progress(rows.get(key) or s.metrics))
             for key, job in self.jobs.items()
             if (s := self.standings.get(key)) and s.state == "running"
         ]
@@ -405,7 +415,9 @@ class Session:
         """The sweep's view, now that it is known which runs stand for its jobs and what they can be ranked by."""
         standing = [s for s in self.standings.values() if s.run_id]
         of_others = any(s.state == "finished" and s.sweep != self.sweep for s in standing)
-        parent.show([s.run_id for s in standing] if of_others else (), *(best.metric for best in self.best(1)))
+        parent.show(
+            [s.run_id for s in standing] if of_others else (), next((best.metric for best in self.best(1)), None)
+        )
         parent.color([s.run_id for key in self.jobs if (s := self.standings.get(key)) and s.run_id])
         self._address = parent.address
 

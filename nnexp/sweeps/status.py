@@ -41,6 +41,7 @@ class JobState:
     run_id: str = ""
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
     name: str = ""
     start: float = 0.0
     seconds: float | None = None
@@ -77,6 +78,7 @@ def of_stored(run: StoredRun, *, is_lost: bool = False) -> JobState:
         run_id=run.run_id,
         reason=run.tags.get(STATUS_MESSAGE, ""),
         metrics=run.metrics,
+        params=run.params,
         name=run.name,
         start=run.start,
         seconds=run.end - run.start if run.end else None,
@@ -98,6 +100,7 @@ def of_record(
         **common,
         state=STATE_OF.get(result.status, State.LOST),
         run_id=result.run_id,
+        params=record.params,
         reason="" if result.is_finished else result.message,
         metrics={key: value for key, value in metrics.items() if type(value) in (int, float)},
         seconds=result.ended - record.started,

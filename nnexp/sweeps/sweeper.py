@@ -72,16 +72,15 @@ class BaseSweeper(Sweeper):
             raise SystemExit(status)
 
     def _grid(self, overrides: Sequence[Any], controls: Controls, store: Store | None) -> int:
-        jobs = plan.make_jobs(
-            expand(overrides, self.is_group, task_of(plain(self.config))), self.composer(), plan.Keys()
-        )
+        task = task_of(plain(self.config))
+        jobs = plan.make_jobs(expand(overrides, self.is_group, task), self.composer(), plan.Keys())
         if not controls.dry_run:
             plan.refuse_wrong(jobs)
         distinct = list({job.key: job for job in jobs}.values())
         self.refuse_one_directory(len(distinct))
         if len(distinct) < len(jobs):
             say(f"{len(jobs) - len(distinct)} of {len(jobs)} jobs are the same as others, and are done once")
-        session = Session.of(plan.make_plan(jobs), controls, store, self.launch)
+        session = Session.of(plan.make_plan(jobs), controls, store, self.launch, task)
         return session.dry_run(distinct) if controls.dry_run else session.run(distinct)
 
     def controls(self, tree: Mapping[str, Any]) -> Controls:

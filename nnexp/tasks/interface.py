@@ -91,6 +91,7 @@ class Task(Generic[Config]):
     name: str
     metrics: Mapping[str, MetricSpec] = {}
     objective: str | None = None  # the metric that ranks runs by default
+    search_objective: str | None = None  # the one that a search optimizes; None for the same
     groups: Sequence[str] = ()  # of the config, that it reads
     bookkeeping: Sequence[str] = ()  # keys of these groups that do not decide the numbers, and cannot be swept
     named_by_content: Sequence[str] = ()  # those among them that name a file, whose content decides: they can
@@ -145,6 +146,24 @@ class Task(Generic[Config]):
     def train(self, run: Run, config: Config) -> Ending:
         """Train. What it logs and saves is kept, whatever becomes of the process."""
         raise NotImplementedError
+
+    def ranking(self, metrics: Sequence[Mapping[str, float]], params: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+        """The metric that settings of finished runs are ranked by, and those that break ties; empty: by none.
+
+        `metrics` are those of each run, `params` what was set, as values or as the store's texts.
+        """
+        return [self.objective] if self.objective and any(self.objective in each for each in metrics) else []
+
+    def ranks(self, metric: str) -> bool:
+        """Whether more or less of a metric is better."""
+        return metric in self.metrics and self.metrics[metric].higher_is_better is not None
+
+    def data_label(self, params: Mapping[str, Any]) -> str:
+        """What tells data sets apart: runs of different labels are not ranked against each other."""
+        return ""
+
+    def refuse_objective(self, metric: str, config: Config) -> None:
+        """Raise a ConfigError where runs of a config will not have a metric that a search is to optimize."""
 
     def counters(self, row: Mapping[str, float]) -> Mapping[str, int]:
         """The counters of a run that was cut off, from what it logged last for each key; it may have logged nothing."""

@@ -29,6 +29,7 @@ class Presentation:
     """The defaults."""
 
     params: Sequence[str] = ("seed",)  # shown as columns, these first
+    columns: Sequence[str] = ()  # metrics shown as columns; default: all
     charts: Mapping[str, Sequence[str]] = {}  # sections of the chart page, and the metrics in each
     images: Mapping[str, Sequence[str]] = {}  # the same of series of images
     synonyms: Mapping[str, str] = {}  # what people type, and the key that they mean
@@ -36,6 +37,7 @@ class Presentation:
 
     def __init__(self, metrics: Mapping[str, MetricSpec]) -> None:
         self.metrics = metrics
+        self.columns = self.columns or list(metrics)
 
     def metric_name(self, key: str) -> str:
         """A metric in words."""

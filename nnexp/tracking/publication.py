@@ -160,7 +160,7 @@ class Publication:
             found = self.store.find_uid(record.uid)
             if found is None:
                 self._tags = self._first_tags(record, claim)
-                views.keep_default(self.store)
+                views.keep_default(self.store, tasks.recorded(record.task).presentation)
                 self.run_id = self.store.create(record.name, record.started, self._tags)
             else:
                 self.run_id, self._tags = found.run_id, found.tags

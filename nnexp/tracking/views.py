@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 
 from nnexp.runs.records import SweepPlan
 from nnexp.runs.tags import PARENT
+from nnexp.tasks.presentation import Presentation
 from nnexp.tracking.store import Store, ui_address
 
 TAG = "mlflow.sharedViewState."
@@ -26,27 +27,6 @@ LONGEST = 20_000  # characters of a view that the UI takes
 RUN_NAME = "attributes.`Run Name`"
 MOST_PARAMS = 6  # columns
 LETTER = 7  # pixels of a letter of a column's name
-
-PARAMS = ("data.name", "optimizer.method", "model.l2", "model.hidden_size", "seed")
-METRICS = (
-    "accuracy/validation",
-    "accuracy/test",
-    "accuracy/train",
-    "loss/validation",
-    "loss/test",
-    "loss/train",
-    "cost/train",
-    "f1/test",
-    "n_iter",
-    "fit_seconds",
-)
-# Sections of the chart page, in their order. A chart of a metric that no run has is not shown.
-CURVES = {
-    "cost and loss": ("cost/train", "loss/train", "loss/validation", "loss/test"),
-    "accuracy": ("accuracy/train", "accuracy/validation", "accuracy/test"),
-}
-IMAGES = {"hidden layer over iterations": ("hidden_layer",)}
-
 
 # For lines on white, one beside the other; the first six are safe for colour-blind readers (M. Okabe and K. Ito, 2008).
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
@@ -63,11 +43,12 @@ def colors(n: int) -> list[str]:
 
 @dataclass(frozen=True)
 class View:
-    """A saved view: which runs, in which columns and which order."""
+    """A saved view: which runs, in which columns and which order; `shown` knows the metrics and charts of the task."""
 
     key: str
     name: str
-    params: Sequence[str] = PARAMS
+    shown: Presentation
+    params: Sequence[str] = ()
     filter: str = ""
     order_by: str | None = None  # a metric, best first; else the newest first, children under their parent
     ascending: bool = False
@@ -76,7 +57,8 @@ class View:
 
     def state(self) -> dict[str, Any]:
         """The view as the UI's own state."""
-        columns = [_param(key) for key in self.params] + [_metric(key) for key in METRICS]
+        metrics = self.shown.columns
+        columns = [_param(key) for key in self.params] + [_metric(key) for key in metrics]
         state = {
             "searchFilter": self.filter,
             "selectedColumns": columns,
@@ -84,11 +66,11 @@ class View:
             "columnWidths": {
                 RUN_NAME: self.name_width,
                 **{_param(key): max(80, 40 + LETTER * len(key)) for key in self.params},
-                **{_metric(key): max(80, 48 + LETTER * len(key)) for key in METRICS},  # with room for the sort's arrow
+                **{_metric(key): max(80, 48 + LETTER * len(key)) for key in metrics},  # with room for the sort's arrow
             },
             "runsHiddenMode": "SHOW_ALL",
-            "compareRunSections": _sections(),
-            "compareRunCharts": _charts(),
+            "compareRunSections": _sections(self.shown),
+            "compareRunCharts": _charts(self.shown),
             "isAccordionReordered": True,
         }
         if self.order_by:
@@ -112,16 +94,18 @@ def _param(key: str) -> str:
     return f"params.`{key}`"
 
 
-def _sections() -> list[dict[str, Any]]:
+def _sections(shown: Presentation) -> list[dict[str, Any]]:
+    """Sections of the chart page, in their order."""
     fixed = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False}
-    return [{"uuid": name, "name": name, **fixed} for name in [*CURVES, *IMAGES]]
+    return [{"uuid": name, "name": name, **fixed} for name in [*shown.charts, *shown.images]]
 
 
-def _charts() -> list[dict[str, Any]]:
+def _charts(shown: Presentation) -> list[dict[str, Any]]:
+    """The charts in them. One of a metric that no run has is not shown."""
     cards = []
-    for section, keys in CURVES.items():
+    for section, keys in shown.charts.items():
         cards += [_card("LINE", key, section, metricKey=key, displayName=key, **LINE) for key in keys]
-    for section, keys in IMAGES.items():
+    for section, keys in shown.images.items():
         cards += [_card("IMAGE", key, section, imageKeys=[key], step=0, showRunParams=False) for key in keys]
     return cards
 
@@ -147,11 +131,11 @@ def _card(kind: str, key: str, section: str, **settings: Any) -> dict[str, Any]:
     return {**common, "runsCountToCompare": 10, **settings}
 
 
-def keep_default(store: Store) -> None:
+def keep_default(store: Store, shown: Presentation) -> None:
     """Give the experiment its view of all runs, where it has none."""
     try:
         if TAG + DEFAULT not in _tags(store):
-            _keep(store, View(DEFAULT, f"{store.experiment}: all runs"))
+            _keep(store, View(DEFAULT, f"{store.experiment}: all runs", shown, shown.params))
     except Exception:
         return  # an extra
 
@@ -160,8 +144,9 @@ def keep_sweep(
     store: Store,
     plan: SweepPlan,
     parent_id: str,
+    shown: Presentation,
     run_ids: Collection[str] = (),
-    ranked_by: str = "accuracy/test",
+    ranked_by: str | None = None,
 ) -> None:
     """Give a sweep its view: its runs, best first, with what was swept as columns.
 
@@ -172,20 +157,23 @@ def keep_sweep(
     run_ids
         The runs that stand for the jobs, where some are not the parent's own children; its children are shown where
         none are named, or more than a view can hold (some 400).
+    shown
+        Knows what there is to show of runs of their task.
     ranked_by
-        The metric that orders them.
+        The metric that orders them, best first.
     """
-    children = shown = _children(parent_id)
+    children = chosen = _children(parent_id)
     if run_ids:
-        shown = "attributes.run_id IN ({})".format(", ".join(f"'{run_id}'" for run_id in run_ids))
+        chosen = "attributes.run_id IN ({})".format(", ".join(f"'{run_id}'" for run_id in run_ids))
     varied, others = _varied(plan), over_seeds(plan)
     when = time.strftime("%d %b %H:%M", time.localtime(plan.made))
     name = f"{plan.name.removeprefix('sweep of ')}, {when}"
-    ranking = {"order_by": ranked_by, "ascending": ranked_by.startswith(("cost", "loss"))}
-    views = [View(sweep_key(plan.sweep), name, varied[:MOST_PARAMS], shown, name_width=220, **ranking)]
+    ranked = shown.metrics.get(ranked_by or "")
+    ranking = {"order_by": ranked_by, "ascending": ranked is not None and ranked.higher_is_better is False}
+    views = [View(sweep_key(plan.sweep), name, shown, varied[:MOST_PARAMS], chosen, name_width=220, **ranking)]
     if others:
         key, name = views[0].key + SEEDS, f"means over seeds: {name}"
-        views.append(View(key, name, others[:MOST_PARAMS], shown, **ranking, mean_over=others))
+        views.append(View(key, name, shown, others[:MOST_PARAMS], chosen, **ranking, mean_over=others))
     try:
         for view in views:
             _keep(store, view if len(view.as_tag(0)) < LONGEST - 50 else replace(view, filter=children))
@@ -204,10 +192,12 @@ def _varied(plan: SweepPlan) -> list[str]:
     return list(plan.varied)
 
 
-def varied_params(swept_keys: Sequence[str], configs: Iterable[Mapping[str, Any]]) -> list[str]:
+def varied_params(
+    swept_keys: Sequence[str], configs: Iterable[Mapping[str, Any]], first: Collection[str] = ()
+) -> list[str]:
     """The params in which configs differ, those swept first; what was swept, where no config is known yet.
 
-    A swept config group, such as `optimizer`, stands for those of its params that differ, its method or name first.
+    A swept config group, such as `optimizer`, stands for those of its params that differ, those among `first` first.
     """
     values: dict[str, set[str]] = {}
     for config in configs:
@@ -218,7 +208,7 @@ def varied_params(swept_keys: Sequence[str], configs: Iterable[Mapping[str, Any]
 
     def place(key: str) -> tuple[int, bool]:
         owners = [i for i, swept in enumerate(swept_keys) if key == swept or key.startswith(f"{swept}.")]
-        return (owners or [len(swept_keys)])[0], key not in PARAMS
+        return (owners or [len(swept_keys)])[0], key not in first
 
     return sorted((key for key, seen in values.items() if len(seen) > 1), key=place)
 

@@ -12,8 +12,9 @@ from urllib.parse import urlparse
 
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param
 
-from nnexp.runs.directory import PLAN_FILE
+from nnexp.runs.directory import RunDirectory
 from nnexp.runs.tags import KIND, PARENT, SWEEP, UID
+from nnexp.tasks.network.task import Network
 from nnexp.tracking import views
 from nnexp.tracking.notes import NOTE
 from nnexp.tracking.store import Store
@@ -77,9 +78,10 @@ def copy(source, name, lacks):
     store = Store(source.store.uri, name)
     parent = copy_run(source.store, source.parent, store, lacks, None)
     runs = [copy_run(source.store, run, store, lacks, parent) for run in source.runs]
-    plan = json.loads((folder_of(source.parent) / PLAN_FILE).read_text())
-    views.keep_default(store)
-    views.keep_sweep(store, plan, parent, run_ids=runs)
+    plan = RunDirectory(folder_of(source.parent)).plan
+    shown = Network().presentation
+    views.keep_default(store, shown)
+    views.keep_sweep(store, plan, parent, shown, run_ids=runs, ranked_by="accuracy/test")
     made = [store.client.get_run(run_id) for run_id in (parent, *runs)]
     return Experiment(store, source.sweep, made[0], made[1:], source.report_text, lacks)
 

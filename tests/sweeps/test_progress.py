@@ -6,6 +6,7 @@ from nnexp.sweeps import ranking
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.progress import describe, time_left
 from nnexp.sweeps.status import JobState, State
+from nnexp.tasks.network.task import Network
 
 BEGAN = 1000.0
 
@@ -39,7 +40,8 @@ def test_time_left_is_true_from_the_first_fit_on_however_many_run_at_a_time(n_wo
 
 def test_the_line_says_how_much_is_done_before_it_names_fits():
     counts = {"planned": 20, "finished": 13, "failed": 1}
-    fits = [("l2=1", {"cost/train": 0.33333, "optimizer/n_fev": 120.0}), ("l2=3", {})]
+    rows = {"l2=1": {"cost/train": 0.33333, "optimizer/n_fev": 120.0}, "l2=3": {}}
+    fits = [(name, Network().presentation.progress(row)) for name, row in rows.items()]
     assert describe(counts, fits, 185.0, "l2=0") == [
         "14 of 20 done", "1 failed", "about 3 min 05 s left", "2 running", "l2=1: cost 0.333, 120 evals", "l2=3",
         "best so far: l2=0",
@@ -51,8 +53,17 @@ def jobs(*swept):
 
 
 def ranked(swept, *metrics):
-    found = zip(jobs(*swept), metrics, strict=True)
-    return [(str(score), score.runs) for score in ranking.rank((job, f"run{job.number}", m) for job, m in found)]
+    done = [
+        (job, JobState(job.key, State.FINISHED, f"run{job.number}", metrics=m, params=params_of(job)))
+        for job, m in zip(jobs(*swept), metrics, strict=True)
+    ]
+    return [(str(score), score.runs) for score in ranking.rank(Network(), done)]
+
+
+def params_of(job):
+    """As the job's run would have them."""
+    params = dict(item.split("=") for item in job.swept)
+    return {"data.name" if key == "data" else key: value for key, value in params.items()}
 
 
 def test_settings_are_ranked_by_their_means_and_not_by_the_luckiest_run():

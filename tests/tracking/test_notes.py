@@ -54,7 +54,10 @@ def test_a_run_without_a_result_says_so():
 
 def test_a_sweeps_note_links_to_the_comparison_and_the_best_runs():
     key = "accuracy/test"
-    best = [Score(key, 0.9, "model.hidden_size=[5|6]", (("", "r1"),)), Score(key, 0.8, "model.l2=0", (("", "r2"),))]
+    best = [
+        Score(key, "test accuracy", "90.00 %", "model.hidden_size=[5|6]", (("", "r1"),)),
+        Score(key, "test accuracy", "80.00 %", "model.l2=0", (("", "r2"),)),
+    ]
     failures, links = ["model.l2=9: bad\nthing"], {"table": "#/t", "report": "#/r"}
     text = sweep_note(PLAN, COUNTS, best, "by test accuracy", failures, links, "#/runs/")
     lines = text.splitlines()
@@ -71,7 +74,7 @@ def test_a_sweeps_note_links_to_the_comparison_and_the_best_runs():
 
 
 def test_a_sweeps_note_names_settings_over_their_seeds_and_what_the_report_says():
-    best = [Score("accuracy/validation", 0.9, "model.l2=3", (("0", "r1"), ("1", "r2")))]
+    best = [Score("accuracy/validation", "validation accuracy", "90.00 %", "model.l2=3", (("0", "r1"), ("1", "r2")))]
     text = sweep_note(PLAN, COUNTS, best, "by validation accuracy, mean over 2 seeds", [], {}, "#/", ("It is 3.",))
     assert "It is 3." in text.splitlines()
     assert "| by validation accuracy, mean over 2 seeds | setting | seeds |" in text

@@ -6,11 +6,13 @@ import time
 
 import pytest
 
+from nnexp.tasks.network.task import Network
 from nnexp.tracking import views
 from nnexp.tracking.store import Store
 from tests.tools import made_up
 
 PARENT = "p" * 32
+SHOWN = Network().presentation
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def kept(store):
 
 
 def test_a_sweeps_view_shows_its_runs_best_first_with_what_was_swept_before_the_metrics(store):
-    views.keep_sweep(store, make_plan(), PARENT)
+    views.keep_sweep(store, make_plan(), PARENT, SHOWN, ranked_by="accuracy/test")
     (key, state), *others = kept(store).items()
     assert (key, others) == ("nnexp-0123456789abcdef", [])
     assert state["searchFilter"] == children(PARENT)
@@ -54,7 +56,7 @@ def test_a_sweeps_view_shows_its_runs_best_first_with_what_was_swept_before_the_
 
 
 def test_every_metric_has_a_column_wide_enough_for_its_name_validation_too(store):
-    views.keep_sweep(store, make_plan(), PARENT)
+    views.keep_sweep(store, make_plan(), PARENT, SHOWN, ranked_by="accuracy/test")
     [state] = kept(store).values()
     metrics = [column for column in state["selectedColumns"] if column.startswith("metrics.")]
     assert state["columnWidths"]["attributes.`Run Name`"] > 190  # the UI's own, which cuts most names
@@ -70,18 +72,18 @@ def test_no_two_runs_of_a_sweep_have_one_colour(n):
 
 
 def test_a_cost_is_ranked_from_the_lowest(store):
-    views.keep_sweep(store, make_plan(), PARENT, ranked_by="cost/train")
+    views.keep_sweep(store, make_plan(), PARENT, SHOWN, ranked_by="cost/train")
     assert kept(store)["nnexp-0123456789abcdef"]["orderByAsc"] is True
 
 
 def test_runs_of_other_sweeps_that_stand_for_jobs_are_named(store):
-    views.keep_sweep(store, make_plan(), PARENT, run_ids=["a", "b"])
+    views.keep_sweep(store, make_plan(), PARENT, SHOWN, run_ids=["a", "b"])
     assert kept(store)["nnexp-0123456789abcdef"]["searchFilter"] == "attributes.run_id IN ('a', 'b')"
 
 
 def test_the_named_runs_are_found_by_the_filter(store):
     run_ids = [store.create(name, time.time(), {}) for name in "abc"]
-    views.keep_sweep(store, make_plan(), PARENT, run_ids=run_ids[:2])
+    views.keep_sweep(store, make_plan(), PARENT, SHOWN, run_ids=run_ids[:2])
     found = store.search(kept(store)["nnexp-0123456789abcdef"]["searchFilter"])
     assert {run.run_id for run in found} == set(run_ids[:2])
 
@@ -90,7 +92,7 @@ def test_where_a_view_cannot_name_all_runs_it_shows_the_parents_children(store):
     few, many = ([f"{i:032x}" for i in range(n)] for n in (300, 500))
     plan = make_plan(["model.l2", "seed"])
     for run_ids in (few, many):
-        views.keep_sweep(store, plan, PARENT, run_ids=run_ids)
+        views.keep_sweep(store, plan, PARENT, SHOWN, run_ids=run_ids)
         shown = {state["searchFilter"] for state in kept(store).values()}
         assert len(shown) == 1
         assert (shown == {children(PARENT)}) == (run_ids is many)
@@ -98,7 +100,7 @@ def test_where_a_view_cannot_name_all_runs_it_shows_the_parents_children(store):
 
 
 def test_a_sweep_over_seeds_and_something_else_has_a_view_of_the_means(store):
-    views.keep_sweep(store, make_plan(("model.l2", "seed")), PARENT)
+    views.keep_sweep(store, make_plan(("model.l2", "seed")), PARENT, SHOWN)
     means = kept(store)["nnexp-0123456789abcdef-seeds"]["groupBy"]
     assert means == {
         "aggregateFunction": "average",
@@ -108,16 +110,16 @@ def test_a_sweep_over_seeds_and_something_else_has_a_view_of_the_means(store):
 
 @pytest.mark.parametrize("swept", [["seed"], ["model.l2", "model.hidden_size"]])
 def test_there_are_no_means_without_both_seeds_and_something_else(store, swept):
-    views.keep_sweep(store, make_plan(swept), PARENT)
+    views.keep_sweep(store, make_plan(swept), PARENT, SHOWN)
     assert list(kept(store)) == ["nnexp-0123456789abcdef"]
 
 
 def test_the_oldest_views_of_sweeps_make_room_and_those_of_people_stay(store):
-    own = views.View("abc", "my own").as_tag(0)
+    own = views.View("abc", "my own", SHOWN).as_tag(0)
     store.client.set_experiment_tag(store.experiment_id, views.TAG + "abc", own)
-    views.keep_default(store)
+    views.keep_default(store, SHOWN)
     for i in range(views.KEPT + 2):
-        views.keep_sweep(store, make_plan(sweep=f"{i:016x}"), PARENT)
+        views.keep_sweep(store, make_plan(sweep=f"{i:016x}"), PARENT, SHOWN)
         time.sleep(0.002)
     names = set(kept(store))
     assert {"abc", "nnexp"} <= names
@@ -125,10 +127,10 @@ def test_the_oldest_views_of_sweeps_make_room_and_those_of_people_stay(store):
 
 
 def test_the_default_view_is_written_once(store):
-    views.keep_default(store)
-    changed = views.View("nnexp", "as somebody likes it").as_tag(0)
+    views.keep_default(store, SHOWN)
+    changed = views.View("nnexp", "as somebody likes it", SHOWN).as_tag(0)
     store.client.set_experiment_tag(store.experiment_id, views.TAG + "nnexp", changed)
-    views.keep_default(store)
+    views.keep_default(store, SHOWN)
     assert store.client.get_experiment(store.experiment_id).tags[views.TAG + "nnexp"] == changed
 
 
@@ -139,16 +141,16 @@ def test_an_address_opens_the_view_where_there_is_one_and_else_a_filter(store, m
     plan = make_plan()
     with monkeypatch.context() as without:
         without.setattr(store.client, "set_experiment_tag", refuse)
-        views.keep_default(store)
-        views.keep_sweep(store, plan, PARENT)
+        views.keep_default(store, SHOWN)
+        views.keep_sweep(store, plan, PARENT, SHOWN)
     assert kept(store) == {}
     plain = f"http://127.0.0.1:5000/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
     found = f"{plain}&searchFilter=tags.%60mlflow.parentRunId%60%20%3D%20%27{PARENT}%27"
     assert views.address(store, plan.sweep, PARENT) == found
     assert views.address(store) == plain
 
-    views.keep_default(store)
-    views.keep_sweep(store, plan, PARENT)
+    views.keep_default(store, SHOWN)
+    views.keep_sweep(store, plan, PARENT, SHOWN)
     assert views.address(store) == f"{plain}&viewStateShareKey=nnexp"
     shown = views.address(store, plan.sweep, PARENT, mode="CHART", base="http://server/")
     assert shown == (
@@ -180,4 +182,4 @@ def test_an_address_opens_the_view_where_there_is_one_and_else_a_filter(store, m
     ],
 )
 def test_the_columns_are_the_params_that_differ_those_swept_first(swept, configs, varied):
-    assert views.varied_params(swept, configs) == varied
+    assert views.varied_params(swept, configs, SHOWN.params) == varied

@@ -18,6 +18,8 @@ class NetworkPresentation(Presentation):
     """Accuracies, losses and costs of the parts."""
 
     params = ("data.name", "optimizer.method", "model.l2", "model.hidden_size", "seed")
+    columns = ("accuracy/validation", "accuracy/test", "accuracy/train", "loss/validation", "loss/test", "loss/train",
+               "cost/train", "f1/test", "n_iter", "fit_seconds")  # fmt: skip
     charts = {  # noqa: RUF012 - as in the base class, never changed
         "cost and loss": ("cost/train", "loss/train", "loss/validation", "loss/test"),
         "accuracy": ("accuracy/train", "accuracy/validation", "accuracy/test"),

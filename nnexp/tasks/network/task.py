@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnexp.datasets import Dataset, Split
+from nnexp.readers import ConfigError
 from nnexp.runs.identity import digest_of, source_digests
 from nnexp.signals import undisturbed
 from nnexp.tasks.interface import Code, Described, Ending, Run, Task
@@ -29,6 +30,7 @@ WEIGHTS = "weights.npz"
 ROW = ("step", "time", "seconds")  # of a row of the history, what is no metric
 NAMED_GROUPS = ("data", "model", "optimizer", "training")  # whose keys decide what a run is
 IN_NAME = ("data.name", "data.cache", "optimizer.method", "model.l2", "model.hidden_size")
+PARTITION = ("data.test_size", "data.validation_size", "data.scale")  # keys of what is done with a data set
 LONGEST_NAME = 120  # letters
 
 
@@ -65,7 +67,7 @@ class Network(Task[NetworkConfig]):
     groups = NAMED_GROUPS
     bookkeeping = BOOKKEEPING
     named_by_content = ("data.path",)
-    objective = "accuracy/test"
+    objective, search_objective = "accuracy/test", "loss/validation"
     metrics = METRICS
 
     def __init__(self) -> None:
@@ -195,6 +197,29 @@ class Network(Task[NetworkConfig]):
     def counters(self, row: Mapping[str, float]) -> Mapping[str, int]:
         """Iterations and evaluations."""
         return {"n_iter": int(row.get("step", 0)), "n_fev": int(row.get("optimizer/n_fev", 0))}
+
+    def ranking(self, metrics: Sequence[Mapping[str, float]], params: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+        """By accuracy: of the validation part where all have one, else of the test part; the loss breaks ties.
+
+        Where nothing is held out, by the training cost at one lambda. It is lowest without a penalty, whatever the
+        data, and so no merit where lambda differs.
+        """
+        tested = [each for each in metrics if "accuracy/test" in each]
+        if metrics and all("accuracy/validation" in each for each in tested or metrics):
+            return ["accuracy/validation", "loss/validation"]
+        if tested:
+            return ["accuracy/test", "loss/test"]
+        return ["cost/train", "loss/train"] if metrics and len({str(p.get("model.l2")) for p in params}) == 1 else []
+
+    def data_label(self, params: Mapping[str, Any]) -> str:
+        """The data set and where it comes from."""
+        keys = sorted(key for key in params if key.startswith("data.") and key not in PARTITION)
+        return " ".join(f"{key}={params[key]}" for key in keys)
+
+    def refuse_objective(self, metric: str, config: NetworkConfig) -> None:
+        """A metric of the validation part needs one."""
+        if metric.endswith("/validation") and not config.data.validation_size:
+            raise ConfigError("`data.validation_size` must be > 0 for a search by its validation part, got 0")
 
     def describe(self, directory: Any) -> Described:
         """Reports, tables and figures of an ended run."""
