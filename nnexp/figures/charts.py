@@ -1,9 +1,9 @@
-"""Charts of one run: its cost and accuracy, its confusion matrix."""
+"""Charts of one run: its curves while training, its confusion matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,61 +11,68 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
-from nnexp.figures.style import PART_COLORS, add_colorbar, framed_axes, new_figure, styled
+from nnexp.figures.style import add_colorbar, framed_axes, new_figure, styled
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A line of a panel: `values` of shape (n_rows,), NaN where there are none."""
+
+    label: str
+    values: np.ndarray
+    color: str
+    style: str = "-"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines with one scale: of shares between 0 and 1, which is linear, or of numbers, which is logarithmic."""
+
+    title: str
+    ylabel: str
+    lines: Sequence[Line]
+    is_share: bool = False
 
 
 @styled
-def cost_curves(history: Mapping[str, np.ndarray]) -> Figure:
-    """Draw cost and accuracy over the iterations.
+def curves(step: np.ndarray, panels: tuple[Panel, Panel]) -> Figure:
+    """Draw two panels side by side over the iterations, the last value of each line in the legend.
 
     Parameters
     ----------
-    history : mapping of str to ndarray of shape (n_rows,)
-        ``step``, and what there is of ``cost/train``, ``loss/PART`` and ``accuracy/PART`` for the parts train,
-        validation and test; NaN where a part was not evaluated.
+    step : ndarray of shape (n_rows,)
+    panels : pair of Panel
 
     Returns
     -------
     Figure
     """
     figure = new_figure(8.6, 3.5)
-    left, right = (figure.add_axes((x, 0.14, 0.405, 0.75)) for x in (0.085, 0.585))
-    _curve(left, history, "cost/train", "cost, train", color=PART_COLORS["train"], linestyle="--")
-    for part, color in PART_COLORS.items():
-        _curve(left, history, f"loss/{part}", f"loss, {part}", color=color)
-        _curve(right, history, f"accuracy/{part}", part, _percent, color=color)
-    _log_scale(left)
-    left.set(title="Cost (with the penalty) and loss (without)", ylabel="nats per sample")
-    right.set(title="Accuracy", ylabel="right predictions")
-    right.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    last = max(1.0, float(np.max(history["step"], initial=0)))
-    for axes in (left, right):
-        axes.set(xlabel="iteration", xlim=(-0.02 * last, 1.02 * last))
+    last = max(1.0, float(np.max(step, initial=0)))
+    for x, panel in zip((0.085, 0.585), panels, strict=True):
+        axes = figure.add_axes((x, 0.14, 0.405, 0.75))
+        for line in panel.lines:
+            _draw(axes, np.asarray(step), line, is_share=panel.is_share)
+        axes.set(title=panel.title, ylabel=panel.ylabel, xlabel="iteration", xlim=(-0.02 * last, 1.02 * last))
+        if panel.is_share:
+            axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        else:
+            _log_scale(axes)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(visible=True)
-    if left.lines:
-        left.legend(loc="upper right")
-    if right.lines:
-        right.legend(loc="lower right")
+        if axes.lines:
+            axes.legend(loc="lower right" if panel.is_share else "upper right")
     return figure
 
 
-def _curve(
-    axes: Axes,
-    history: Mapping[str, np.ndarray],
-    key: str,
-    label: str,
-    show: Callable[[float], str] = "{:.4g}".format,
-    **line: Any,
-) -> None:
-    """Draw a column of the history where it has values, its last one in the legend."""
-    if key not in history:
-        return
-    step, values = np.asarray(history["step"]), np.asarray(history[key])
+def _draw(axes: Axes, step: np.ndarray, line: Line, *, is_share: bool) -> None:
+    values = np.asarray(line.values)
     there = np.isfinite(values)
     if there.any():
+        last = values[there][-1]
+        label = f"{line.label}: {_percent(last) if is_share else f'{last:.4g}'}"
         marker = {"marker": "o", "markersize": 3} if there.sum() <= 20 else {}
-        axes.plot(step[there], values[there], label=f"{label}: {show(values[there][-1])}", **line, **marker)
+        axes.plot(step[there], values[there], label=label, color=line.color, linestyle=line.style, **marker)
 
 
 def _percent(share: float) -> str:

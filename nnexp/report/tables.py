@@ -29,7 +29,8 @@ def of_settings(group: Group) -> Table:
     caption = "Final figures."
     if group.most_seeds > 1:
         names = listed([f"time of the {metric.name}" if metric.is_clock else metric.name for metric in medians])
-        caption = f"Means over the seeds with 95 % intervals; {names} are medians."
+        are = "are medians" if len(medians) > 1 else "is the median"
+        caption = f"Means over the seeds with 95 % intervals; {names} {are}."
     if len(group.settings) > MOST_SETTINGS:
         caption += f" {group.top} {MOST_SETTINGS} of {len(group.settings):,}; all runs are in runs.csv."
     return Table(caption, header, rows, best=0 if len(group.settings) > 1 and group.has_choice else None)

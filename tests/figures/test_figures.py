@@ -10,6 +10,7 @@ from PIL import Image
 
 from nnexp import figures
 from nnexp.figures.pictures import BLANK
+from nnexp.tasks.network.curves import cost_curves
 
 CLASSES = tuple("1234567890")
 
@@ -44,7 +45,7 @@ def all_figures(rng):
     images = rng.random((200, 20, 20))
     y, wrong = np.arange(200) % 10, (np.arange(200) + 1) % 10
     return {
-        "cost_curves": figures.cost_curves(history()),
+        "cost_curves": cost_curves(history()),
         "hidden_layer": figures.hidden_layer(rng.normal(size=(25, 400)), (20, 20), "F"),
         "confusion_matrix": figures.confusion_matrix(rng.integers(0, 50, (10, 10)), CLASSES),
         "sample_images": figures.sample_images(images, y, CLASSES),
@@ -93,7 +94,7 @@ def test_each_format_is_written_and_repeats_byte_for_byte(rng, tmp_path, monkeyp
 
 def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"one of png, svg, pdf, got .*\.tiff"):
-        figures.save(figures.cost_curves(history()), tmp_path / "figure.tiff")
+        figures.save(cost_curves(history()), tmp_path / "figure.tiff")
 
 
 def test_nothing_is_cut_off_at_the_edge(rng, tmp_path):
@@ -107,7 +108,7 @@ def test_nothing_is_cut_off_at_the_edge(rng, tmp_path):
         "200 units": figures.hidden_layer(rng.normal(size=(200, 400)), (20, 20)),
         "matrix": figures.hidden_layer(rng.normal(size=(4, 13)), None),
         "digits": figures.sample_images(rng.random((50, 8, 8))),
-        "one row": figures.cost_curves({key: column[:1] for key, column in history().items()}),
+        "one row": cost_curves({key: column[:1] for key, column in history().items()}),
     }
     for name, figure in drawn.items():
         figures.save(figure, tmp_path / "figure.png")
@@ -182,7 +183,7 @@ def test_overshooting_pixels_are_clipped_and_others_rescaled():
 
 def test_curves_hold_the_history_and_name_the_parts():
     columns = history()
-    left, right = figures.cost_curves(columns).axes
+    left, right = cost_curves(columns).axes
     assert [text.get_text().split(":")[0] for text in left.get_legend().get_texts()] == [
         "cost, train",
         "loss, train",
@@ -196,24 +197,24 @@ def test_curves_hold_the_history_and_name_the_parts():
 
 
 def test_curves_without_a_held_out_part():
-    left, right = figures.cost_curves({k: v for k, v in history().items() if "test" not in k}).axes
+    left, right = cost_curves({k: v for k, v in history().items() if "test" not in k}).axes
     assert (len(left.lines), len(right.lines)) == (2, 1)
 
 
 def test_curves_skip_iterations_without_a_value():
     columns = history()
     columns["loss/test"] = np.where(columns["step"] % 10 == 0, columns["loss/test"], np.nan)
-    line = figures.cost_curves(columns).axes[0].lines[-1]
+    line = cost_curves(columns).axes[0].lines[-1]
     np.testing.assert_array_equal(line.get_xdata(), [0, 10, 20])
 
 
 def test_curves_of_a_cost_of_zero_and_of_no_rows_are_drawn(tmp_path):
     columns = history()
     columns["loss/train"][-1] = 0
-    zero = figures.cost_curves(columns)
+    zero = cost_curves(columns)
     assert zero.axes[0].get_yscale() == "linear"
-    assert figures.cost_curves(history()).axes[0].get_yscale() == "log"
-    for figure in (zero, figures.cost_curves({key: column[:0] for key, column in history().items()})):
+    assert cost_curves(history()).axes[0].get_yscale() == "log"
+    for figure in (zero, cost_curves({key: column[:0] for key, column in history().items()})):
         figures.save(figure, tmp_path / "figure.png")
 
 

@@ -20,6 +20,7 @@ from nnexp.runs.files import read_arrays
 from nnexp.runs.places import data_file
 from nnexp.runs.records import RunRecord
 from nnexp.tasks.interface import Described
+from nnexp.tasks.network.curves import cost_curves
 from nnexp.tasks.network.training import columns_of
 from nnexp.terminal import percent
 
@@ -63,7 +64,7 @@ def describe(directory: RunDirectory) -> Described:
 
     history = columns_of(directory.history())
     if len(history):
-        _save(directory, "cost_curves", figures.cost_curves(history), formats)
+        _save(directory, "cost_curves", cost_curves(history), formats)
     _save(directory, "confusion_matrix", figures.confusion_matrix(reports[shown].confusion, part.classes), formats)
     hidden = figures.hidden_layer(weights, part.image_shape, part.image_order)
     _save(directory, "hidden_layer", hidden, formats)
