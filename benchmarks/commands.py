@@ -41,7 +41,7 @@ def scratch() -> Iterator[Path]:
 
 
 def _remove(folder: Path) -> None:
-    for _ in range(20):  # a keeper may still be closing its last run
+    for _ in range(20):  # a companion may still be closing its last run
         try:
             shutil.rmtree(folder)
         except OSError:

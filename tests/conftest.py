@@ -34,7 +34,7 @@ LONGEST = (
     "tracking/test_sync_server.py",
     "test_crash.py",
     "test_run.py",
-    "tracking/test_keeper.py",
+    "test_publisher.py",
     "rerun/test_rerun.py",
     "test_a_half_done_sweep_is_reported_as_it_is_and_finished_by_its_command_and_no_run_is_lost",
     "test_sweep_by_joblib_is_identical_to_its_serial_rerun",

@@ -14,7 +14,7 @@ from benchmarks.commands import BUDGET_OF_A_CHECK, environment, scratch
 from benchmarks.measure import Line, left_out
 
 TITLE = "Memory (share of each process in its pages, at the highest)"
-KINDS = {"keeper_process": "keeper", "loky": "worker", "resource_tracker": None}
+KINDS = {"nnexp.publisher": "companion", "loky": "worker", "resource_tracker": None}
 
 
 def kind_of(pid: int) -> str | None:

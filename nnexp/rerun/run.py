@@ -24,7 +24,6 @@ from nnexp.runs.tags import CHANGED, CHECK, RERUN_OF
 from nnexp.sweeps.plan import decisive
 from nnexp.tasks.network.results import history_digest
 from nnexp.tasks.network.training import columns_of
-from nnexp.tracking.store import StoreError
 
 REPORT = "reports/check.json"
 LONGEST = 5000  # characters of a tag
@@ -230,13 +229,7 @@ def _keep(planned: Plan, done: Rerun, directory: RunDirectory) -> None:
     """Write the verdict into the run directory, and have it published with the run, now or later."""
     directory.write_json(REPORT, done.as_dict())
     tags = {CHECK: str(done.verdict), **tag_of_changes(done.changed)}
-    patience = planned.config.tracking.patience
-    try:
-        execute.keeper_of(planned.config).answer(
-            "amend", timeout=patience, path=str(directory.path), tags=tags, files=[REPORT]
-        )
-    except StoreError:
-        pass  # it is in the directory and in the ledger; `nnexp sync` publishes it
+    execute.amend(directory, planned.config.tracking, tags)
 
 
 def tag_of_changes(changed: Sequence[str]) -> dict[str, str]:

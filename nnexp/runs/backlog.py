@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from nnexp.runs import lease
+from nnexp.runs import lease, questions
 from nnexp.runs.directory import RECORD, RUNS, RunDirectory, readable, write_atomically
-from nnexp.runs.files import RecordError, tell_once
+from nnexp.runs.files import RecordError, VanishedError, tell_once
 from nnexp.runs.places import ledger_of
 from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_abandoned, remove_empty_folders
 
 FOLDER = "unpublished"
-ENDING = ".ending"  # in a run directory whose end is under way behind another run
 
 
 def folder(root: str | Path) -> Path:
@@ -53,11 +54,11 @@ def leave(ledger: Path, directory: RunDirectory) -> None:
 
     What killed processes left half written in the directory goes first: nobody looks into it for that any more.
     """
-    with suppress(OSError):  # it is dotted and no artifact, so that it may stay where it cannot be removed
-        (directory.path / ENDING).unlink(missing_ok=True)
     remove_abandoned(directory.path, deep=True)
     remove_empty_folders(directory.path)
     _entry(ledger, directory).unlink(missing_ok=True)
+    with suppress(OSError):  # they are dotted and no artifacts, so that they may stay where they cannot be removed
+        questions.forget(directory)
 
 
 def remove_leftovers(root: str | Path) -> None:
@@ -113,6 +114,38 @@ def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:
         elif directory.path.parent.is_dir():  # and not a disk that is away
             entry.unlink(missing_ok=True)
     return found if damaged else list(readable(found))
+
+
+class Watch:
+    """The entries of some runs for who looks often: each record is read once. Safe among threads."""
+
+    def __init__(self, root: str | Path, is_wanted: Callable[[RunRecord], bool]) -> None:
+        self._folder, self._is_wanted = folder(root), is_wanted
+        self._lock = threading.Lock()
+        self._known: dict[str, RunDirectory | None] = {}
+
+    def directories(self) -> list[RunDirectory]:
+        """Their directories, oldest first."""
+        try:
+            names = sorted(name for name in os.listdir(self._folder) if not name.startswith("."))
+        except FileNotFoundError:
+            return []
+        with self._lock:
+            for name in names:
+                if name not in self._known:
+                    self._read(name)
+            found = [directory for name in names if (directory := self._known.get(name)) is not None]
+        return [directory for directory in found if (directory.path / RECORD).exists()]
+
+    def _read(self, name: str) -> None:
+        directory = _directory_of(self._folder / name)
+        try:
+            if directory is not None:
+                self._known[name] = directory if self._is_wanted(directory.record) else None
+        except VanishedError:
+            pass  # who lists the backlog next drops its entry
+        except RecordError:
+            self._known[name] = None
 
 
 def _directory_of(entry: Path) -> RunDirectory | None:

@@ -1,6 +1,7 @@
-"""Ends of runs behind the next run's back: a worker of a sweep trains on while its keeper draws and publishes.
+"""Ends of runs while the next run trains: a worker of a sweep does not wait until its run is drawn and published.
 
-A run has its `result.json` before its end is put off, so a crash loses nothing: who repairs it draws and publishes it.
+A run has its `result.json` before its end is put off, and the companion process finds it there; what is put off is only
+to wait for that, and to tell of it.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from nnexp.errors import one_line
-from nnexp.runs import backlog, lease
+from nnexp.runs import backlog, lease, questions
 from nnexp.runs.directory import RunDirectory, peek
+from nnexp.runs.questions import Question
 from nnexp.terminal import say
 
 MOST = 2  # ends that a worker may owe while it trains
 LOOK_SECONDS = 0.05
-LONGEST = 300.0  # seconds since a run was trained after which nobody waits for its end
+LONGEST_SECONDS = 300.0  # since a run was trained, after which nobody waits for its end
 
 _slots = threading.BoundedSemaphore(MOST)
-_threads = ThreadPoolExecutor(MOST, "nnexp-behind")
+_threads = ThreadPoolExecutor(MOST, "nnexp-ends")
 _sweep_process: int | None = None
 
 
@@ -44,16 +46,12 @@ def is_worker() -> bool:
 
 
 def put_off(directory: RunDirectory, end: Callable[[], object]) -> None:
-    """Bring a trained run to its end in the background; wait only while this process owes too many.
-
-    Where the run cannot be marked, as on a full disk, its end is not put off.
-    """
+    """See a trained run through to its end in the background; wait only while this process owes too many."""
     _slots.acquire()
     try:
-        directory.write_text(backlog.ENDING, "")
+        with suppress(OSError):  # at once, so that who waits for the sweep sees that it is under way
+            questions.ask(directory, Question.DRAW, Question.PUBLISH)
         _threads.submit(_end, directory, end)
-    except OSError:
-        _end(directory, end)
     except BaseException:
         _slots.release()
         raise
@@ -67,8 +65,6 @@ def _end(directory: RunDirectory, end: Callable[[], object]) -> None:
         say(f"{directory.path.name}: its end could not be kept: {one_line(error)}")
     finally:
         _slots.release()
-        with suppress(OSError):
-            (directory.path / backlog.ENDING).unlink(missing_ok=True)
 
 
 def wait_for(root: str, sweep: str) -> None:
@@ -81,13 +77,10 @@ def wait_for(root: str, sweep: str) -> None:
 
 
 def _is_under_way(directory: RunDirectory, sweep: str) -> bool:
-    """Whether somebody alive is bringing the run to its end: a worker of this sweep, maybe another start of it."""
+    """Whether somebody alive waits for the end of the run: a worker of this sweep, maybe another start of it."""
     known = peek(directory)
-    if known is None:
+    if known is None or known[1] is None or not questions.is_asked(directory, Question.PUBLISH):
         return False
     record, result = known
-    if record.sweep != sweep or result is None or not (directory.path / backlog.ENDING).exists():
-        return False
-    if record.owner == lease.owner():
-        return False  # of this process none is under way: it has all its slots back
-    return lease.gone_reason(record.owner) is None and time.time() - result.ended < LONGEST
+    is_of_others = record.sweep == sweep and record.owner != lease.owner()  # this process has all its slots back
+    return is_of_others and lease.gone_reason(record.owner) is None and time.time() - result.ended < LONGEST_SECONDS

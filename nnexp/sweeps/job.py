@@ -8,14 +8,16 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from nnexp import tasks
+from nnexp.companion import destination_of
 from nnexp.compose import command_folder, plain, read_config, to_yaml
-from nnexp.config import ConfigError, check_tracking
+from nnexp.config import ConfigError, TrackingConfig, check_tracking
 from nnexp.credentials import without_password
 from nnexp.errors import one_line
-from nnexp.execute import Outcome, Request, ended, execute, finish, new_uid
+from nnexp.execute import Outcome, execute, finish
+from nnexp.recording import Request, ended, new_uid
 from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import RunDirectory
-from nnexp.runs.records import Destination, RunRecord, RunStatus
+from nnexp.runs.records import RunRecord, RunStatus
 from nnexp.runs.tags import (
     DIRECTORY,
     RUN_KEY,
@@ -26,7 +28,6 @@ from nnexp.sweeps import deferred
 from nnexp.sweeps.plan import decisive, failed_key
 from nnexp.sweeps.sharing import share_in
 from nnexp.terminal import say
-from nnexp.tracking.keeper import Keeper, keeper_for
 
 
 def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
@@ -34,9 +35,9 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     name = cfg.tracking.run_name
     shown = " ".join(decisive(overrides))
 
-    def finish_later(directory: RunDirectory, keeper: Keeper, patience: float) -> Outcome:
+    def finish_later(directory: RunDirectory, tracking: TrackingConfig) -> Outcome:
         def end() -> Outcome:
-            outcome = finish(directory, keeper, patience)
+            outcome = finish(directory, tracking)
             _tell(outcome, name, shown)
             return outcome
 
@@ -44,8 +45,7 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
         if result is None or not result.is_finished or not deferred.is_possible():
             return end()
         deferred.put_off(directory, end)
-        place, problem = str(directory.path), "not published yet"
-        return Outcome(result.status, place, None, result.message, result, published=False, problem=problem)
+        return Outcome(str(directory.path), result, published=False, problem="not published yet")
 
     try:
         request = Request(read_config(cfg), to_yaml(cfg), overrides, path)
@@ -81,7 +81,6 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
     key = _key(cfg, overrides)
     try:
         tracking = check_tracking(plain(cfg), command_folder())
-        uri = tracking.uri if tracking.backend == "mlflow" else None
 
         def record_in(place: Path) -> RunRecord:
             tags = {RUN_KEY: key, SWEEP: tracking.sweep or "", USER: provenance.user()}
@@ -91,7 +90,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
                 started=time.time(),
                 owner=lease.owner(),
                 heartbeat=tracking.heartbeat,
-                tracking=Destination(uri, tracking.experiment, tracking.sweep),
+                tracking=destination_of(tracking),
                 identity={"run_key": key},
                 backlog=str(backlog.folder(tracking.directory)),
                 overrides=tuple(overrides),
@@ -100,12 +99,12 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
 
         directory = RunDirectory.create_beside(path, record_in)
         directory.write_text("config/config.yaml", without_password(OmegaConf.to_yaml(cfg)))
-        directory.write_result(ended(directory, tasks.find(tasks.NETWORK), RunStatus.FAILED, message))
+        directory.write_result(ended(directory, RunStatus.FAILED, message))
         backlog.enter(backlog.folder(tracking.directory), directory)
-        return finish(directory, keeper_for(uri, tracking.experiment, tracking.heartbeat), tracking.patience)
+        return finish(directory, tracking)
     except Exception as second:
         text = f"{message}; not recorded: {one_line(second)}"
-        return Outcome(RunStatus.FAILED, str(path), None, text, published=False)
+        return Outcome(str(path), reason=text, published=False)
 
 
 def _key(cfg: DictConfig, overrides: list[str]) -> str:

@@ -259,7 +259,7 @@ class Session:
                 continue
             if returned.status == "SKIPPED":
                 left.add(job.key)
-                if returned.verdict == FINISHED:
+                if returned.claim.verdict == FINISHED:
                     self._returned[job.key] = JobState(job.key, State.FINISHED, returned.run_id, name=job.name)
                 continue
             self._ended.add(returned.path)
@@ -378,7 +378,7 @@ class Session:
             return None
 
     def _kept_back(self) -> int:
-        """How many ended runs of this sweep the store does not have whole, once the keepers had time for the rest."""
+        """How many ended runs of this sweep the store does not have whole, once there was time for the rest."""
         if self.controls.tracking.backend != "mlflow":
             return 0
         deadline = time.monotonic() + (self.controls.tracking.patience if self.store is not None else 0)

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from nnexp.config import Config
-from nnexp.execute import Share
 from nnexp.runs.directory import SHARED, RunDirectory, write_atomically
 from nnexp.runs.identity import array_digest
 from nnexp.sweeps.parent import sweep_directory
+from nnexp.tasks.disk_run import Share
 
 PRESET = "experiment"  # may change anything
 

@@ -92,6 +92,7 @@ class Publication:
             "experiment": self.store.experiment,
             "rows": self.rows,
             "complete": self.complete,
+            "address": self.store.address(self.run_id) if self.complete else None,
         }
         with suppress(OSError):  # on a full disk the store is all the more welcome
             self.directory.write_json(PUBLISHED, self._known() | {self.store.uri: state})

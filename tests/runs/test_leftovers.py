@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from nnexp.runs import backlog, lease, temporary
+from nnexp.runs import backlog, lease, questions, temporary
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.leftovers import remove_leftovers
 from nnexp.tracking.publication import Publication
@@ -109,7 +109,7 @@ def test_a_run_that_is_published_keeps_nothing_half_written_or_half_copied(tmp_p
     store = Store(empty_store(tmp_path / "mlflow.db"), "e")
     directory = made_up.whole(tmp_path, "run", store=store)
     killed(directory.path / "reports/table.csv", directory.path / "weights.npz", directory.path / "run.json")
-    directory.write_text(backlog.ENDING, "")
+    questions.ask(directory, *questions.Question)
     (directory.path / "images/empty").mkdir(parents=True)
     run_id = Publication(directory, store).ensure_run(directory.record)
     half = tmp_path / "artifacts" / run_id / "artifacts/figures" / HALF_UPLOADS.replace("*", "abc")

@@ -4,11 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from nnexp.tasks.network.record import Task
 from scipy.io import savemat
 
 from nnexp.compose import compose, read_config, to_yaml
-from nnexp.execute import execute
+from nnexp.execute import Request, execute
 
 SMALL = ["data=digits", "model.hidden_size=3", "optimizer.maxfun=5", "tracking=none"]
 
@@ -55,7 +54,7 @@ def test_an_error_after_training_leaves_the_result(tmp_path, cache, monkeypatch)
     def fail(*arguments):
         raise RuntimeError("the disk is gone")
 
-    outcome = execute(Task(read_config(cfg), to_yaml(cfg), [], tmp_path / "run"), fail)
+    outcome = execute(Request(read_config(cfg), to_yaml(cfg), [], tmp_path / "run"), fail)
     assert (outcome.status, outcome.published, outcome.problem) == ("FINISHED", False, "the disk is gone")
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert result["status"] == "FINISHED"

@@ -6,7 +6,9 @@ import pytest
 
 from nnexp.config import TrackingConfig
 from nnexp.execute import Outcome
-from nnexp.runs import backlog
+from nnexp.runs.arbitration import Claim
+from nnexp.runs.questions import Question
+from nnexp.runs.records import RunResult, RunStatus
 from nnexp.sweeps import deferred
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
@@ -22,7 +24,7 @@ def test_ends_that_fail_hold_up_nobody_and_are_told_once_each(fault, tmp_path, c
     directory = made_up.whole(tmp_path, "a", sweep="s")
     ended = []
     if fault == "its mark":
-        (directory.path / backlog.ENDING).mkdir()
+        (directory.path / Question.PUBLISH).mkdir()
     if fault == "its directory":
         directory.path.joinpath("run.json").unlink()
     for _ in range(2 * deferred.MOST + 1):
@@ -41,7 +43,8 @@ def test_a_run_that_came_back_without_its_end_is_not_waited_for(status, tmp_path
         launched.extend(jobs)
         directory = made_up.begin(tmp_path, f"a{len(launched)}", sweep="s")  # this process, which is alive, holds it
         directory.write_json("run.json", replace(directory.record, identity={"run_key": "key"}).to_json())
-        return [Outcome(status, str(directory.path), None, "no inode is free")]
+        result = RunResult("r", RunStatus(status), "no inode is free", 0.0)
+        return [Outcome(str(directory.path), result if status == "FINISHED" else None, reason="no inode is free")]
 
     session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launch)
     session.work([Job(0, (), ("seed=0",), "key")], {})
@@ -58,8 +61,8 @@ def test_a_job_that_another_process_does_is_no_failure_however_often_it_is_left(
     def launch(jobs):
         launched.extend(jobs)
         if len(launched) < 4:
-            return [Outcome("SKIPPED", "", None, "", verdict="held")]
-        return [Outcome("SKIPPED", "", "r", "", verdict="finished")]
+            return [Outcome("", claim=Claim("held", ""))]
+        return [Outcome("", claim=Claim("finished", "r"))]
 
     session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launch)
     session.work([Job(0, (), ("seed=0",), "key")], {})

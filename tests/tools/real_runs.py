@@ -23,13 +23,17 @@ import contextlib, io, json, sys
 from pathlib import Path
 from nnexp import execute
 from nnexp.compose import compose, read_config, to_yaml
-from nnexp.tasks.network.record import Task
+from nnexp.companion import companion_of
+from nnexp.recording import Request
 from nnexp.runs.directory import run_name
+from nnexp.runs.questions import Question
 
-def finish(directory, keeper, patience):
-    result = directory.result
-    keeper.answer("finish", timeout=HANGING, path=str(directory.path))  # or it would draw what the process leaves open
-    return execute.Outcome(result["status"], str(directory.path), result["run_id"], result)
+def finish(directory, tracking):
+    companion = companion_of(tracking)
+    directory.write_history_table()
+    companion.ask(directory, Question.PUBLISH)
+    companion.answer(directory, Question.PUBLISH, HANGING)  # or it would draw what the process leaves open
+    return execute.outcome_of(directory, companion, None)
 
 execute.finish = finish
 """
@@ -39,8 +43,8 @@ MAKE = (
     + """
 for overrides in json.load(sys.stdin):
     cfg = compose(overrides)
-    task = Task(read_config(cfg), to_yaml(cfg), overrides, Path("outputs/runs") / run_name())
-    outcome = execute.execute(task)
+    request = Request(read_config(cfg), to_yaml(cfg), overrides, Path("outputs/runs") / run_name())
+    outcome = execute.execute(request)
     assert outcome.status == "FINISHED", outcome.result
     print(outcome.path)
 """

@@ -7,8 +7,9 @@ from pathlib import Path
 import mlflow.artifacts
 
 from nnexp.runs.directory import RunDirectory
-from nnexp.runs.history import metrics_of, params_of
+from nnexp.runs.history import HistoryReader
 from nnexp.runs.tags import HEARTBEAT, OWNER, PARENT, REQUEST, RUN_KEY, UID
+from nnexp.tracking.publication import params_of
 from nnexp.tracking.store import Store
 
 # What differs from run to run of the same, and what tells only where a run is and who holds it.
@@ -85,37 +86,37 @@ def snapshot(store: Store, uid: str, folder: Path) -> dict:
 def assert_store_has_all_of(directory: RunDirectory, store: Store, folder: Path, *, is_copy: bool = False) -> None:
     """Compare the store with the run directory, value by value."""
     record, result = directory.record, directory.result
-    uid = record["uid"]
+    uid = record.uid
     assert len(runs_of(store, uid)) == 1, uid
     (run_id,) = runs_of(store, uid)
     held = snapshot(store, uid, folder / uid)
-    assert held["status"] == result["status"]
-    assert held["times"] == (int(record["started"] * 1000) / 1000, int(result["ended"] * 1000) / 1000)
+    assert held["status"] == result.status
+    assert held["times"] == (int(record.started * 1000) / 1000, int(result.ended * 1000) / 1000)
     assert held["params"] == params_of(record)
     assert held["history"] == expected_history(directory)
-    for key, value in {**record["tags"], **result["tags"]}.items():
+    for key, value in {**record.tags, **result.tags}.items():
         if key not in OF_THE_MOMENT:
             assert held["tags"][key] == str(value)
     local = digests(directory.path)
     kept = {p.relative_to(directory.path).as_posix() for p in directory.artifacts()}
     assert held["artifacts"] == {name: digest for name, digest in local.items() if name in kept}
-    assert held["result"] == {key: value for key, value in result.items() if key != "run_id"}
+    assert held["result"] == {key: value for key, value in result.to_json().items() if key != "run_id"}
     assert held["names itself"] != is_copy
-    assert (result["run_id"] == run_id) != is_copy
-    data = record["dataset"]
+    assert (result.run_id == run_id) != is_copy
+    data = record.details["dataset"]
     assert [item[:2] for item in held["inputs"]] == [(data["name"], data["digest"])]
     if (directory.path / "weights.npz").exists():
         (model,) = held["models"]
         assert model["status"] == "READY"
-        assert (model["links"], model["step"]) == (1, result["n_iter"])
+        assert (model["links"], model["step"]) == (1, result.step)
         assert {key for key, *_ in model["metrics"]} == set(held["history"])
 
 
 def expected_history(directory: RunDirectory) -> dict[str, list[tuple[int, int, float]]]:
     """The history as the run directory has it, with the metrics that are there once, at the end."""
     result, expected = directory.result, {}
-    for key, value, milliseconds, step in metrics_of(directory.history()):
-        expected.setdefault(key, []).append((step, milliseconds, value))
-    for key, value in result.get("final_metrics", {}).items():
-        expected.setdefault(key, []).append((result["n_iter"], int(result["ended"] * 1000), float(value)))
+    for value in HistoryReader(directory.path).new_values()[0]:
+        expected.setdefault(value.key, []).append((value.step, int(value.time * 1000), value.value))
+    for key, value in result.final_metrics.items():
+        expected.setdefault(key, []).append((result.step, int(result.ended * 1000), float(value)))
     return expected

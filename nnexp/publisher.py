@@ -1,0 +1,352 @@
+"""The companion process of a trainer: it describes and publishes the runs of that, and answers for the store.
+
+    python -m nnexp.publisher SETTINGS      with a pipe as standard input, which closes with the trainer
+
+It finds on the disk what there is to do: the runs of its trainer are in the backlog, and their directories say more.
+
+    .claim is asked                     claim the job in the store             (thread "claim")
+    no result                           publish the history as it grows        (thread "publish")
+    .draw is asked                      describe the run: reports, figures     (thread "draw")
+    a result, described                 publish it to its end, and take it out of the backlog ("publish")
+
+Each step can be repeated, so a companion that is killed is just started again. It has three threads, so that no claim
+and no curve waits for a figure. When the trainer is gone, what it left open is closed with a true status.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nnexp.companion import Settings
+from nnexp.describe import describe
+from nnexp.errors import one_line
+from nnexp.runs import backlog, lease, questions
+from nnexp.runs.directory import RECORD, RunDirectory
+from nnexp.runs.leftovers import remove_leftovers
+from nnexp.runs.questions import Question
+from nnexp.runs.records import RunRecord, RunResult
+from nnexp.runs.temporary import remove_own_folder, use_own_folder
+from nnexp.tracking import claims
+from nnexp.tracking.publication import Publication
+from nnexp.tracking.reachability import LONGEST_PAUSE, Reachability
+from nnexp.tracking.store import Store, StoreError, import_mlflow
+
+LOOK_SECONDS = 2.0  # between two looks at what is new, where the trainer does not ring
+SUSPICIOUS_SECONDS = 2.0  # of waiting for a store, after which it is asked whether it is there at all
+LINGER_SECONDS = 120.0  # to go on publishing when the trainer is gone
+TRAINER_LOOK_SECONDS = 5.0  # between looks at the trainer: a process that it has forked may keep the pipe open
+TURN_SECONDS = 0.0005  # that a thread which computes holds up the others: a claim must not wait for drawing
+
+
+class Publisher:
+    """The runs of one trainer, and the store that they go to."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store(settings.uri, settings.experiment) if settings.uri else None
+        self.reach = Reachability(self.store, self._refuse) if self.store else None
+        self.entries = backlog.Watch(settings.root, self._is_mine)
+        self.bells = {question: threading.Event() for question in Question}
+        self.is_ready = threading.Event()  # MLflow is imported
+        self.has_begun = threading.Event()  # the trainer trains, or has ended
+        self.is_over = threading.Event()  # the trainer is gone
+        self.failures: list[dict[str, str]] = []  # ends that the disk cannot hold
+        self._failed: set[Path] = set()
+        self._publications: dict[Path, Publication] = {}
+        self._refused: dict[Path, tuple[int, float]] = {}  # failures in a row, and when to try again
+        self._last_beat = time.monotonic()
+
+    def _is_mine(self, record: RunRecord) -> bool:
+        tracking, mine = record.tracking, self.settings
+        return (record.owner, tracking.uri, tracking.experiment) == (mine.owner, mine.uri, mine.experiment)
+
+    def runs(self) -> list[RunDirectory]:
+        """The runs of the trainer in the backlog, without those of which it is still open who has the job.
+
+        Who leaves a job to another run takes its entry away first and its question last; so it is looked in this order.
+        """
+        directories = [d for d in self.entries.directories() if not questions.is_open(d, Question.CLAIM)]
+        return [d for d in directories if backlog.has(self.settings.root, d) and d.path not in self._failed]
+
+    def ring(self) -> None:
+        """Have every thread look at the disk."""
+        for bell in self.bells.values():
+            bell.set()
+
+    # Questions.
+
+    def serve(self, question: Question, work: Callable[[RunDirectory], dict[str, Any]]) -> None:
+        """Answer the questions of one kind, one after the other, until the trainer is gone and none is left."""
+        is_over = False
+        while not is_over:
+            is_over = self.is_over.is_set()
+            self.bells[question].clear()
+            for directory in self.entries.directories():
+                if questions.is_asked(directory, question):
+                    try:
+                        said = work(directory)
+                    except Exception as error:
+                        said = {"problem": one_line(error)}
+                    questions.answer(directory, question, **said)
+                    self.bells[Question.PUBLISH].set()
+            if not is_over:
+                self.bells[question].wait(LOOK_SECONDS)
+
+    def answer_claims(self) -> None:
+        """Get jobs for runs that are to begin."""
+        self.is_ready.wait()
+        self.serve(Question.CLAIM, self._claim)
+
+    def _claim(self, directory: RunDirectory) -> dict[str, Any]:
+        if self.store is None or self.reach is None or self.is_over.is_set():
+            raise StoreError("there is no store to ask, or nobody who asks")
+        if self.reach.problem is not None:
+            raise StoreError(self.reach.problem)
+        record, publication = directory.record, Publication(directory, self.store)
+        key, resume = record.run_key or "", record.tracking.resume
+        claim = self.reach.attempt(lambda: claims.claim(publication, key, resume=resume))
+        return {"verdict": claim.verdict, "run_id": claim.run_id}
+
+    def draw(self) -> None:
+        """Describe ended runs, whatever the store does."""
+        self.has_begun.wait()
+        if not self.is_over.is_set():
+            import nnexp.figures  # noqa: F401 - while the trainer is training, not while it waits to begin
+        self.serve(Question.DRAW, self._draw)
+
+    def _draw(self, directory: RunDirectory) -> dict[str, Any]:
+        describe(directory)
+        return {}
+
+    def _refuse(self, problem: str) -> None:
+        """Let nobody wait for a store that is silent; what there is to publish stays in the backlog."""
+        for directory in self.entries.directories():
+            for question in (Question.CLAIM, Question.PUBLISH):
+                questions.answer(directory, question, problem=problem)
+
+    def suspect(self) -> None:
+        """While somebody waits for the store, ask whether it is there."""
+        self.is_ready.wait()
+        since: dict[tuple[Path, Question], float] = {}
+        while self.store is not None and self.reach is not None and self.store.is_server:
+            time.sleep(SUSPICIOUS_SECONDS / 2)
+            now = time.monotonic()
+            kinds = (Question.CLAIM, Question.PUBLISH)
+            asked = [(d.path, q) for d in self.entries.directories() for q in kinds if questions.is_asked(d, q)]
+            since = {key: since.get(key, now) for key in asked}
+            if self.reach.problem is None and now - min(since.values(), default=now) > SUSPICIOUS_SECONDS:
+                with suppress(StoreError):
+                    self.reach.check()
+
+    # Publishing.
+
+    def publish(self, others: Sequence[threading.Thread]) -> None:
+        """Keep the store up to date until the trainer is gone; then bring to an end what it left."""
+        if self.store is not None:
+            import_mlflow()
+        self.is_ready.set()
+        bell = self.bells[Question.PUBLISH]
+        while not self.is_over.is_set():
+            bell.clear()
+            self._look()
+            bell.wait(LOOK_SECONDS)
+        for thread in others:
+            thread.join()
+        self._leave()
+
+    def _look(self) -> None:
+        """Bring the store up to date, each run by itself: what is wrong with one of them holds up no other."""
+        runs = self.runs()
+        if runs:
+            self.has_begun.set()
+        self._close_failed()
+        self._let_go_of_deleted()
+        if time.monotonic() - self._last_beat > self.settings.heartbeat:
+            self._beat(runs)
+        for directory in runs:
+            with suppress(OSError, ValueError):
+                if not directory.has_ended:
+                    directory.write_history_table()
+        for directory in runs:
+            if self.reach is not None and self.reach.problem is not None and self.reach.is_left_alone:
+                self._refuse(self.reach.problem)
+                return
+            self._look_at(directory)
+
+    def _look_at(self, directory: RunDirectory) -> None:
+        is_asked = questions.is_asked(directory, Question.PUBLISH)
+        n_failures, until = self._refused.get(directory.path, (0, 0.0))
+        if time.monotonic() < until and not is_asked:
+            return
+        said, is_last = {}, False
+        try:
+            is_last = is_asked and not questions.is_asked(directory, Question.DRAW)
+            result = directory.result
+            self._advance(directory, to_the_end=is_last or _is_drawn(result))
+            self._refused.pop(directory.path, None)
+        except Exception as error:
+            said["problem"] = one_line(error)
+            pause = min(LOOK_SECONDS * 2**n_failures, LONGEST_PAUSE)  # the store is there, but does not take it
+            self._refused[directory.path] = n_failures + 1, time.monotonic() + pause
+        if is_last:
+            questions.answer(directory, Question.PUBLISH, **said)
+
+    def _advance(self, directory: RunDirectory, *, to_the_end: bool = True) -> None:
+        """Publish what is new of a run; one that no store is to get leaves the backlog when it is drawn."""
+        if self.store is None or self.reach is None:
+            if to_the_end:
+                backlog.leave(backlog.folder(self.settings.root), directory)
+            return
+        publication = self._publications.get(directory.path) or Publication(directory, self.store)
+        self._publications[directory.path] = publication
+        if self.reach.attempt(lambda: publication.advance(to_the_end=to_the_end)):
+            self._publications.pop(directory.path, None)
+
+    def _beat(self, runs: list[RunDirectory]) -> None:
+        """Say of the runs that are not ended in the store that they are alive, on the disk and in the store."""
+        self._last_beat = time.monotonic()
+        for directory in runs:
+            backlog.beat(directory)
+            publication = self._publications.get(directory.path)
+            if publication is not None and publication.run_id and self.reach is not None and not self.reach.problem:
+                with suppress(Exception):  # what is wrong with the store shows when something is published
+                    publication.store.beat(publication.run_id)
+
+    def _let_go_of_deleted(self) -> None:
+        """Nothing more is to be published of a run whose directory was deleted; its run in the store is closed."""
+        for path, publication in list(self._publications.items()):
+            if not (path / RECORD).exists():
+                del self._publications[path]
+                with suppress(Exception):  # the store is away; who finds the run there closes it as lost
+                    publication.close_vanished(f"its directory {path} was deleted before it was published")
+
+    def _close_failed(self) -> None:
+        """Close runs as FAILED whose directories cannot be written to any more."""
+        while self.failures:
+            failure = self.failures.pop()
+            directory, message = RunDirectory(failure["path"]), failure["message"]
+            self._failed.add(directory.path)
+            if self.store is None or self.reach is None:
+                continue
+            try:
+                publication = self._publications.pop(directory.path, None) or Publication(directory, self.store)
+                run_id = self.reach.attempt(lambda p=publication: p.ensure_run(p.directory.record))
+                self.store.terminate(run_id, "FAILED", message=message)
+            except Exception as error:
+                _tell(error)
+
+    # The end.
+
+    def _leave(self) -> None:
+        """The trainer is gone: close what it left open, publish what is left, repair what other crashes left."""
+        self._close_failed()
+        left = self.entries.directories()
+        if not left and not self.has_begun.is_set():
+            return
+        for directory in left:
+            _attempt(lambda d=directory: self._close(d))
+        if self.store is not None:
+            _attempt(self._finish)
+        else:
+            for directory in self.runs():
+                _attempt(lambda d=directory: self._advance(d))
+        remove_leftovers(self.settings.root)
+
+    def _close(self, directory: RunDirectory) -> None:
+        """Close a run in the middle of which its trainer was killed; one that waited to begin leaves nothing."""
+        if questions.is_open(directory, Question.CLAIM):
+            backlog.leave(backlog.folder(self.settings.root), directory)
+            shutil.rmtree(directory.path)
+        elif directory.path not in self._failed:
+            claims.close_directory(directory, "the training process was killed")
+            describe(directory)
+
+    def _finish(self) -> None:
+        from nnexp.tracking.repair import repair
+
+        assert self.store is not None
+        self.store.ping()
+        for directory in self.runs():
+            _attempt(lambda d=directory: self._advance(d))
+        self._let_go_of_deleted()
+        repair(self.store, self.settings.root, _tell)
+
+
+def _is_drawn(result: RunResult | None) -> bool:
+    return result is not None and bool(result.described or result.not_described)
+
+
+def _attempt(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Exception as error:
+        _tell(error)
+
+
+def _tell(line: object) -> None:
+    print(one_line(line) if isinstance(line, Exception) else line, file=sys.stderr)
+
+
+def main() -> None:
+    """Serve a trainer until it closes the pipe or is gone."""
+    settings = Settings(**json.loads(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when the trainer does, and has runs to close then
+    sys.setswitchinterval(TURN_SECONDS)
+    use_own_folder()
+    publisher = Publisher(settings)
+    others = [_thread(publisher.draw), _thread(publisher.answer_claims)]
+    publishing = _thread(lambda: publisher.publish(others))
+    _thread(publisher.suspect)
+
+    def end() -> None:
+        """Let it finish, but not for ever: what is cut off is published by `nnexp sync`."""
+        publisher.is_over.set()
+        publisher.has_begun.set()
+        publisher.ring()
+        publishing.join(LINGER_SECONDS)
+        sys.stderr.flush()
+        remove_own_folder()
+        os._exit(0)
+
+    def watch_trainer() -> None:
+        while lease.gone_reason(settings.owner) is None:
+            time.sleep(TRAINER_LOOK_SECONDS)
+        end()
+
+    _thread(watch_trainer)
+    for line in sys.stdin.buffer:
+        if line.strip():
+            publisher.failures.append(json.loads(line))
+        publisher.ring()
+    end()
+
+
+def _thread(work: Callable[[], None]) -> threading.Thread:
+    """A thread that ends the process where it cannot go on, so that nobody waits for it: the trainer starts another."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:
+            print(one_line(error), file=sys.stderr, flush=True)
+            remove_own_folder()
+            os._exit(1)
+
+    thread = threading.Thread(target=guarded, daemon=True)
+    thread.start()
+    return thread
+
+
+if __name__ == "__main__":
+    main()

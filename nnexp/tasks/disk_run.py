@@ -1,0 +1,62 @@
+"""A run as its task sees it: all that it is given goes to the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.history import HistoryWriter
+from nnexp.runs.identity import array_digest, digest_of
+
+Share = Callable[[str, np.ndarray, Sequence[str]], np.ndarray]
+
+
+class DiskRun:
+    """A :class:`nnexp.tasks.interface.Run` in a run directory.
+
+    Parameters
+    ----------
+    share
+        Gives the same array in memory that other processes use too; None: it stays where it is.
+    """
+
+    def __init__(self, directory: RunDirectory, share: Share | None = None) -> None:
+        record = directory.record
+        self.path, self.seed, self.params = directory.path, record.seed, record.params
+        self.is_quiet = record.sweep is not None
+        self.saved: dict[str, str] = {}
+        self._directory, self._formats, self._share = directory, record.figures, share
+        self._history: HistoryWriter | None = None
+
+    def log(self, metrics: Mapping[str, float], step: int, *, time: float | None = None) -> None:
+        """Keep values of metrics."""
+        if self._history is None:
+            self._history = HistoryWriter(self._directory.path)
+        self._history.log(metrics, step, time)
+
+    def save(self, name: str, **arrays: Any) -> None:
+        """Keep arrays."""
+        self._directory.write_arrays(name, arrays)
+        self.saved[name] = digest_of({key: array_digest(np.asarray(array)) for key, array in arrays.items()})
+
+    def figure(self, name: str, figure: Any) -> None:
+        """Keep a figure."""
+        from nnexp import figures
+
+        for suffix in dict.fromkeys(["png", *self._formats]):
+            figures.save(figure, self._directory.file(f"{name}.{suffix}"))
+
+    def shared(self, name: str, array: np.ndarray, *, depends_on: Sequence[str] = ()) -> np.ndarray:
+        """The same array, shared with the workers beside this one where there are some."""
+        return array if self._share is None else self._share(name, array, depends_on)
+
+    def raise_if_stopped(self) -> None:
+        """Signals raise KeyboardInterrupt by themselves; nothing else stops a run."""
+
+    def close(self) -> None:
+        """Close the history."""
+        if self._history is not None:
+            self._history.close()
