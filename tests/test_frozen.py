@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ARCHIVES = sorted((Path(__file__).parent / "frozen").glob("*.tar.xz"))
 SWEEP_OF_SEEDS = ("experiment=smoke", "model.hidden_size=3", "optimizer=gd", "optimizer.maxiter=400")
 SWEEP_OF_SEEDS += ("optimizer.maxfun=400", "seed=range(4)", "tracking.heartbeat=0.2")
