@@ -224,6 +224,7 @@ def _do(
         except Exception as error:
             result = ended(directory, RunStatus.FAILED, f"{type(error).__name__}: {error}")
     try:
+        directory.write_history_table()
         directory.write_result(result)
     except OSError as error:  # as on a full disk
         reason = f"the run directory {directory.path} cannot be written: {error}"
