@@ -23,28 +23,17 @@ import contextlib, io, json, sys
 from pathlib import Path
 from nnexp import execute
 from nnexp.compose import compose, read_config, to_yaml
-<<<<<<< Updated upstream
 from nnexp.companion import companion_of
 from nnexp.recording import Request
-=======
-from nnexp.execute import Request
->>>>>>> Stashed changes
 from nnexp.runs.directory import run_name
 from nnexp.runs.questions import Question
 
-<<<<<<< Updated upstream
 def finish(directory, tracking):
     companion = companion_of(tracking)
     directory.write_history_table()
     companion.ask(directory, Question.PUBLISH)
     companion.answer(directory, Question.PUBLISH, HANGING)  # or it would draw what the process leaves open
     return execute.outcome_of(directory, companion, None)
-=======
-def finish(directory, keeper, patience):
-    result = directory.result
-    keeper.answer("finish", timeout=HANGING, path=str(directory.path))  # or it would draw what the process leaves open
-    return execute.Outcome(result.status, str(directory.path), result.run_id, result.message, result)
->>>>>>> Stashed changes
 
 execute.finish = finish
 """
