@@ -63,7 +63,7 @@ def make_group(
         runs = runs.assign(**{SEED: 0})
     own = tuple(key for key in logged if runs[key].notna().any())
     keys = swept_keys(runs, params, spec)
-    choice = spec.choose(runs, keys, own)
+    choice = spec.choose(runs, params, own)
     if not keys:
         newest, label = _newest(runs), "the one setting"
         setting = Setting(label, label, {}, newest)

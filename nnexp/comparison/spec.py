@@ -22,6 +22,7 @@ PLAIN_COLOR = "#0072B2"
 ASIDE = ("step", "time", "seconds")  # columns of a history that are no metrics
 
 History: TypeAlias = Mapping[str, np.ndarray]  # columns of shape (n_rows,)
+Ranking: TypeAlias = Callable[[Sequence[Mapping[str, float]], Sequence[Mapping[str, Any]]], Sequence[str]]
 T = TypeVar("T")
 
 
@@ -62,8 +63,9 @@ class ComparisonSpec:
     ----------
     metrics : mapping of str to nnexp.tasks.interface.MetricSpec
         Those that the task declares.
-    objective : str or None
-        The one that ranks settings.
+    ranking : callable
+        Gives of the metrics and the params of some runs the metrics that rank their settings, as
+        :meth:`nnexp.tasks.interface.Task.ranking` does.
     """
 
     key_names: Mapping[str, str] = {}  # a param in words; default: the last part of its key
@@ -79,9 +81,9 @@ class ComparisonSpec:
     )
     explanations: Sequence[str] = ()  # of what its figures are
 
-    def __init__(self, metrics: Mapping[str, Any], objective: str | None = None) -> None:
+    def __init__(self, metrics: Mapping[str, Any], ranking: Ranking) -> None:
         self.metrics = {key: Metric.of(key, spec) for key, spec in metrics.items()}
-        self.objective = objective
+        self._ranking = ranking
 
     def metric(self, key: str) -> Metric:
         """The metric of a key."""
@@ -105,13 +107,16 @@ class ComparisonSpec:
         """Those of the params that differ which no other one decides, in the order in which a setting names them."""
         return list(columns)
 
-    def choose(self, runs: Frame, keys: Sequence[str], logged: Sequence[str]) -> Choice:
-        """What the settings of some runs, in which params differ, are ranked by and what is reported of them."""
-        if self.objective is not None and self.objective in logged:
-            metric = self.metric(self.objective)
-            return Choice(metric, metric, is_fair=metric.higher_is_better is not None)
-        shown = [*self._figures(logged), RUN_TIME][0]
-        return Choice(shown, shown, is_fair=False)
+    def ranking(self, runs: Frame, params: Sequence[str], logged: Sequence[str]) -> Sequence[str]:
+        """The metric that ranks settings of some runs, and those that break ties; empty where none does."""
+        metrics = [{key: value for key, value in row.items() if value == value} for row in _rows(runs, logged)]
+        return self._ranking(metrics, _rows(runs, params))
+
+    def choose(self, runs: Frame, params: Sequence[str], logged: Sequence[str]) -> Choice:
+        """What the settings of some runs are ranked by and what is reported of them."""
+        key, *ties = self.ranking(runs, params, logged) or [""]
+        metric = self.metric(key) if key else [*self._figures(logged), RUN_TIME][0]
+        return Choice(metric, metric, *ties[:1], is_fair=bool(key) and metric.higher_is_better is not None)
 
     def _figures(self, keys: Sequence[str]) -> list[Metric]:
         """The metrics among some keys that say how good a run is, those that the task declares first."""
@@ -167,3 +172,7 @@ class ComparisonSpec:
     def over_groups(self, groups: Sequence[Group], histories: Mapping[str, History]) -> Section:
         """What is to be said of all groups together; empty where that is nothing."""
         return Section("Over all data sets")
+
+
+def _rows(runs: Frame, columns: Sequence[str]) -> list[dict[str, Any]]:
+    return runs[[key for key in columns if key in runs]].to_dict("records")

@@ -106,7 +106,7 @@ class Task(Generic[Config]):
         """How its runs are compared in a report, and what a report says beyond what it says of every task."""
         from nnexp.comparison.spec import ComparisonSpec
 
-        return ComparisonSpec(self.metrics, self.objective)
+        return ComparisonSpec(self.metrics, self.ranking)
 
     def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> Config:
         """The typed config of a composed tree, relative paths in `folder`; a ConfigError of one line if it is wrong."""

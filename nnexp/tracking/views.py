@@ -25,7 +25,7 @@ SEEDS = "-seeds"  # what a sweep's id gets for its second view, of means over se
 KEPT = 30  # views of sweeps in an experiment; the UI lets nobody save a view where there are 40
 LONGEST = 20_000  # characters of a view that the UI takes
 RUN_NAME = "attributes.`Run Name`"
-MOST_PARAMS = 6  # columns
+MOST_PARAMS, MOST_METRICS = 6, 12  # columns
 LETTER = 7  # pixels of a letter of a column's name
 
 # For lines on white, one beside the other; the first six are safe for colour-blind readers (M. Okabe and K. Ito, 2008).
@@ -49,6 +49,7 @@ class View:
     name: str
     shown: Presentation
     params: Sequence[str] = ()
+    logged: Sequence[str] = ()  # metrics shown as columns, where the task declares none
     filter: str = ""
     order_by: str | None = None  # a metric, best first; else the newest first, children under their parent
     ascending: bool = False
@@ -57,7 +58,7 @@ class View:
 
     def state(self) -> dict[str, Any]:
         """The view as the UI's own state."""
-        metrics = self.shown.columns
+        metrics = self.shown.columns or self.logged
         columns = [_param(key) for key in self.params] + [_metric(key) for key in metrics]
         state = {
             "searchFilter": self.filter,
@@ -69,10 +70,10 @@ class View:
                 **{_metric(key): max(80, 48 + LETTER * len(key)) for key in metrics},  # with room for the sort's arrow
             },
             "runsHiddenMode": "SHOW_ALL",
-            "compareRunSections": _sections(self.shown),
-            "compareRunCharts": _charts(self.shown),
-            "isAccordionReordered": True,
         }
+        if self.shown.charts or self.shown.images:  # else the UI makes a chart for each metric
+            charts = {"compareRunSections": _sections(self.shown), "compareRunCharts": _charts(self.shown)}
+            state |= {**charts, "isAccordionReordered": True}
         if self.order_by:
             state |= {"orderByKey": _metric(self.order_by), "orderByAsc": self.ascending}
         if self.mean_over:
@@ -134,8 +135,11 @@ def _card(kind: str, key: str, section: str, **settings: Any) -> dict[str, Any]:
 def keep_default(store: Store, shown: Presentation) -> None:
     """Give the experiment its view of all runs, where it has none."""
     try:
-        if TAG + DEFAULT not in _tags(store):
-            _keep(store, View(DEFAULT, f"{store.experiment}: all runs", shown, shown.params))
+        if TAG + DEFAULT in _tags(store):
+            return
+        logged = _logged(store, shown)
+        if shown.columns or logged:  # else it is kept with a later run
+            _keep(store, View(DEFAULT, f"{store.experiment}: all runs", shown, shown.params, logged))
     except Exception:
         return  # an extra
 
@@ -170,16 +174,23 @@ def keep_sweep(
     name = f"{plan.name.removeprefix('sweep of ')}, {when}"
     ranked = shown.metrics.get(ranked_by or "")
     ranking = {"order_by": ranked_by, "ascending": ranked is not None and ranked.higher_is_better is False}
-    views = [View(sweep_key(plan.sweep), name, shown, varied[:MOST_PARAMS], chosen, name_width=220, **ranking)]
+    views = [View(sweep_key(plan.sweep), name, shown, varied[:MOST_PARAMS], (), chosen, name_width=220, **ranking)]
     if others:
         key, name = views[0].key + SEEDS, f"means over seeds: {name}"
-        views.append(View(key, name, shown, others[:MOST_PARAMS], chosen, **ranking, mean_over=others))
+        views.append(View(key, name, shown, others[:MOST_PARAMS], (), chosen, **ranking, mean_over=others))
     try:
-        for view in views:
+        logged = _logged(store, shown, chosen)
+        for view in (replace(view, logged=logged) for view in views):
             _keep(store, view if len(view.as_tag(0)) < LONGEST - 50 else replace(view, filter=children))
         _drop_oldest(store)
     except Exception:
         return  # an extra
+
+
+def _logged(store: Store, shown: Presentation, chosen: str = "") -> list[str]:
+    """The metrics of the newest run, where the task declares none to show."""
+    runs = [] if shown.columns else store.search(chosen, newest_first=True, limit=1)
+    return [key for run in runs for key in run.metrics][:MOST_METRICS]
 
 
 def over_seeds(plan: SweepPlan) -> list[str]:

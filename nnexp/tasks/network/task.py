@@ -83,7 +83,7 @@ class Network(Task[NetworkConfig]):
         """How its runs are compared."""
         from nnexp.tasks.network.report import NetworkComparison
 
-        return NetworkComparison(self.metrics, self.objective)
+        return NetworkComparison(self.metrics, self.ranking)
 
     def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkConfig:
         """The config, checked."""

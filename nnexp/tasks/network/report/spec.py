@@ -10,8 +10,9 @@ from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting
 from nnexp.comparison.spec import SECONDS, STEPS, Axis, ComparisonSpec, History, Panel, Reader
 from nnexp.figures.style import PART_COLORS
 from nnexp.tasks.network.report import methods, pictures, sentences
-from nnexp.tasks.network.report.keys import EVALUATIONS, L2, METHOD, OPTIONS
+from nnexp.tasks.network.report.keys import COST, EVALUATIONS, L2, METHOD, OPTIONS
 
+TEST = "accuracy/test"
 KINDS = {"accuracy": "accuracy (%)", "loss": "loss (nats per sample)"}
 
 
@@ -54,33 +55,23 @@ class NetworkComparison(ComparisonSpec):
             keys.sort(key=lambda key: key != METHOD)
         return keys
 
-    def choose(self, runs: Frame, keys: Sequence[str], logged: Sequence[str]) -> Choice:
-        """By the test part, or by validation where all runs with a test part have it; else by the training part.
-
-        There, where lambda differs, nothing can be called the best: the loss is lowest with the least penalty,
-        whatever the data.
-        """
-        test, validation, cost = "accuracy/test", "accuracy/validation", "cost/train"
-        tested = runs[runs[test].notna()] if test in logged else runs.iloc[:0]
-        if len(tested):
-            return self._choice(validation if _all_have(tested, validation) else test, test)
-        if _all_have(runs, validation):
-            return self._choice(validation, validation)
-        key = "loss/train" if L2 in keys or not _all_have(runs, cost) else cost
-        return self._choice(key, key, is_fair=L2 not in keys)
-
-    def _choice(self, by: str, final: str, *, is_fair: bool = True) -> Choice:
-        tie, part = (f"loss/{key.partition('/')[2]}" for key in (by, final))
-        return Choice(self.metric(by), self.metric(final), tie, is_fair, part.partition("/")[2])
+    def choose(self, runs: Frame, params: Sequence[str], logged: Sequence[str]) -> Choice:
+        """By what ranks them, reported on the test part where there is one; by the training loss where nothing does."""
+        by, tie = self.ranking(runs, params, logged) or ("loss/train", "")
+        is_fair = bool(tie)
+        if by == COST and not _all_have(runs, COST):
+            by = "loss/train"
+        final = TEST if TEST in logged else by
+        return Choice(self.metric(by), self.metric(final), tie, is_fair, final.partition("/")[2])
 
     def columns(self, group: Group) -> list[Metric]:
         """What it was chosen by, and the losses of the part that is reported."""
-        others = group.having([f"loss/{group.choice.part}", "cost/train"])
+        others = group.having([f"loss/{group.choice.part}", COST])
         return list(dict.fromkeys([group.by, group.final, *others]))
 
     def run_columns(self, logged: Sequence[str]) -> list[str]:
         """The accuracies, and what was minimized."""
-        shown = ("cost/train", "accuracy/train", "accuracy/validation", "accuracy/test")
+        shown = (COST, "accuracy/train", "accuracy/validation", TEST)
         return [key for key in shown if key in logged]
 
     def compared(self, group: Group) -> list[Metric]:
@@ -93,7 +84,7 @@ class NetworkComparison(ComparisonSpec):
         with_part = [set(history) for history in histories.values() if loss in history]
         there = set.intersection(*(with_part or [set(history) for history in histories.values()]))
         held_out = next((part for part in ("validation", "test") if f"loss/{part}" in there), "train")
-        cost = f"loss/{held_out}" if L2 in group.keys else "cost/train"
+        cost = f"loss/{held_out}" if L2 in group.keys else COST
         return [self.metric(key) for key in (cost, f"accuracy/{held_out}") if key in there]
 
     def panels(self, group: Group, settings: Sequence[Setting]) -> list[Panel]:
