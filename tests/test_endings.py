@@ -149,6 +149,7 @@ def test_ctrl_c_before_the_first_iteration_leaves_no_empty_directory(nnexp):
     assert all((directory / "result.json").exists() for directory in nnexp.directories())
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_in_one_line_with_the_file(with_store):
     def no_file_longer_than(size):
         return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))}

@@ -26,6 +26,7 @@ def command(with_store):
     return run
 
 
+@pytest.mark.slow
 def test_a_scaled_run_is_evaluated_and_served_as_it_was_trained(command):
     hinted = command("experiment=smoke", "tracking=none")
     assert hinted.status == 0, hinted.err

@@ -25,6 +25,7 @@ def strange(tmp_path, cache):
     return Nnexp(tmp_path / STRANGE, cache)
 
 
+@pytest.mark.slow
 def test_files_are_made_in_the_folder_of_the_command_whatever_its_name_and_wherever_hydra_goes(strange):
     home = strange.folder.parent / "home"
     data = ["data=mat", "data.path='~/x.mat'", *SMALL]

@@ -160,6 +160,7 @@ def test_a_killed_companion_is_started_again_and_goes_on(companion, tmp_path):
     assert_store_has_all_of(directory, store, tmp_path / "compared")
 
 
+@pytest.mark.slow
 def test_questions_to_a_companion_that_is_killed_are_answered_by_the_next(companion, tmp_path):
     directory = undescribed(tmp_path, "run", store_of(companion))
     companion.ask(directory, Question.DRAW, Question.PUBLISH)
@@ -182,6 +183,7 @@ def test_a_question_that_kills_every_companion_is_given_up_with_what_it_said(com
     companion.process = None  # there is none that could end well
 
 
+@pytest.mark.slow
 def test_a_run_whose_directory_is_deleted_ends_with_one_message_and_holds_up_no_other(companion, tmp_path, monkeypatch):
     store = store_of(companion)
     monkeypatch.setattr("nnexp.execute.companion_of", lambda tracking: companion)

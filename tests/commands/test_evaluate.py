@@ -105,6 +105,7 @@ def test_weights_that_belong_to_no_run_are_judged_by_the_config(runs, evaluate, 
     assert told["accuracy"] == evaluate(runs[0], "seed=0")["accuracy"]
 
 
+@pytest.mark.slow
 def test_a_run_that_only_the_store_has_is_judged_by_its_recorded_config(runs, evaluate, folder, empty_store):
     run_id = publish(runs[0], empty_store(folder / "outputs/mlflow.db"))
     expected = evaluate(runs[0])

@@ -37,6 +37,7 @@ def takes_a_run(uri):
     return store.get(run_id).status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_a_store_whose_first_use_was_killed_opens_and_nothing_else_is_left(tmp_path):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     for _ in range(2):

@@ -12,6 +12,7 @@ def uri(tmp_path, empty_store):
     return empty_store(tmp_path / "mlflow.db")
 
 
+@pytest.mark.slow
 def test_many_processes_may_touch_a_new_store_at_once(tmp_path):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     program = textwrap.dedent(f"""

@@ -80,6 +80,7 @@ def test_what_was_made_without_tracking_is_never_published(stores, tmp_path):
         assert store.find_uid(sweep_uid("p1")) is None
 
 
+@pytest.mark.slow
 def test_sync_after_a_run_without_tracking_has_nothing_to_do_and_makes_no_store(nnexp):
     assert nnexp("experiment=smoke", "tracking=none").status == 0
     done = nnexp("sync", "--json")
@@ -256,6 +257,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 def test_a_run_whose_directory_cannot_be_written_fails_with_one_line(nnexp):
     """A file that may not grow stands for a full disk: one run meets it in its history, the other in its first file."""
     datasets.load("digits", cache=str(nnexp.cache))
