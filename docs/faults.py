@@ -6,8 +6,8 @@
     python docs/faults.py maxiter      maxiter, ignored by TNC
     python docs/faults.py accuracy     accuracy on the training set only
 
-The functions of the first half are written the way such notebooks write them. nnexp gives the data and, beside each
-wrong figure, the right one.
+The functions of the first half are written in the style of such notebooks. nnexp provides the data and the right number
+for comparison with each wrong one.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def gradient(theta, X, Y):
 
 
 def penalty_that_ignores_lambda(theta, m, lmbda):
-    """Fault 1: a 1 stands where lambda should."""
+    """Fault 1: a 1 in the place of lambda."""
     theta1, theta2 = matrices(theta)
     return 1 / (2 * m) * ((theta1[:, 1:] ** 2).sum() + (theta2[:, 1:] ** 2).sum())
 
@@ -84,7 +84,7 @@ def gradient_that_zeroes_biases(theta, X, Y, lmbda):
     return result + lmbda / len(X) * np.concatenate([theta1.ravel(), theta2.ravel()])
 
 
-# The figures.
+# The comparisons.
 
 
 def train(data: Dataset, seed: int = 0, l2: float = 1.0) -> FitResult:
@@ -93,7 +93,7 @@ def train(data: Dataset, seed: int = 0, l2: float = 1.0) -> FitResult:
 
 
 def accuracy(theta, data: Dataset) -> float:
-    """Share of right predictions."""
+    """Share of correct predictions."""
     _, _, h = feed_forward(theta, data.X)
     return float(np.mean(h.argmax(axis=1) == data.y))
 
@@ -107,32 +107,32 @@ def table(head: list[str], rows: Iterable[list[str]]) -> None:
 
 
 def lambda_ignored(data: Dataset) -> None:
-    """Fault 1. What it tells of one network, and training by a cost that its gradient contradicts."""
+    """Fault 1. The faulty cost of one network, and training with this cost and the right gradient."""
     X, Y, m = data.X, data.Y, len(data.y)
     start = initialize(LAYER_SIZES, 0.12, np.random.default_rng(0))
     theta = train(data).theta
 
-    def told(theta, lmbda):
+    def faulty(theta, lmbda):
         return cost(theta, X, Y) + penalty_that_ignores_lambda(theta, m, lmbda)
 
     def rows():
         for lmbda in (0.0, 1.0, 3.0, 10.0):
             right = Objective(X, Y, LAYER_SIZES, l2=lmbda)
-            with np.errstate(all="ignore"):  # on its way this cost takes the logarithm of 0, too
+            with np.errstate(all="ignore"):  # this cost also takes the logarithm of 0
                 done = minimize(
-                    lambda theta, lmbda=lmbda, right=right: (told(theta, lmbda), right(theta)[1]),
+                    lambda theta, lmbda=lmbda, right=right: (faulty(theta, lmbda), right(theta)[1]),
                     start, jac=True, method="TNC", options={"maxfun": BUDGET},
                 )  # fmt: skip
-            same = [f"{told(theta, lmbda):.6f}", f"{right(theta)[0]:.6f}"]
+            same = [f"{faulty(theta, lmbda):.6f}", f"{right(theta)[0]:.6f}"]
             trained = [f"{right(done.x)[0]:.6f}", f"{train(data, l2=lmbda).cost:.6f}"]
             yield [f"{lmbda:g}", *same, *trained, str(done.nfev)]
 
-    head = ["lambda", "one network: told", "right cost", "trained by it: right cost", "trained rightly", "evaluations"]
+    head = ["lambda", "faulty cost", "right cost", "trained with it: right cost", "trained correctly", "evaluations"]
     table(head, rows())
 
 
 def biases_zeroed(data: Dataset) -> None:
-    """Fault 2. Train rightly, then call the faulty gradient once on the weights, as older SciPy did with its own x."""
+    """Fault 2. Train correctly, then call the faulty gradient once on the weights, as older SciPy did with its own x."""
     right = Objective(data.X, data.Y, LAYER_SIZES, l2=1.0)
 
     def rows():
@@ -146,7 +146,7 @@ def biases_zeroed(data: Dataset) -> None:
 
 
 def maxiter_ignored(data: Dataset) -> None:
-    """Fault 3. SciPy's TNC with the option maxiter, and with the one that it knows."""
+    """Fault 3. SciPy's TNC with the option maxiter, and with maxfun, which it knows."""
     start = initialize(LAYER_SIZES, 0.12, np.random.default_rng(0))
     right = Objective(data.X, data.Y, LAYER_SIZES, l2=1.0)
     warned = []
@@ -166,7 +166,7 @@ def maxiter_ignored(data: Dataset) -> None:
 
 
 def training_accuracy_only(data: Dataset) -> None:
-    """Fault 4. Accuracy on the 4,000 samples trained on, beside that on 1,000 held out."""
+    """Fault 4. Accuracy on the 4,000 training samples and on 1,000 held-out samples."""
     split = data.split(0.2, 0, 0)
 
     def rows():
@@ -188,7 +188,7 @@ FAULTS = {
 def main(names: list[str]) -> int:
     """Show the named faults, or all."""
     if unknown := [name for name in names if name not in FAULTS]:
-        print(f"`{unknown[0]}` is none of {', '.join(FAULTS)}", file=sys.stderr)
+        print(f"`{unknown[0]}` must be one of {', '.join(FAULTS)}", file=sys.stderr)
         return 2
     data = datasets.load("ex4", cache="data")
     with blas_threads(1):

@@ -35,7 +35,7 @@ def without_blocks(text):
 def commands(text):
     """Each command line of nnexp in a document, without `nnexp`, and the line printed after it."""
     blocks = re.findall(r"^\$ (?:\w+=\S+ )?nnexp\b *(.*)\n(?=(?:```)?(.*))", text, re.MULTILINE)
-    prose = re.findall(r"`nnexp ([^`]+)`( is refused)?", " ".join(without_blocks(text).split()))
+    prose = re.findall(r"`nnexp ([^`]+)`( is rejected)?", " ".join(without_blocks(text).split()))
     # Prose may speak of a command by its name alone.
     return blocks + [(line, told) for line, told in prose if line not in cli.COMMANDS]
 
@@ -73,7 +73,7 @@ def test_every_command_is_taken_or_refused_as_the_document_says(document, tmp_pa
             with pytest.raises(ConfigError) as caught:
                 try_command(line)
             assert str(caught.value).splitlines()[0] == told
-        elif told == " is refused":
+        elif told == " is rejected":
             with pytest.raises(ConfigError):
                 try_command(line)
         else:
@@ -209,7 +209,7 @@ def test_each_fault_has_its_command(faults):
     assert told == list(faults.FAULTS)
 
 
-def test_an_unknown_fault_is_refused(faults, capsys):
+def test_an_unknown_fault_x(faults, capsys):
     assert faults.main(["nope"]) == 2
     assert "lambda, biases, maxiter, accuracy" in capsys.readouterr().err
 
