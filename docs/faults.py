@@ -132,7 +132,7 @@ def lambda_ignored(data: Dataset) -> None:
 
 
 def biases_zeroed(data: Dataset) -> None:
-    """Fault 2. Train correctly, then call the faulty gradient once on the weights, as older SciPy did with its own x."""
+    """Fault 2. Train correctly, then call the faulty gradient once with the weights, as older SciPy did with its x."""
     right = Objective(data.X, data.Y, LAYER_SIZES, l2=1.0)
 
     def rows():
