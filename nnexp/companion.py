@@ -37,7 +37,7 @@ POLL_SECONDS = {Question.CLAIM: 0.005, Question.DRAW: 0.01, Question.PUBLISH: 0.
 BRIEFLY = 1.0  # seconds to wait for a store, once all the patience with it is used up
 RESTARTS = 5  # times in a row that a companion which dies of itself is started again, though nobody waits for it
 RESTART_PAUSE = 1.0  # seconds before the first of them, doubled at each
-DEATHS_PER_QUESTION = 2  # after which the question is taken for what kills it
+DEATHS_PER_QUESTION = 3  # after which the question is taken for what kills it
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from types import SimpleNamespace
 
@@ -276,3 +277,22 @@ def test_an_answer_comes_once_and_to_nobody_who_has_withdrawn(tmp_path):
     questions.answer(directory, Question.CLAIM, verdict="held")
     assert not questions.is_open(directory, Question.CLAIM)
     assert questions.said(directory, Question.CLAIM) == {}
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_companion_is_killed_at_each_job_is_published_whole(with_store):
+    sweep = with_store.start("-m", "experiment=smoke", "data=digits", "seed=range(4)")
+    seen = 0
+    while sweep.poll() is None:
+        time.sleep(0.05)
+        if len(with_store.directories()) > seen:
+            seen = len(with_store.directories())
+            for pid in children(sweep.pid):
+                os.kill(pid, signal.SIGKILL)
+    out, err = sweep.communicate(timeout=HANGING)
+    assert sweep.returncode == 0, err
+    assert "4 of 4 jobs finished" in out
+    found = [run for run in with_store.store().search() if run.tags.get("nnexp.kind") is None]
+    assert [run.status for run in found] == 4 * ["FINISHED"]
+    assert backlog.entries(with_store.folder / "outputs") == []
+    assert seen == 4

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nnexp import tasks
+from nnexp.companion import companion_of
 from nnexp.compose import in_grammar
 from nnexp.config import TrackingConfig
 from nnexp.errors import ExitStatus, one_line
@@ -388,6 +389,7 @@ class Session:
             kept = sum(r is not None and record.sweep == self.sweep for record, r in known)
             if not kept or time.monotonic() > deadline:
                 return kept
+            companion_of(self.controls.tracking).start()  # where it has died in the meantime
             time.sleep(0.2)
 
     def interrupted(self) -> int:
