@@ -16,7 +16,7 @@ from nnexp.config import Config, TrackingConfig
 from nnexp.errors import ExitStatus, one_line
 from nnexp.recording import Request, ended, make_record, result_of, write_description
 from nnexp.runs import backlog, disk_arbiter, questions
-from nnexp.runs.arbitration import FINISHED, HELD, MINE, Claim
+from nnexp.runs.arbitration import Claim, Verdict
 from nnexp.runs.directory import PUBLISHED, RunDirectory
 from nnexp.runs.files import RecordError
 from nnexp.runs.questions import Question
@@ -146,18 +146,18 @@ def _claimed(config: Config, directory: RunDirectory, companion: Companion) -> I
 
     A file lock settles it at once among the processes of one machine; the store, where it answers, among all.
     """
-    root, run_key = config.tracking.directory, directory.record.run_key or ""
-    lock = disk_arbiter.lock(root, run_key)
+    root, record = config.tracking.directory, directory.record
+    lock = disk_arbiter.lock(root, record.run_key or "")
     try:
         lock.acquire()
     except LockTimeout:
         shutil.rmtree(directory.path)
-        yield _left_to(Claim(HELD, ""), "another process of this machine is at it")
+        yield _left_to(Claim(Verdict.HELD, ""), "already running in another process on this machine")
         return
     try:
-        claim = _claim(config, directory, companion, run_key)
-        if claim.verdict == MINE:
-            disk_arbiter.register(root, run_key, directory)
+        claim = _claim(config, directory, companion)
+        if claim.is_mine:
+            disk_arbiter.register(root, record, directory)
             yield None
         else:
             yield _left_to(claim, f"run {claim.run_id} stands for it: {claim.verdict}")
@@ -165,21 +165,19 @@ def _claimed(config: Config, directory: RunDirectory, companion: Companion) -> I
         lock.release()
 
 
-def _claim(config: Config, directory: RunDirectory, companion: Companion, run_key: str) -> Claim:
+def _claim(config: Config, directory: RunDirectory, companion: Companion) -> Claim:
     """Who has the job, with its lock held; a run that has not got it leaves nothing, and one that has is entered."""
-    root, uid, resume = config.tracking.directory, directory.uid, config.resume
+    root, record = config.tracking.directory, directory.record
     has_store = config.tracking.backend == "mlflow"
     claim = None
     try:
-        claim = disk_arbiter.existing(root, run_key, uid, resume=resume, unpublished_only=has_store)
-        if claim is None and has_store:
-            claim = _ask_store(config.tracking, directory, companion)
-            if claim is None:  # no answer: train all the same, and publish later
-                claim = disk_arbiter.existing(root, run_key, uid, resume=resume)
-        claim = claim or Claim(MINE, uid)
+        claim = disk_arbiter.claim(root, record, store_is_asked=has_store)
+        if claim.is_mine and has_store:
+            # Where no answer comes, the disk alone decides: train all the same, and publish later.
+            claim = _ask_store(config.tracking, directory, companion) or disk_arbiter.claim(root, record)
         return claim
     finally:
-        if claim is not None and claim.verdict == MINE:
+        if claim is not None and claim.is_mine:
             _enter(directory, config.tracking)
             questions.forget(directory)
         else:
@@ -189,16 +187,14 @@ def _claim(config: Config, directory: RunDirectory, companion: Companion, run_ke
 
 def _ask_store(tracking: TrackingConfig, directory: RunDirectory, companion: Companion) -> Claim | None:
     """What the store says to a claim; None where it does not answer."""
-    questions.ask(
-        directory, Question.CLAIM
-    )  # first: in the backlog without it, it would be taken for a run that trains
+    questions.ask(directory, Question.CLAIM)  # before it is in the backlog, where it would be taken for one that trains
     _enter(directory, tracking)
     companion.ring()
     try:
         said = companion.answer(directory, Question.CLAIM, CLAIM_SECONDS if companion.is_remote else LOCAL_SECONDS)
     except StoreError:
         return None
-    return Claim(**said) if said else None
+    return Claim(Verdict(said["verdict"]), said["run_id"]) if said else None
 
 
 def _left_to(claim: Claim, reason: str) -> Outcome:
@@ -273,7 +269,7 @@ def outcome_of(directory: RunDirectory, companion: Companion, problem: str | Non
     return Outcome(
         path,
         result,
-        claim=Claim(FINISHED, result.superseded_by) if result.superseded_by else None,
+        claim=Claim(Verdict.FINISHED, result.superseded_by) if result.superseded_by else None,
         published=not companion.has_something_of(directory),
         problem=problem,
         address=_address(directory),

@@ -30,13 +30,12 @@ from typing import Any
 from nnexp.companion import Settings
 from nnexp.describe import describe
 from nnexp.errors import one_line
+from nnexp.recovery import TRAINER_KILLED, close_and_describe, close_lost, recover, remove_leftovers
 from nnexp.runs import backlog, lease, questions
 from nnexp.runs.directory import RECORD, RunDirectory
-from nnexp.runs.leftovers import remove_leftovers
 from nnexp.runs.questions import Question
-from nnexp.runs.records import RunRecord, RunResult
+from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.runs.temporary import remove_own_folder, use_own_folder
-from nnexp.tracking import claims
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.reachability import LONGEST_PAUSE, Reachability
 from nnexp.tracking.store import Store, StoreError, import_mlflow
@@ -112,9 +111,8 @@ class Publisher:
             raise StoreError("there is no store to ask, or nobody who asks")
         if self.reach.problem is not None:
             raise StoreError(self.reach.problem)
-        record, publication = directory.record, Publication(directory, self.store)
-        key, resume = record.run_key or "", record.tracking.resume
-        claim = self.reach.attempt(lambda: claims.claim(publication, key, resume=resume))
+        publication = Publication(directory, self.store)
+        claim = self.reach.attempt(lambda: publication.claim(close_lost))
         return {"verdict": claim.verdict, "run_id": claim.run_id}
 
     def draw(self) -> None:
@@ -241,7 +239,7 @@ class Publisher:
             try:
                 publication = self._publications.pop(directory.path, None) or Publication(directory, self.store)
                 run_id = self.reach.attempt(lambda p=publication: p.ensure_run(p.directory.record))
-                self.store.terminate(run_id, "FAILED", message=message)
+                self.store.terminate(run_id, RunStatus.FAILED, message=message)
             except Exception as error:
                 _tell(error)
 
@@ -268,18 +266,15 @@ class Publisher:
             backlog.leave(backlog.folder(self.settings.root), directory)
             shutil.rmtree(directory.path)
         elif directory.path not in self._failed:
-            claims.close_directory(directory, "the training process was killed")
-            describe(directory)
+            close_and_describe(directory, TRAINER_KILLED, _tell)
 
     def _finish(self) -> None:
-        from nnexp.tracking.repair import repair
-
         assert self.store is not None
         self.store.ping()
         for directory in self.runs():
             _attempt(lambda d=directory: self._advance(d))
         self._let_go_of_deleted()
-        repair(self.store, self.settings.root, _tell)
+        recover(self.store, self.settings.root, _tell)
 
 
 def _is_drawn(result: RunResult | None) -> bool:

@@ -27,7 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nnexp.compose import compose, in_grammar, read_config
     from nnexp.config import ConfigError
     from nnexp.paths import absolute_uri, uri_problem
-    from nnexp.tracking.sync import sync
+    from nnexp.recovery import sync
+    from nnexp.sweeps.afterwards import LateParent
 
     where = [f"tracking.directory={in_grammar(arguments.directory)}"] if arguments.directory else []
     tracking = read_config(compose(where)).tracking
@@ -35,7 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"`--directory` must be a folder that there is, got {arguments.directory!r}")
     if arguments.to and (problem := uri_problem(absolute_uri(arguments.to))):
         raise ConfigError(f"`--to` must be {problem}, got {arguments.to!r}")
-    done, kept = sync(tracking.directory, arguments.runs, default_uri=tracking.uri, tell=say, to=arguments.to)
+    done, kept = sync(
+        tracking.directory,
+        arguments.runs,
+        default_uri=tracking.uri,
+        tell=say,
+        to=arguments.to,
+        parent_of=LateParent,
+    )
     if arguments.json:
         print(json.dumps({"published": done, "kept_back": kept}))
     else:

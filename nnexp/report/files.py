@@ -17,8 +17,8 @@ from nnexp.errors import one_line
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import tell_once
 from nnexp.runs.history import TABLE
+from nnexp.runs.places import is_here
 from nnexp.runs.tags import DIRECTORY, UID
-from nnexp.tracking.claims import is_here
 from nnexp.tracking.store import Store, StoredRun
 
 DOWNLOADS = 8  # at a time

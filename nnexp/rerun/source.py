@@ -20,7 +20,6 @@ from nnexp.runs import lease, places
 from nnexp.runs.directory import HISTORY, PUBLISHED, RESULT, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
 from nnexp.runs.tags import DATA_DIGEST, DIRECTORY, RUN_KEY, STATUS_MESSAGE, UID
-from nnexp.tracking import claims
 from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
 
@@ -222,7 +221,7 @@ def from_store(store: Store, run: StoredRun, scratch: Path) -> Recorded:
     if uid is None:
         raise RerunError(f"run {run.run_id} ({run.name}) was not made by nnexp: it has no tag {UID}; nothing to rerun")
     directory = RunDirectory(run.tags.get(DIRECTORY, ""))
-    if DIRECTORY in run.tags and claims.is_here(directory, uid):
+    if DIRECTORY in run.tags and places.is_here(directory, uid):
         return RecordedHere(directory, run.run_id)
     return RecordedInStore(store, run, scratch)
 

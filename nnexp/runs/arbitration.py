@@ -1,29 +1,33 @@
 """Who does a job, and whose result counts, where many processes want it and any of them may die or stall at any time.
 
-Nothing but the runs of a key is used, in a store without compare-and-swap: runs are made, tagged, ended, deleted and
-searched, each at once. Two rules are pure functions of what one search of the key has found:
+Two rules, pure functions of what the other runs of a key are. :func:`decide` says who trains, :func:`decide_end` whose
+run becomes the finished one. What the others are is found out by an arbiter: :mod:`nnexp.runs.disk_arbiter` looks at
+the directories while it holds a lock, :mod:`nnexp.tracking.store_arbiter` searches a store. They are asked in that
+order; without a store the first one decides.
 
-:func:`decide` says who trains. Every claimant makes its run first, as a bid, and then looks; so of two claimants at
-least one sees the other. Bids with larger ids withdraw; the bid that nobody stands against is held. A claimant that
-stalls may still come to train what another has taken over in the meantime, which costs time and nothing else, for
+A store has no compare-and-swap: runs are made, tagged, ended, deleted and searched, each at once. Hence the order of
+the steps. Every claimant makes its run first, as a bid, and then looks; so of two claimants at least one sees the
+other. Bids with larger ids withdraw; the bid that nobody stands against is held. A claimant that stalls may still come
+to train what another has taken over in the meantime, which costs time and nothing else, because of the second rule.
 
-:func:`decide_end` says whose run becomes the finished one. Every run says first that it is ending, and then looks; so
-of two that end at least one sees the other. A run that stalled between the two could still finish later, when it has
-long been given up; it is fenced off first, by deleting it: a store does not end a deleted run. So there is never a
-second finished run, whatever the order of steps, the clocks and the stalls, and a judgement of liveness that is wrong
-costs time only.
+Every run says first that it is ending, and then looks; so of two that end at least one sees the other. A run that
+stalled between the two could still finish later, when it has long been given up; it is fenced off first, by deleting
+it: a store does not end a deleted run. So there is never a second finished run, whatever the order of steps, the clocks
+and the stalls, and a judgement of liveness that is wrong costs time only.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
 from typing import Protocol
 
+from nnexp.runs import arithmetic
 
-class State(Enum):
+
+class State(StrEnum):
     """What a run of the key is, as the others see it."""
 
     BID = "bid"
@@ -45,6 +49,14 @@ class Action(Enum):
     SUPERSEDE = "end as superseded by the other run"
 
 
+class Verdict(StrEnum):
+    """What came of a claim: the job is the claimant's own, or another run has finished it, or holds it."""
+
+    MINE = "mine"
+    FINISHED = "finished"
+    HELD = "held"
+
+
 @dataclass(frozen=True)
 class Rival:
     """Another run of the key.
@@ -52,12 +64,15 @@ class Rival:
     Parameters
     ----------
     is_alive
-        Whether its holder may still be there, as far as the observer can tell.
+        Whether its lease may be held still, as far as the observer can tell (:mod:`nnexp.runs.lease`).
+    tags
+        Its tags, by which its arithmetic is known.
     """
 
     run_id: str
     state: State
     is_alive: bool
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -68,7 +83,22 @@ class Decision:
     rival: Rival | None = None
 
 
-def decide(me: str | None, rivals: Iterable[Rival]) -> Decision:
+@dataclass(frozen=True)
+class Claim:
+    """A verdict, and the run that has the job by it."""
+
+    verdict: Verdict
+    run_id: str
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the claimant is to train."""
+        return self.verdict is Verdict.MINE
+
+
+def decide(
+    me: str | None, rivals: Iterable[Rival], resume: bool | str = True, tags: Mapping[str, str] | None = None
+) -> Decision:
     """What a claimant does next.
 
     Parameters
@@ -76,10 +106,14 @@ def decide(me: str | None, rivals: Iterable[Rival]) -> Decision:
     me
         The id of its bid, None before it has made one.
     rivals
-        All other runs of the key that are not ended, and the finished ones that stand for the job.
+        All other runs of the key that are finished or not ended.
+    resume
+        Whether a finished run stands for the job; ``strict``: only one of the arithmetic of `tags`.
+    tags
+        Of the claimant's run; default: the arithmetic of this process.
     """
     rivals = list(rivals)
-    if finished := _first(rivals, State.FINISHED):
+    if finished := _finished(rivals, resume, tags):
         return Decision(Action.LEAVE, finished)
     alive = [rival for rival in rivals if rival.is_alive]
     if holder := _first(alive, State.HELD, State.ENDING):
@@ -93,16 +127,20 @@ def decide(me: str | None, rivals: Iterable[Rival]) -> Decision:
     return Decision(Action.WAIT, bids[0]) if bids else Decision(Action.TAKE)
 
 
-def decide_end(me: str, rivals: Iterable[Rival]) -> Decision:
+def decide_end(
+    me: str, rivals: Iterable[Rival], resume: bool | str = True, tags: Mapping[str, str] | None = None
+) -> Decision:
     """What a trained run does next, which has said that it is ending.
 
     Parameters
     ----------
     rivals
         All other runs of the key, those among them that others closed while they were ending.
+    resume, tags
+        As in :func:`decide`.
     """
     rivals = list(rivals)
-    if finished := _first(rivals, State.FINISHED):
+    if finished := _finished(rivals, resume, tags):
         return Decision(Action.SUPERSEDE, finished)
     ending = [rival for rival in rivals if rival.state is State.ENDING]
     if given_up := next((rival for rival in ending if not rival.is_alive), None):
@@ -114,6 +152,20 @@ def decide_end(me: str, rivals: Iterable[Rival]) -> Decision:
 
 def _first(rivals: Sequence[Rival], *states: State) -> Rival | None:
     return next((rival for rival in rivals if rival.state in states), None)
+
+
+def _finished(rivals: Sequence[Rival], resume: bool | str, tags: Mapping[str, str] | None) -> Rival | None:
+    return _first([rival for rival in rivals if arithmetic.stands(resume, rival.tags, tags)], State.FINISHED)
+
+
+def claim_of(decision: Decision, me: str) -> Claim | None:
+    """What a decision says of the job; None while it is not decided."""
+    if decision.action is Action.TAKE:
+        return Claim(Verdict.MINE, me)
+    if decision.action is not Action.LEAVE or decision.rival is None:
+        return None
+    is_finished = decision.rival.state is State.FINISHED
+    return Claim(Verdict.FINISHED if is_finished else Verdict.HELD, decision.rival.run_id)
 
 
 class UndecidedError(RuntimeError):
@@ -128,6 +180,8 @@ class Board(Protocol):
     """The runs of one key as one process sees and changes them, each step at once. Its own run is `me`."""
 
     me: str | None
+    resume: bool | str
+    tags: Mapping[str, str] | None
 
     def rivals(self, *, ending: bool) -> list[Rival]:
         """The other runs of the key that are finished or may be, for a claim or for the end of the own run."""
@@ -140,7 +194,7 @@ class Board(Protocol):
         """Delete the own run."""
 
     def mark(self, state: State) -> None:
-        """Say of the own run in which state it is."""
+        """Say of the own run in which state it is; a :class:`FencedError` where it is deleted."""
 
     def fence(self, rival: Rival) -> None:
         """Delete another run, so that it cannot end any more."""
@@ -152,17 +206,6 @@ class Board(Protocol):
         """Let others go on."""
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What came of a claim: `mine`, or `finished` or `held` by the named run."""
-
-    verdict: str
-    run_id: str
-
-
-MINE, FINISHED, HELD = "mine", State.FINISHED.value, State.HELD.value
-
-
 def claim(board: Board, *, patience: float) -> Claim:
     """Try to get the right to train.
 
@@ -170,21 +213,21 @@ def claim(board: Board, *, patience: float) -> Claim:
     ------
     UndecidedError
         If another claimant neither decides nor dies within `patience` seconds.
+    FencedError
+        If the own bid was given up and deleted in the meantime.
     """
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        decision = decide(board.me, board.rivals(ending=False))
-        if decision.action is Action.BID:
-            board.bid()
-        elif decision.action is Action.TAKE:
+        decision = decide(board.me, board.rivals(ending=False), board.resume, board.tags)
+        verdict = claim_of(decision, board.me or "")
+        if verdict is None:
+            board.bid() if decision.action is Action.BID else board.wait()
+            continue
+        if verdict.is_mine:
             board.mark(State.HELD)
-            return Claim(MINE, board.me or "")
-        elif decision.rival is not None and decision.action is Action.LEAVE:
-            if board.me is not None:
-                board.withdraw()
-            return Claim(FINISHED if decision.rival.state is State.FINISHED else HELD, decision.rival.run_id)
-        else:
-            board.wait()
+        elif board.me is not None:
+            board.withdraw()
+        return verdict
     if board.me is not None:
         board.withdraw()
     raise UndecidedError(f"another claimant did not decide within {patience:g} s")
@@ -206,7 +249,7 @@ def end(board: Board, *, patience: float) -> str | None:
         if not is_marked and not has_retreated:
             board.mark(State.ENDING)
             is_marked = True
-        decision = decide_end(board.me or "", board.rivals(ending=True))
+        decision = decide_end(board.me or "", board.rivals(ending=True), board.resume, board.tags)
         if decision.rival is not None and decision.action is Action.SUPERSEDE:
             return decision.rival.run_id
         if decision.rival is not None and decision.action is Action.FENCE:

@@ -17,7 +17,7 @@ from pathlib import Path
 from nnexp.runs import lease, questions
 from nnexp.runs.directory import RECORD, RUNS, RunDirectory, readable, write_atomically
 from nnexp.runs.files import RecordError, VanishedError, tell_once
-from nnexp.runs.places import ledger_of
+from nnexp.runs.places import backlog_of
 from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_abandoned, remove_empty_folders
 
@@ -74,7 +74,7 @@ def has(root: str | Path, directory: RunDirectory) -> bool:
 def beat(directory: RunDirectory) -> None:
     """Give the run's entry, where it has one, the time of now."""
     try:
-        ledger = ledger_of(directory)
+        ledger = backlog_of(directory)
         if ledger is not None:
             os.utime(_entry(ledger, directory))
     except (OSError, RecordError):

@@ -1,19 +1,22 @@
 """Who does a job among the processes that share an output directory: a lock for each key, and a list of its runs.
 
-The lock settles at once who trains. It is let go of before the run is published, so whoever gets it next asks the
+The lock settles at once who trains. It is let go of before the run is published, so whoever gets it next looks at the
 directories of the key's earlier runs too: one that is finished and not in the store yet stands for the job.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
-from nnexp.runs import arithmetic, backlog, lease
-from nnexp.runs.arbitration import FINISHED, HELD, Claim
+from nnexp.runs import backlog
+from nnexp.runs.arbitration import Claim, Rival, State, Verdict, claim_of, decide
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.files import RecordError
+from nnexp.runs.records import RunRecord
 
 FOLDER = "locks"
 LOCK_SECONDS = 0.5  # a lock is held for a moment by those who only look whether it is held
@@ -38,44 +41,47 @@ def is_locked(root: str | Path, run_key: str) -> bool:
         return True
 
 
-def register(root: str | Path, run_key: str, directory: RunDirectory) -> None:
+def register(root: str | Path, record: RunRecord, directory: RunDirectory) -> None:
     """Add a run to the list of its key, with the lock of the key held."""
     root, path = Path(root).resolve(), directory.path
     name = path.relative_to(root) if path.is_relative_to(root) else path
-    with _list(root, run_key).open("a", encoding="utf-8") as file:
+    with _list(root, record.run_key or "").open("a", encoding="utf-8") as file:
         file.write(f"{name}\n")
 
 
-def existing(
-    root: str | Path, run_key: str, uid: str, *, resume: bool | str = True, unpublished_only: bool = False
-) -> Claim | None:
-    """The run of a key that stands for the job, by the directories alone; the caller holds the lock of the key.
+def claim(root: str | Path, record: RunRecord, *, store_is_asked: bool = False) -> Claim:
+    """Who has the job of a run, by the directories alone; the caller holds the lock of the key.
 
     Parameters
     ----------
-    uid
-        The caller's own run, which does not stand in its way.
-    resume
-        Whether a finished run stands for the job; ``strict``: only one of this process's arithmetic.
-    unpublished_only
-        Leave out what is whole in its store: the store has been asked, and maybe somebody deleted the run there.
+    record
+        The caller's own run.
+    store_is_asked
+        Leave out what is whole in its store: the store says itself what it has, and maybe somebody deleted it there.
     """
-    held = None
-    for directory in _runs(root, run_key):
+    decision = decide(record.uid, _rivals(root, record, store_is_asked), record.tracking.resume, record.tags)
+    return claim_of(decision, record.uid) or Claim(Verdict.MINE, record.uid)  # bids are made in stores only
+
+
+def _rivals(root: str | Path, own: RunRecord, store_is_asked: bool) -> Iterator[Rival]:
+    """The other runs of the key that are finished or may be, by their directories."""
+    for directory in _runs(root, own.run_key or ""):
         try:
             record, result = directory.record, directory.result
-            if record.uid == uid or record.run_key != run_key:
-                continue
-            if result is None:
-                if lease.gone_reason(record.owner) is None:
-                    held = held or Claim(HELD, record.uid)
-            elif result.is_finished and arithmetic.stands(resume, record.tags):
-                is_private = record.is_private  # no store ever gets it
-                if not unpublished_only or (backlog.has(root, directory) and not is_private):
-                    return Claim(FINISHED, result.run_id)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, RecordError):
             continue  # removed, or damaged
-    return held
+        if record.uid == own.uid or record.run_key != own.run_key:
+            continue
+        if result is None:
+            is_alive = backlog.lost_reason(root, directory, record) is None
+            yield Rival(record.uid, State.HELD, is_alive, record.tags)
+        elif result.is_finished and not (store_is_asked and _is_of_the_store(root, directory, record)):
+            yield Rival(result.run_id, State.FINISHED, is_alive=False, tags=record.tags)
+
+
+def _is_of_the_store(root: str | Path, directory: RunDirectory, record: RunRecord) -> bool:
+    """Whether the store has a finished run, or never gets it."""
+    return record.is_private or not backlog.has(root, directory)
 
 
 def _path(root: str | Path, run_key: str) -> Path:

@@ -156,6 +156,11 @@ def rows_of(values: Iterable[Value]) -> list[Row]:
     return rows
 
 
+def has_history(folder: Path) -> bool:
+    """Whether anything was logged into a run directory, by this version or an earlier one."""
+    return any((folder / name).exists() for name in (HISTORY, TABLE))
+
+
 def read_rows(folder: Path, *, has_ended: bool = False) -> list[Row]:
     """The rows of a history; what a crash cut off and what is damaged is left out.
 

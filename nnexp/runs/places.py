@@ -1,4 +1,4 @@
-"""Where a run's ledger, store and data file are now: an output directory can be moved or copied, with its project.
+"""Where a run's backlog, store and data file are now: an output directory can be moved or copied, with its project.
 
 A record names them by the paths that they had when the run was made. What lay in the output directory then is looked
 for in the one that the run directory is in now; a data file beside the output directory, beside it.
@@ -11,17 +11,18 @@ from pathlib import Path
 
 from nnexp.paths import sqlite_path
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.files import RecordError
 from nnexp.runs.records import RunRecord
 from nnexp.runs.tags import DIRECTORY
 
 
-def ledger_of(directory: RunDirectory) -> Path | None:
-    """The ledger that a run is entered in; None where it has none."""
-    ledger = directory.record.backlog
-    if not ledger:
+def backlog_of(directory: RunDirectory) -> Path | None:
+    """The backlog that a run is entered in; None where it has none."""
+    backlog = directory.record.backlog
+    if not backlog:
         return None
     old, new = _roots(directory)
-    return Path(ledger) if old is None else Path(_rebased(Path(ledger), old, new))
+    return Path(backlog) if old is None else Path(_rebased(Path(backlog), old, new))
 
 
 def store_of(directory: RunDirectory) -> str | None:
@@ -49,15 +50,23 @@ def is_at_home(directory: RunDirectory) -> bool:
     return made is None or Path(made).name == directory.path.name
 
 
+def is_here(directory: RunDirectory, uid: str) -> bool:
+    """Whether this machine has the directory of that very run."""
+    try:
+        return directory.uid == uid
+    except (OSError, RecordError):
+        return False
+
+
 def _roots(directory: RunDirectory) -> tuple[Path | None, Path]:
     """The output directory that a run was made in, and the one that its directory is in now.
 
     The first is None where they are one, or where the run directory was never in an output directory.
     """
     record: RunRecord = directory.record
-    made, ledger = record.tags.get(DIRECTORY), record.backlog
+    made, backlog = record.tags.get(DIRECTORY), record.backlog
     here = directory.path.parent
-    if made is None or ledger is None or not Path(made).is_relative_to(root := Path(ledger).parent):
+    if made is None or backlog is None or not Path(made).is_relative_to(root := Path(backlog).parent):
         return None, here
     inner = Path(made).parent.relative_to(root).parts  # such as runs
     if inner and here.parts[-len(inner) :] != inner:

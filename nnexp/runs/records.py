@@ -60,7 +60,7 @@ POSSIBLE: Shape = {
     "task": is_text,
     "identity": is_mapping,
     "ledger": is_text,
-    "backlog": is_text,
+    "backlog": is_optional_text,
     "overrides": is_texts,
     "details": is_mapping,
 }

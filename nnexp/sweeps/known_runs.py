@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+from nnexp import recovery
 from nnexp.runs import arithmetic, backlog, lease
 from nnexp.runs.directory import RunDirectory, peek, run_directories
 from nnexp.runs.history import last_row
 from nnexp.runs.tags import RUN_KEY, SWEEP
 from nnexp.sweeps.status import JobState, of_record, of_stored, states
-from nnexp.tracking import claims
 from nnexp.tracking.store import Store, StoredRun
 
 SEARCHED_ONE_BY_ONE = 50  # keys; of more, all finished runs of the experiment are read
@@ -59,7 +59,7 @@ class KnownRuns:
             if run.tags.get(RUN_KEY) not in wanted:
                 continue
             if run.status == "RUNNING" and repair and self.store is not None:
-                run = claims.close_if_lost(self.store, run)
+                run = recovery.close_lost(self.store, run)
             if run.end is None or (run.end >= since and not self._is_of_other_arithmetic(run.tags, run.end)):
                 yield of_stored(run)
 
@@ -80,7 +80,7 @@ class KnownRuns:
                 if reason is None:
                     yield of_record(record, None, str(directory.path))
                 elif repair and not lease.is_of_this_machine(record.owner):
-                    claims.close_directory(directory, reason)  # what was seen here is news to those who share the disk
+                    recovery.close(directory, reason)  # what was seen here is news to those who share the disk
             elif result.ended < since or self._is_of_other_arithmetic(record.tags, result.ended):
                 continue
             elif self.store is None or result.is_finished:  # the store says of the others what became of them

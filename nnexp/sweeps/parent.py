@@ -9,6 +9,7 @@ from typing import Any
 
 from nnexp.config import TrackingConfig
 from nnexp.runs import lease, provenance
+from nnexp.runs.arbitration import State
 from nnexp.runs.directory import PLAN_FILE, SWEEPS, RunDirectory, run_name, to_json, write_atomically
 from nnexp.runs.records import PlannedJob, SweepPlan
 from nnexp.runs.tags import (
@@ -31,7 +32,7 @@ from nnexp.runs.tags import (
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.ranking import Score, heading
 from nnexp.tasks.interface import Task
-from nnexp.tracking import claims, views
+from nnexp.tracking import store_arbiter, views
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import Store, StoredRun
@@ -67,10 +68,10 @@ class Parent:
     def ensure(self) -> str:
         """Find the parent run of the sweep or make it; open it again where it had ended."""
         if self.run_id is None:
-            self.run_id = claims.elect(self.store, sweep_uid(self.plan.sweep), self._create)
+            self.run_id = store_arbiter.obtain(self.store, sweep_uid(self.plan.sweep), self._create)
         return self.run_id
 
-    def _create(self, claim: str) -> str:
+    def _create(self, claim: State) -> str:
         tags = {
             UID: sweep_uid(self.plan.sweep),
             SWEEP: self.plan.sweep,

@@ -15,10 +15,10 @@ from nnexp.companion import companion_of
 from nnexp.compose import in_grammar
 from nnexp.config import TrackingConfig
 from nnexp.errors import ExitStatus, one_line
+from nnexp.recovery import recover, remove_leftovers
 from nnexp.runs import arithmetic, backlog, disk_arbiter
-from nnexp.runs.arbitration import FINISHED
+from nnexp.runs.arbitration import Verdict
 from nnexp.runs.directory import peek
-from nnexp.runs.leftovers import remove_leftovers
 from nnexp.summary import how_to_open
 from nnexp.sweeps import deferred, progress, ranking, sharing
 from nnexp.sweeps.known_runs import KnownRuns
@@ -28,7 +28,6 @@ from nnexp.sweeps.ranking import Score
 from nnexp.sweeps.status import JobState, State, count, outcome, states
 from nnexp.tasks.interface import Task
 from nnexp.terminal import StatusLine, say
-from nnexp.tracking.repair import repair
 from nnexp.tracking.store import Store
 
 ATTEMPTS = 2  # times a job may take its process down before it is left
@@ -129,20 +128,20 @@ class Session:
         return standing
 
     def repair(self) -> None:
-        """Put right what crashes left in the store and in the output directory, of whatever run or sweep."""
+        """Recover what crashes left in the store and in the output directory, of whatever run or sweep."""
         if self.store is not None:
             self._repair_store(self.store)
         remove_leftovers(self.controls.tracking.directory)
 
     def _repair_store(self, store: Store) -> None:
         try:
-            mended = repair(store, self.controls.tracking.directory, say)
+            recovered = recover(store, self.controls.tracking.directory, say)
         except Exception as error:
             self._without_store(error)
         else:
-            if mended:
-                say(f"closed or published what a crash had left: {', '.join(mended[:SHOWN])}"
-                    + (f" and {len(mended) - SHOWN} more" if len(mended) > SHOWN else ""))  # fmt: skip
+            if recovered:
+                say(f"closed or published what a crash had left: {', '.join(recovered[:SHOWN])}"
+                    + (f" and {len(recovered) - SHOWN} more" if len(recovered) > SHOWN else ""))  # fmt: skip
 
     def _without_store(self, error: Exception) -> None:
         if self.store is None:
@@ -260,7 +259,7 @@ class Session:
                 continue
             if returned.status == "SKIPPED":
                 left.add(job.key)
-                if returned.claim.verdict == FINISHED:
+                if returned.claim.verdict is Verdict.FINISHED:
                     self._returned[job.key] = JobState(job.key, State.FINISHED, returned.run_id, name=job.name)
                 continue
             self._ended.add(returned.path)

@@ -8,24 +8,21 @@ comes out the same. A lock in the directory lets one process at a time publish i
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp import tasks
-from nnexp.runs import arbitration, arithmetic, backlog
-from nnexp.runs.arbitration import FencedError, UndecidedError
+from nnexp.runs import backlog
+from nnexp.runs.arbitration import Claim, State
 from nnexp.runs.directory import PUBLISHED, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
 from nnexp.runs.history import HistoryReader, Value
-from nnexp.runs.places import ledger_of, store_of
+from nnexp.runs.places import backlog_of, store_of
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.runs.tags import (
     CLAIM,
@@ -40,16 +37,13 @@ from nnexp.runs.tags import (
     UID,
 )
 from nnexp.tasks.presentation import ServedModel
-from nnexp.tracking import views
+from nnexp.tracking import store_arbiter, views
 from nnexp.tracking.notes import NOTE, run_note
 from nnexp.tracking.registry import publish_model
-from nnexp.tracking.store import BID, HELD, Store, StoredRun, StoreError, absolute_uri, batches
-from nnexp.tracking.store_arbiter import StoreBoard
+from nnexp.tracking.store import Store, StoredRun, StoreError, absolute_uri
+from nnexp.tracking.uploads import Artifacts, log_inputs, log_values, params_of
 
-METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
-UPLOADS = 4  # at a time
 LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
-END_SECONDS = 5.0  # to wait for another run of the key that is being finished at the same time
 
 
 class Publication:
@@ -61,7 +55,7 @@ class Publication:
         The run in the store, where the caller knows it.
     is_copy
         Whether the store is another than the one that the run was made for: then the directory's own result and the
-        ledger are left as they are, and the run is tagged with the id that it has at home.
+        backlog are left as they are, and the run is tagged with the id that it has at home.
     """
 
     def __init__(
@@ -77,33 +71,20 @@ class Publication:
         self._tags: dict[str, str] | None = None  # of the run in the store, once it has been looked at
         self._history = HistoryReader(directory.path)
         self._pending: list[Value] = []  # values that were read and are not in the store yet
-        self._is_described = False
-        self._uploaded: set[tuple[str, int, int]] = set()
+        self._has_inputs = False
+        self._artifacts = Artifacts(store, directory)
 
-    def _known(self) -> dict[str, Any]:
-        try:
-            return self.directory.read_json(PUBLISHED)
-        except (OSError, ValueError):
-            return {}
+    def claim(self, close: store_arbiter.Close) -> Claim:
+        """Try to get the job of the run's key in this store, for the run of this directory.
 
-    def _remember(self) -> None:
-        state = {
-            "run_id": self.run_id,
-            "experiment": self.store.experiment,
-            "rows": self.rows,
-            "complete": self.complete,
-            "address": self.store.address(self.run_id) if self.complete else None,
-        }
-        with suppress(OSError):  # on a full disk the store is all the more welcome
-            self.directory.write_json(PUBLISHED, self._known() | {self.store.uri: state})
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        try:
-            with FileLock(self.directory.path / LOCK, timeout=LOCK_SECONDS):
-                yield
-        except LockTimeout:
-            raise StoreError("another process is publishing it") from None
+        Raises
+        ------
+        StoreError
+            If another claimant neither decides nor dies.
+        """
+        record = self.directory.record
+        create = lambda state: self.ensure_run(record, state)  # noqa: E731
+        return store_arbiter.claim(self.store, record, create=create, close=close)
 
     def advance(self, *, to_the_end: bool = True) -> bool:
         """Publish all that is new; say whether the run is ended and complete in the store.
@@ -116,47 +97,61 @@ class Publication:
         Raises
         ------
         StoreError
-            Where the store cannot be used, or another process does not stop publishing the run.
+            If the store cannot be used, or another process does not stop publishing the run.
         """
         _ = self.directory.record  # one that is gone is not made again for its lock
         with self._alone():
             try:
                 return self._advance(to_the_end)
             except Exception:
-                self._tags = None  # look at the run again the next time: it may have been deleted
+                # Somebody may have deleted the run, which MLflow tells by errors that say all kinds of things. So
+                # whatever it was, the run is looked at before the next attempt, and made anew where it is gone.
+                self._tags = None
                 raise
-
-    def _advance(self, to_the_end: bool) -> bool:
-        record, result = self.directory.record, self.directory.result
-        run_id = self.ensure_run(record)
-        if self.complete:
-            self._leave_ledger()  # where the process that completed it was killed before it did
-            return True
-        self._hold(run_id)
-        self._describe(run_id, record)
-        self._publish_history(run_id)
-        if result is not None and to_the_end:
-            self._publish_end(run_id, record, result)
-        return self.complete
 
     def close_vanished(self, reason: str) -> None:
         """Give the run in the store a true status, once its directory is gone; what the store has of it stays."""
         run = self.store.get(self.run_id) if self.run_id and not self.complete else None
-        if run is not None and run.status == "RUNNING":
-            self.store.terminate(run.run_id, "KILLED", message=reason)
+        if run is not None and run.status == RunStatus.RUNNING:
+            self.store.terminate(run.run_id, RunStatus.KILLED, message=reason)
 
     def reopen(self) -> None:
         """Have the end of the run published again, because something was added to it."""
         self.complete = False
         self._remember()
-        self._enter_ledger(self.directory.record)
+        if (folder := self._backlog()) is not None:
+            backlog.enter(folder, self.directory)
 
-    # The run itself.
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        try:
+            with FileLock(self.directory.path / LOCK, timeout=LOCK_SECONDS):
+                yield
+        except LockTimeout:
+            raise StoreError("another process is publishing it") from None
 
-    def ensure_run(self, record: RunRecord, claim: str | None = None) -> str:
+    def _advance(self, to_the_end: bool) -> bool:
+        record, result = self.directory.record, self.directory.result
+        run_id = self.ensure_run(record)
+        if self.complete:
+            self._leave_backlog()  # where the process that completed it was killed before it did
+            return True
+        if self._run_tags.get(CLAIM) == State.BID:
+            self._tag(run_id, {CLAIM: State.HELD.value})  # one that is trained is nobody's undecided bid any more
+        if not self._has_inputs:
+            log_inputs(self.store, run_id, record)
+            self._has_inputs = True
+        self._publish_history(run_id)
+        if result is not None and to_the_end:
+            self._publish_end(run_id, record, result)
+        return self.complete
+
+    # The run in the store.
+
+    def ensure_run(self, record: RunRecord, claim: State | None = None) -> str:
         """The id of the run in the store, which is made where it is missing."""
         if self.run_id is not None and self._tags is None:
-            self._look_at(self.store.get(self.run_id))
+            self._check_known(self.store.get(self.run_id))
         if self.run_id is None:
             found = self.store.find_uid(record.uid)
             if found is None:
@@ -168,16 +163,17 @@ class Publication:
             self._remember()
         return self.run_id
 
-    def _look_at(self, run: StoredRun | None) -> None:
-        """What was remembered holds only while the store still has the run."""
+    def _check_known(self, run: StoredRun | None) -> None:
+        """What was remembered holds only while the store still has the run; a whole one that was deleted stays so."""
         if run is not None and (not run.deleted or self.complete):
             self._tags = run.tags
         else:
             self.run_id, self.rows, self.complete = None, 0, False
-            self._pending, self._history = [], HistoryReader(self.directory.path)
+            self._pending, self._history, self._has_inputs = [], HistoryReader(self.directory.path), False
 
-    def _first_tags(self, record: RunRecord, claim: str | None) -> dict[str, str]:
-        tags = {
+    def _first_tags(self, record: RunRecord, claim: State | None) -> dict[str, str]:
+        origin = self._origin(record) if self.is_copy else None
+        return {
             **record.tags,
             DIRECTORY: str(self.directory.path),
             UID: record.uid,
@@ -186,12 +182,9 @@ class Publication:
             HEARTBEAT_EVERY: str(record.heartbeat),
             **_note(record, None),
             **self._parent(record),
+            **({CLAIM: claim.value} if claim is not None else {}),
+            **({COPIED_FROM: origin} if origin is not None else {}),
         }
-        if claim:
-            tags[CLAIM] = claim
-        if self.is_copy and (origin := self._origin(record)):
-            tags[COPIED_FROM] = origin
-        return tags
 
     def _parent(self, record: RunRecord) -> dict[str, str]:
         sweep = record.sweep
@@ -206,157 +199,112 @@ class Publication:
         ids = (known.get("run_id"), result.run_id if result else None)
         return next((run_id for run_id in ids if run_id and run_id != record.uid), None)
 
-    def _hold(self, run_id: str) -> None:
-        """A run that is trained is nobody's undecided bid any more."""
-        assert self._tags is not None
-        if self._tags.get(CLAIM) == BID:
-            self.store.tag(run_id, {CLAIM: HELD})
-            self._tags[CLAIM] = HELD
+    @property
+    def _run_tags(self) -> dict[str, str]:
+        return self._tags if self._tags is not None else {}
 
-    # What there is to say of it.
+    def _tag(self, run_id: str, tags: dict[str, str]) -> None:
+        self.store.tag(run_id, tags)
+        self._tags = {**self._run_tags, **tags}
 
-    def _describe(self, run_id: str, record: RunRecord) -> None:
-        """Params and data set."""
-        if self._is_described:
-            return
-        client = self.store.client
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Param
-
-        params = [Param(*item) for item in params_of(record).items()]
-        for chunk in batches(params, PARAMS_A_CALL):
-            client.log_batch(run_id, params=chunk)
-        if record.details.get("dataset"):
-            data = DatasetInput(
-                Dataset(**record.details["dataset"]), tags=[InputTag("mlflow.data.context", "training")]
-            )
-            client.log_inputs(run_id, datasets=[data])
-        self._is_described = True
+    # Its history and its end.
 
     def _publish_history(self, run_id: str) -> None:
         values, read = self._history.new_values(skip=self.rows)
         self._pending += values
         if self._pending:
-            self._log_metrics(run_id, self._pending)
+            log_values(self.store, run_id, self._pending)
             self.rows, self._pending = read, []
             self._remember()
 
-    def _log_metrics(self, run_id: str, values: Iterable[Value]) -> None:
-        client = self.store.client
-        from mlflow.entities import Metric
-
-        for chunk in batches([Metric(v.key, v.value, int(v.time * 1000), v.step) for v in values], METRICS_A_CALL):
-            client.log_batch(run_id, metrics=chunk)
-
     def _publish_end(self, run_id: str, record: RunRecord, result: RunResult) -> None:
         finals = [Value(result.step, key, float(value), result.ended) for key, value in result.final_metrics.items()]
-        self._log_metrics(run_id, finals)
+        log_values(self.store, run_id, finals)
         if not self.is_copy and result.run_id != run_id:
-            self.directory.amend_result(run_id=run_id)
-        assert self._tags is not None
-        parent = {} if PARENT in self._tags else self._parent(record)
-        note = _note(record, result, run_id)
-        self.store.tag(run_id, {**note, **result.tags, **parent})
-        self._upload(run_id)
-        if served := self._served(record):
-            values, _ = HistoryReader(self.directory.path).new_values()
-            last = {value.key: value for value in [*values, *finals]}
-            params, values = params_of(record), list(last.values())
-            publish_model(self.store, self.directory, served, run_id, params, values, result.step)
+            result = self.directory.amend_result(run_id=run_id)
+        parent = {} if PARENT in self._run_tags else self._parent(record)
+        self._tag(run_id, {**_note(record, result, run_id), **result.tags, **parent})
+        self._artifacts.upload(run_id)
+        self._publish_model(run_id, record, result, finals)
         self._drop_doubles(run_id, record.uid)
         self._end(run_id, record, result)
         if _is_to_be_described(result):
-            return  # its figures could not be made; they may be, later
+            return  # its reports and figures could not be made yet; they are published with it when they are
         self.complete = True
         self._remember()
-        self._leave_ledger()
+        self._leave_backlog()
 
-    def _leave_ledger(self) -> None:
-        if not self.is_copy and (entered := ledger_of(self.directory)) is not None:
-            backlog.leave(entered, self.directory)
-
-    def _served(self, record: RunRecord) -> ServedModel | None:
+    def _publish_model(self, run_id: str, record: RunRecord, result: RunResult, finals: list[Value]) -> None:
         """The model that MLflow can serve; damaged weights are told, and no model is made of them."""
-        served = tasks.recorded(record.task).presentation.model(record)
+        served: ServedModel | None = tasks.recorded(record.task).presentation.model(record)
+        if served is None:
+            return
         try:
-            return served if served is not None and read_arrays(self.directory.path / served.file) else None
+            read_arrays(self.directory.path / served.file)
         except FileNotFoundError:
-            return None
+            return
         except RecordError as error:
             tell_once(f"{error}; published without a model")
-            return None
+            return
+        values, _ = HistoryReader(self.directory.path).new_values()
+        last = {value.key: value for value in [*values, *finals]}
+        publish_model(self.store, self.directory, served, run_id, params_of(record), list(last.values()), result.step)
 
     def _end(self, run_id: str, record: RunRecord, result: RunResult) -> None:
         """Give the run its status; where another run of its key is finished already, it ends as superseded by that."""
-        if not result.is_finished or not self._is_the_only_one(record):
-            self.store.terminate(run_id, str(result.status), result.ended)
+        is_for_a_job = bool(record.sweep and record.tracking.resume)  # and no repetition that somebody asked for
+        if not (result.is_finished and is_for_a_job) or self.is_copy:
+            self.store.terminate(run_id, result.status, result.ended)
             return
-        resume, tags = record.tracking.resume, record.tags
-        board = StoreBoard(
-            self.store,
-            record.run_key or "",
-            record.uid,
-            me=run_id,
-            end=result.ended,
-            stands=lambda run: arithmetic.stands(resume, run.tags, tags),
-        )
-        try:
-            other = arbitration.end(board, patience=END_SECONDS)
-        except (UndecidedError, FencedError) as error:
-            raise StoreError(str(error)) from error
+        other = store_arbiter.end(self.store, record, run_id, result.ended)
         if other is None:
             return
         message = f"superseded by run {other}"
         tags = {STATUS_MESSAGE: message}
         result = self.directory.amend_result(status=RunStatus.KILLED, message=message, superseded_by=other, tags=tags)
-        self.store.tag(run_id, {CLAIM: SUPERSEDED, **_note(record, result, run_id), **tags})
-        self._upload(run_id)  # the result, which is another now
-        self.store.terminate(run_id, "KILLED", result.ended)
-
-    def _is_the_only_one(self, record: RunRecord) -> bool:
-        """Whether the run is a job of a sweep that is done once, and not a repetition that somebody has asked for."""
-        tracking = record.tracking
-        return bool(tracking.sweep) and bool(tracking.resume) and not self.is_copy
-
-    def _enter_ledger(self, record: RunRecord) -> None:
-        if not self.is_copy and (entered := ledger_of(self.directory)) is not None:
-            backlog.enter(entered, self.directory)
-
-    def _upload(self, run_id: str) -> None:
-        """Every artifact, but none twice in this process; to a server a few at a time."""
-        client = self.store.client
-        self.store.remove_half_uploads(run_id)
-
-        def upload(path: Path) -> None:
-            stat = path.stat()
-            seen = (str(path), stat.st_size, stat.st_mtime_ns)
-            if seen not in self._uploaded:
-                folder = path.parent.relative_to(self.directory.path).as_posix()
-                client.log_artifact(run_id, str(path), artifact_path=None if folder == "." else folder)
-                self._uploaded.add(seen)
-
-        with ThreadPoolExecutor(UPLOADS if self.store.is_server else 1) as pool:
-            for _ in pool.map(upload, self.directory.artifacts()):
-                pass
+        self._tag(run_id, {CLAIM: SUPERSEDED, **_note(record, result, run_id), **tags})
+        self._artifacts.upload(run_id)  # the result, which is another now
+        self.store.terminate(run_id, RunStatus.KILLED, result.ended)
 
     def _drop_doubles(self, run_id: str, uid: str) -> None:
         """Delete what a request that was sent twice made: runs of the same id that nobody ever filled."""
         if self.store.is_server:
             for run in self.store.tagged(UID, uid):
-                if run.run_id != run_id and run.status == "RUNNING" and not run.metrics:
-                    self.store.client.delete_run(run.run_id)
+                if run.run_id != run_id and run.status == RunStatus.RUNNING and not run.metrics:
+                    self.store.delete(run.run_id)
 
+    # What the disk says of it.
 
-def params_of(record: RunRecord) -> dict[str, str]:
-    """The params of a run as text."""
-    return {
-        key: json.dumps(value) if isinstance(value, list | dict) else str(value) for key, value in record.params.items()
-    }
+    def _known(self) -> dict[str, Any]:
+        """What `published.json` has, by the address of the store; damaged, it saves no work."""
+        try:
+            return self.directory.read_json(PUBLISHED)
+        except (OSError, RecordError):
+            return {}
+
+    def _remember(self) -> None:
+        state = {
+            "run_id": self.run_id,
+            "experiment": self.store.experiment,
+            "rows": self.rows,
+            "complete": self.complete,
+            "address": self.store.address(self.run_id) if self.complete else None,
+        }
+        with suppress(OSError):  # on a full disk the store is all the more welcome
+            self.directory.write_json(PUBLISHED, self._known() | {self.store.uri: state})
+
+    def _backlog(self) -> Any:
+        """The backlog that the run is entered in; None for a copy, which leaves it as it is."""
+        return None if self.is_copy else backlog_of(self.directory)
+
+    def _leave_backlog(self) -> None:
+        if (folder := self._backlog()) is not None:
+            backlog.leave(folder, self.directory)
 
 
 def _is_to_be_described(result: RunResult) -> bool:
-    """Whether its reports and figures are still to be made; of a run that has nothing to show none are."""
-    has_weights = "saved" in result.values or "theta_digest" in result.values
-    return has_weights and not (result.described or result.not_described)
+    """Whether its reports and figures are still to be made; what failed has none."""
+    return result.status is not RunStatus.FAILED and not (result.described or result.not_described)
 
 
 def _note(record: RunRecord, result: RunResult | None, run_id: str | None = None) -> dict[str, str]:

@@ -48,7 +48,6 @@ MLFLOW_SETTINGS = {
 QUIET_LOGGERS = ("mlflow", "alembic", "mlflow.store.db.utils")
 atexit.register(gc.freeze)  # MLflow's many objects are not taken apart one by one at the exit, which takes 0.7 s
 
-BID, HELD = "bid", "held"  # what CLAIM may say, among others (nnexp/tracking/arbitration.py)
 LATEST = 2.0**33  # seconds since the epoch: the year 2242
 LOCK_SECONDS = 120
 UI_ADDRESS = "http://127.0.0.1:5000"

@@ -1,74 +1,129 @@
-"""The runs of one key in the tracking store, as one process sees and changes them."""
+"""The runs of a key in the tracking store, and who gets a job, finishes it, or makes a run that is to be there once.
+
+The rules are those of :mod:`nnexp.runs.arbitration`; who holds a run says its lease (:mod:`nnexp.runs.lease`), whose
+beat is a tag here.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from nnexp.runs import lease
-from nnexp.runs.arbitration import FencedError, Rival, State
+from nnexp.runs import arbitration, lease
+from nnexp.runs.arbitration import Claim, FencedError, Rival, State, UndecidedError, Verdict
+from nnexp.runs.records import RunRecord, RunStatus
 from nnexp.runs.tags import CLAIM, HEARTBEAT, HEARTBEAT_EVERY, OWNER, RUN_KEY, UID
-from nnexp.tracking.store import HELD, Store, StoredRun
+from nnexp.tracking.store import Store, StoredRun, StoreError
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
+CLAIM_SECONDS = 30.0  # to wait for another claimant that neither decides nor dies
+END_SECONDS = 5.0  # to wait for another run of the key that is being finished at the same time
+HEARTBEAT_SECONDS = 10.0  # between two of a run that does not say
+
+Create = Callable[[State], str]  # makes the own run in a state, and gives its id
+Close = Callable[[Store, StoredRun], StoredRun]  # gives the run of a process that is gone a true status
+
+
+def claim(store: Store, record: RunRecord, *, create: Create, close: Close) -> Claim:
+    """Try to get the job of a run's key; runs of the key whose processes are gone are closed.
+
+    Raises
+    ------
+    StoreError
+        If another claimant neither decides nor dies.
+    """
+    board = JobBoard(
+        store,
+        record.run_key or "",
+        record.uid,
+        create=create,
+        close=close,
+        resume=record.tracking.resume,
+        tags=record.tags,
+    )
+    try:
+        return arbitration.claim(board, patience=CLAIM_SECONDS)
+    except (UndecidedError, FencedError) as error:
+        raise StoreError(f"{record.run_key}: {error}") from None
+
+
+def end(store: Store, record: RunRecord, run_id: str, ended: float) -> str | None:
+    """End a trained run as finished, unless another run of its key is finished: then give the id of that.
+
+    Raises
+    ------
+    StoreError
+        If another run that is ending neither finishes nor dies, or the own one was deleted in the meantime.
+    """
+    board = JobBoard(
+        store,
+        record.run_key or "",
+        record.uid,
+        me=run_id,
+        ended=ended,
+        resume=record.tracking.resume,
+        tags=record.tags,
+    )
+    try:
+        return arbitration.end(board, patience=END_SECONDS)
+    except (UndecidedError, FencedError) as error:
+        raise StoreError(str(error)) from error
+
+
+def obtain(store: Store, uid: str, create: Create) -> str:
+    """The one run of `uid`, which is made by `create(State.BID)` where it is missing; all who ask get the same id.
+
+    Raises
+    ------
+    StoreError
+        If another process that makes it neither decides nor dies.
+    """
+    board = UniqueBoard(store, uid, create)
+    deadline = time.monotonic() + CLAIM_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            # Where there is a bid already its maker decides; another bid beside it would be made in vain.
+            if not any(rival.state is State.BID for rival in board.rivals(ending=False)):
+                made = arbitration.claim(board, patience=CLAIM_SECONDS)
+                if made.verdict is not Verdict.HELD:
+                    return made.run_id
+        except UndecidedError:
+            break
+        except FencedError:  # this process stalled, and another took it for dead; that one makes the run
+            board.me = None
+        board.wait()
+    raise StoreError(f"another process that makes the run {uid} did not decide within {CLAIM_SECONDS:g} s")
 
 
 class StoreBoard:
-    """The runs of one key in a store, for the process that has the run `uid`.
+    """Runs in a store, for the process whose own one is `me`.
 
     Parameters
     ----------
-    create
-        Makes the own run as a bid and returns its id.
-    close
-        Gives the run of a process that is gone a true status.
-    end
+    ended
         When the own run ended, seconds since the epoch.
     lost
         Whether the process that holds a run is gone; default: :func:`is_lost`.
-    stands
-        Whether a finished run stands for the job; default: each does.
     """
 
     def __init__(
         self,
         store: Store,
-        run_key: str,
-        uid: str,
         *,
         me: str | None = None,
-        create: Callable[[], str] | None = None,
-        close: Callable[[Store, StoredRun], StoredRun] | None = None,
-        end: float | None = None,
+        create: Create | None = None,
+        ended: float | None = None,
         lost: Callable[[StoredRun], bool] | None = None,
-        stands: Callable[[StoredRun], bool] = lambda run: True,
+        resume: bool | str = True,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
-        self.store, self.run_key, self.uid, self.me = store, run_key, uid, me
-        self._create, self._close, self._end = create, close, end
-        self._is_lost, self._stands = lost or is_lost, stands
-
-    def rivals(self, *, ending: bool) -> list[Rival]:
-        """The other runs of the key. Those of the dead are closed, unless one only asks who is `ending`."""
-        found = []
-        for run in self.store.tagged(RUN_KEY, self.run_key):
-            if run.tags.get(UID) == self.uid or run.run_id == self.me:
-                continue
-            if run.status == "RUNNING" and not ending and self._close is not None:
-                run = self._close(self.store, run)
-            if run.deleted:
-                continue  # withdrawn in the meantime
-            if run.status == "FINISHED" and not self._stands(run):
-                continue
-            state = _state(run)
-            is_open = run.status == "RUNNING"
-            if state is State.FINISHED or is_open or (ending and state is State.ENDING):
-                found.append(Rival(run.run_id, state, is_alive=is_open and not self._is_lost(run)))
-        return found
+        self.store, self.me, self.resume, self.tags = store, me, resume, tags
+        self._create, self._ended, self._is_lost = create, ended, lost or is_lost
 
     def bid(self) -> None:
         """Make the own run."""
         if self._create is not None:
-            self.me = self._create()
+            self.me = self._create(State.BID)
 
     def withdraw(self) -> None:
         """Delete the own run."""
@@ -77,7 +132,7 @@ class StoreBoard:
 
     def mark(self, state: State) -> None:
         """Say of the own run in which state it is."""
-        self.store.tag(self._mine, {CLAIM: state.value})
+        self._change(lambda: self.store.tag(self._mine, {CLAIM: state.value}))
 
     def fence(self, rival: Rival) -> None:
         """Delete another run, which cannot be ended then."""
@@ -85,17 +140,21 @@ class StoreBoard:
 
     def finish(self) -> None:
         """End the own run as finished."""
+        self._change(lambda: self.store.terminate(self._mine, RunStatus.FINISHED, self._ended))
+
+    def wait(self) -> None:
+        """Let others go on."""
+        time.sleep(POLL_SECONDS)
+
+    def _change(self, change: Callable[[], None]) -> None:
+        """Change the own run; MLflow refuses to where it is deleted, with an error that does not say so."""
         try:
-            self.store.terminate(self._mine, "FINISHED", self._end)
+            change()
         except Exception as error:
             run = self.store.get(self._mine)
             if run is None or run.deleted:
                 raise FencedError("its run was given up by another process, and deleted") from error
             raise
-
-    def wait(self) -> None:
-        """Let others go on."""
-        time.sleep(LOOK_SECONDS)
 
     @property
     def _mine(self) -> str:
@@ -104,11 +163,65 @@ class StoreBoard:
         return self.me
 
 
+class JobBoard(StoreBoard):
+    """The runs of one key, for the process that has the run `uid`.
+
+    Parameters
+    ----------
+    close
+        Gives the run of a process that is gone a true status.
+    """
+
+    def __init__(
+        self, store: Store, run_key: str, uid: str, *, close: Close = lambda store, run: run, **settings
+    ) -> None:
+        super().__init__(store, **settings)
+        self.run_key, self.uid, self._close = run_key, uid, close
+
+    def rivals(self, *, ending: bool) -> list[Rival]:
+        """The other runs of the key. Those of the dead are closed, unless one only asks who is `ending`."""
+        found = []
+        for run in self.store.tagged(RUN_KEY, self.run_key):
+            if run.tags.get(UID) == self.uid or run.run_id == self.me:
+                continue
+            if run.status == RunStatus.RUNNING and not ending:
+                run = self._close(self.store, run)
+            if run.deleted:
+                continue  # withdrawn in the meantime
+            state = _state(run)
+            is_open = run.status == RunStatus.RUNNING
+            if state is State.FINISHED or is_open or (ending and state is State.ENDING):
+                found.append(Rival(run.run_id, state, is_open and not self._is_lost(run), run.tags))
+        return found
+
+
+class UniqueBoard(StoreBoard):
+    """The runs of one `uid`, of which there is to be one: a bid that is held is the run, for good and for all."""
+
+    def __init__(self, store: Store, uid: str, create: Create, **settings) -> None:
+        super().__init__(store, create=create, **settings)
+        self.uid = uid
+
+    def rivals(self, *, ending: bool) -> list[Rival]:
+        """The other runs of the id. Bids of the dead, which would stand beside the one run for ever, are deleted."""
+        found = []
+        for run in sorted(self.store.tagged(UID, self.uid), key=lambda run: run.run_id):
+            if run.run_id == self.me:
+                continue
+            if run.tags.get(CLAIM) != State.BID:
+                found.append(Rival(run.run_id, State.FINISHED, is_alive=True))
+            elif self._is_lost(run):
+                self.store.delete(run.run_id)
+            else:
+                found.append(Rival(run.run_id, State.BID, is_alive=True))
+        return found
+
+
 def _state(run: StoredRun) -> State:
-    if run.status == "FINISHED":
+    if run.status == RunStatus.FINISHED:
         return State.FINISHED
     try:
-        return State(run.tags.get(CLAIM, HELD))
+        return State(run.tags.get(CLAIM, State.HELD))
     except ValueError:
         return State.HELD
 
@@ -116,13 +229,13 @@ def _state(run: StoredRun) -> State:
 def kill(store: Store, run: StoredRun, reason: str) -> StoredRun:
     """Close the run of a process that is gone, unless it was ended or withdrawn since it was looked at."""
     now = store.get(run.run_id) or run
-    if now.deleted or now.status != "RUNNING":
+    if now.deleted or now.status != RunStatus.RUNNING:
         return now
     try:
-        store.terminate(run.run_id, "KILLED", message=reason)
+        store.terminate(run.run_id, RunStatus.KILLED, message=reason)
     except Exception:
         now = store.get(run.run_id) or run
-        if not now.deleted:
+        if not now.deleted:  # deleted between the two calls, which MLflow tells by an error like any other
             raise
         return now
     return store.get(run.run_id) or now
@@ -135,8 +248,5 @@ def is_lost(run: StoredRun) -> bool:
 
 def lost_reason(run: StoredRun) -> str | None:
     """Why the process that holds a run must be gone; None while it may be there."""
-    try:
-        heartbeat = float(run.tags.get(HEARTBEAT_EVERY, 10.0))
-    except ValueError:
-        heartbeat = 10.0
+    heartbeat = float(run.tags.get(HEARTBEAT_EVERY, HEARTBEAT_SECONDS))  # checked where the run was read
     return lease.lost_reason(run.run_id, run.tags.get(OWNER), run.tags.get(HEARTBEAT), heartbeat)

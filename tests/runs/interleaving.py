@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 import greenlet
 
 from nnexp.runs import arbitration
-from nnexp.runs.arbitration import FencedError
+from nnexp.runs.arbitration import FencedError, State, Verdict
 from nnexp.runs.tags import CLAIM, RUN_KEY, SUPERSEDED, UID
-from nnexp.tracking.store import BID, HELD, StoredRun
-from nnexp.tracking.store_arbiter import StoreBoard, kill
+from nnexp.tracking.store import StoredRun
+from nnexp.tracking.store_arbiter import JobBoard, kill
 
 KEY = "key"
 
@@ -133,8 +133,8 @@ class Process:
 
     def board(self, store, attempt, me=None):
         uid = f"{self.name}{attempt}"
-        tags = {RUN_KEY: KEY, UID: uid, CLAIM: BID}
-        board = StoreBoard(store, KEY, uid, me=me, create=lambda: store.create(self.name, 0.0, tags),
+        tags = {RUN_KEY: KEY, UID: uid, CLAIM: State.BID}
+        board = JobBoard(store, KEY, uid, me=me, create=lambda state: store.create(self.name, 0.0, tags),
                            close=self.close, lost=self.lost)  # fmt: skip
         board.wait = self.wait
         return board
@@ -145,9 +145,9 @@ class Process:
             attempt += 1
             board = self.board(store, attempt)
             claim = arbitration.claim(board, patience=float("inf"))
-            if claim.verdict == arbitration.FINISHED:
+            if claim.verdict == Verdict.FINISHED:
                 self.outcome = "left"
-            elif claim.verdict == arbitration.MINE:
+            elif claim.verdict == Verdict.MINE:
                 self._end(store, board)
             else:
                 self.wait()
@@ -163,7 +163,7 @@ class Process:
                     store.terminate(board.me, "KILLED")
                     self.outcome = "superseded"
             except (FencedError, ValueError):  # its run was deleted: what there is goes into a new one
-                tags = {RUN_KEY: KEY, UID: board.uid, CLAIM: HELD}
+                tags = {RUN_KEY: KEY, UID: board.uid, CLAIM: State.HELD}
                 board.me = store.create(self.name, 0.0, tags)
 
 

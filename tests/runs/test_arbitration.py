@@ -45,7 +45,7 @@ def test_a_sample_in_a_real_database(tmp_path, empty_store):
 
 def without(state):
     """The rule without the guard against runs in one state."""
-    return lambda me, rivals: decide_end(me, [rival for rival in rivals if rival.state is not state])
+    return lambda me, rivals, *rule: decide_end(me, [rival for rival in rivals if rival.state is not state], *rule)
 
 
 BROKEN = {
@@ -53,7 +53,7 @@ BROKEN = {
     "one that is ending too is overlooked": ("decide_end", without(State.ENDING)),
     "one that was given up is not fenced off": (
         "decide_end",
-        lambda me, rivals: decide_end(me, [r for r in rivals if r.is_alive or r.state is State.FINISHED]),
+        lambda me, rivals, *rule: decide_end(me, [r for r in rivals if r.is_alive or r.state is State.FINISHED], *rule),
     ),
 }
 

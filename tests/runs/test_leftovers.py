@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
+from nnexp.recovery import remove_leftovers
 from nnexp.runs import backlog, lease, questions, temporary
 from nnexp.runs.directory import RunDirectory
-from nnexp.runs.leftovers import remove_leftovers
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import HALF_UPLOADS, Store
 from tests.tools import made_up

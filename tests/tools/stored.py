@@ -9,8 +9,8 @@ import mlflow.artifacts
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import HistoryReader
 from nnexp.runs.tags import HEARTBEAT, OWNER, PARENT, REQUEST, RUN_KEY, UID
-from nnexp.tracking.publication import params_of
 from nnexp.tracking.store import Store
+from nnexp.tracking.uploads import params_of
 
 # What differs from run to run of the same, and what tells only where a run is and who holds it.
 OF_THE_MOMENT = (HEARTBEAT, OWNER, PARENT, REQUEST, RUN_KEY, UID)

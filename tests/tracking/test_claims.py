@@ -5,17 +5,21 @@ import textwrap
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from nnexp import recovery
+from nnexp.recovery import sync
 from nnexp.runs import lease
-from nnexp.runs.directory import HISTORY, RunDirectory
-from nnexp.runs.tags import CLAIM, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, UID
+from nnexp.runs.arbitration import Claim, State, Verdict
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.records import Destination, RunRecord, RunStatus
+from nnexp.runs.tags import CLAIM, DIRECTORY, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, UID
 from nnexp.sweeps.known_runs import KnownRuns
-from nnexp.tracking import claims
+from nnexp.tracking import store_arbiter
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import BID, Store
-from nnexp.tracking.sync import sync
+from nnexp.tracking.store import Store
 from tests.conftest import ROOT
 from tests.tools import made_up
 from tests.tools.waiting import HANGING, wait_for
@@ -26,17 +30,20 @@ def store(tmp_path, empty_store):
     return Store(empty_store(tmp_path / "mlflow.db"), "claims")
 
 
-def make_directory(folder, name, run_key="key"):
-    directory = RunDirectory.create(folder / name, {
-        "uid": name, "name": name, "started": time.time(), "owner": lease.owner(), "heartbeat": 10.0,
-        "tracking": {"sweep": None}, "params": {}, "identity": {"run_key": run_key},
-        "tags": {RUN_KEY: run_key, "nnexp.directory": str(folder / name)},
-    })  # fmt: skip
-    return directory
+def make_directory(folder, name, run_key="key", resume=True):
+    return RunDirectory.create(folder / name, RunRecord(
+        uid=name, name=name, started=time.time(), owner=lease.owner(), heartbeat=10.0,
+        tracking=Destination(None, "claims", resume=resume), identity={"run_key": run_key},
+        tags={RUN_KEY: run_key, DIRECTORY: str(folder / name)},
+    ))  # fmt: skip
 
 
 def claim(store, folder, name, **options):
-    return claims.claim(Publication(make_directory(folder, name), store), "key", **options)
+    return claim_for(Publication(make_directory(folder, name, **options), store))
+
+
+def claim_for(publication):
+    return publication.claim(recovery.close_lost)
 
 
 def test_the_first_claim_is_mine_and_the_next_sees_it_held(store, tmp_path):
@@ -50,7 +57,7 @@ def test_the_first_claim_is_mine_and_the_next_sees_it_held(store, tmp_path):
 def test_a_finished_run_stands_for_the_job_unless_it_is_not_to_be_resumed(store, tmp_path):
     first = claim(store, tmp_path, "a")
     store.terminate(first.run_id, "FINISHED")
-    assert claim(store, tmp_path, "b") == claims.Claim("finished", first.run_id)
+    assert claim(store, tmp_path, "b") == Claim(Verdict.FINISHED, first.run_id)
     assert claim(store, tmp_path, "c", resume=False).verdict == "mine"
 
 
@@ -75,10 +82,10 @@ def test_a_parent_run_whose_maker_was_killed_before_it_decided_is_made_once(stor
     def create(owner):
         return lambda bid: store.create("sweep", time.time(), {UID: "sweep-killed", CLAIM: bid, OWNER: owner})
 
-    left = create(gone())(BID)
+    left = create(gone())(State.BID)
     if was_closed:
         store.terminate(left, "KILLED")
-    made = claims.elect(store, "sweep-killed", create(lease.owner()))
+    made = store_arbiter.obtain(store, "sweep-killed", create(lease.owner()))
     assert [run.run_id for run in store.tagged(UID, "sweep-killed")] == [made]
     assert made != left
 
@@ -86,13 +93,13 @@ def test_a_parent_run_whose_maker_was_killed_before_it_decided_is_made_once(stor
 def test_the_run_of_a_process_that_is_gone_is_closed_with_what_it_had_and_the_reason(store, tmp_path):
     first = claim(store, tmp_path, "a")
     directory = RunDirectory(tmp_path / "a")
-    directory.file(HISTORY).write_text("step,time,cost/train,optimizer/n_fev\n0,10.0,2.5,1\n1,11.0,2.0,3\n")
+    made_up.train(directory, range(2)).close()
     store.tag(first.run_id, {OWNER: gone()})
     assert claim(store, tmp_path, "b").verdict == "mine"
     lost = store.get(first.run_id)
     assert lost.status == "KILLED"
     assert "is gone" in lost.tags["nnexp.status_message"]
-    assert lost.metrics["cost/train"] == 2.0
+    assert lost.metrics["cost/train"] == 0.5
 
 
 def test_of_two_bids_the_smaller_id_wins(store, tmp_path):
@@ -105,9 +112,9 @@ def test_of_two_bids_the_smaller_id_wins(store, tmp_path):
             [mine] = bids
             assert mine.tags[CLAIM] == "bid"
             store.client.delete_run(rival)
-            assert claiming.result(HANGING) == claims.Claim("mine", mine.run_id)
+            assert claiming.result(HANGING) == Claim(Verdict.MINE, mine.run_id)
         else:
-            assert claiming.result(HANGING) == claims.Claim("held", rival)
+            assert claiming.result(HANGING) == Claim(Verdict.HELD, rival)
             assert [run.run_id for run in store.search()] == [rival]
 
 
@@ -115,8 +122,8 @@ PROGRAM = """
     import sys, time
     from pathlib import Path
     sys.path.insert(0, {root!r})
-    from tests.tracking.test_claims import claim, make_directory
-    from nnexp.tracking import claims
+    from tests.tracking.test_claims import claim_for, make_directory
+    from nnexp.tracking import store_arbiter
     from nnexp.tracking.publication import Publication
     from nnexp.tracking.store import Store
     store = Store({uri!r}, "claims")
@@ -127,7 +134,7 @@ PROGRAM = """
         time.sleep(0.001)
     for job in range({jobs}):
         key = f"key{{job}}"
-        verdict = claims.claim(Publication(make_directory(Path({folder!r}), f"{{me}}-{{job}}", key), store), key)
+        verdict = claim_for(Publication(make_directory(Path({folder!r}), f"{{me}}-{{job}}", key), store))
         print(job, verdict.verdict, flush=True)
 """
 
@@ -164,7 +171,7 @@ def test_all_who_elect_get_the_same_run(store):
         tags = {"nnexp.uid": "sweep-1", CLAIM: bid, OWNER: lease.owner()}
         return store.create("parent", time.time(), tags)
 
-    assert len({claims.elect(store, "sweep-1", create) for _ in range(3)}) == 1
+    assert len({store_arbiter.obtain(store, "sweep-1", create) for _ in range(3)}) == 1
     assert len(store.search()) == 1
 
 
@@ -172,8 +179,8 @@ def job(folder, name, store):
     """A trained run of a sweep's job, the same for all names."""
     directory = made_up.whole(folder, name, store=store, sweep="s")
     record = directory.record
-    record["identity"]["run_key"] = record["tags"][RUN_KEY] = "key"
-    directory.write_json("run.json", record)
+    tags = {**record.tags, RUN_KEY: "key"}
+    directory.write_json("run.json", replace(record, identity={"run_key": "key"}, tags=tags).to_json())
     return directory
 
 
@@ -184,7 +191,7 @@ def status(store, publication):
 def test_a_host_that_was_stopped_and_taken_over_ends_as_superseded_with_its_numbers(store, tmp_path, monkeypatch):
     stopped, other = job(tmp_path, "stopped", store), job(tmp_path, "other", store)
     first, second = Publication(stopped, store), Publication(other, store)
-    assert claims.claim(first, "key").verdict == "mine"
+    assert claim_for(first).verdict == "mine"
     far = json.dumps(json.loads(lease.owner()) | {"machine": "elsewhere"})
     ahead = {
         OWNER: far,
@@ -194,9 +201,9 @@ def test_a_host_that_was_stopped_and_taken_over_ends_as_superseded_with_its_numb
     store.tag(first.run_id, ahead)
     now = [0.0]
     monkeypatch.setattr(lease.observer, "_clock", lambda: now[0])
-    assert claims.claim(second, "key") == claims.Claim("held", first.run_id)
+    assert claim_for(second) == Claim(Verdict.HELD, first.run_id)
     now[0] = 61.0
-    assert claims.claim(second, "key").verdict == "mine"
+    assert claim_for(second).verdict == "mine"
     assert status(store, first) == "KILLED"
     numbers = stopped.result
     assert second.advance()
@@ -204,8 +211,9 @@ def test_a_host_that_was_stopped_and_taken_over_ends_as_superseded_with_its_numb
     assert [status(store, each) for each in (first, second)] == ["KILLED", "FINISHED"]
     message = f"superseded by run {second.run_id}"
     assert store.get(first.run_id).tags[STATUS_MESSAGE] == message
-    ended = {"status": "KILLED", "message": message, "run_id": first.run_id, "tags": stopped.result.tags}
-    assert stopped.result == numbers | ended | {"superseded_by": second.run_id}
+    tags = {**numbers.tags, STATUS_MESSAGE: message}
+    ended = {"status": RunStatus.KILLED, "message": message, "run_id": first.run_id, "tags": tags}
+    assert stopped.result == replace(numbers, **ended, superseded_by=second.run_id)
 
 
 def test_what_another_finished_in_the_meantime_is_superseded_by_sync_too(store, tmp_path):
@@ -236,7 +244,7 @@ def test_repetitions_that_were_asked_for_are_all_finished(store, tmp_path):
     publications = [Publication(job(tmp_path, name, store), store) for name in "ab"]
     for publication in publications:
         record = publication.directory.record
-        record["tracking"]["resume"] = False
-        publication.directory.write_json("run.json", record)
+        record = replace(record, tracking=replace(record.tracking, resume=False))
+        publication.directory.write_json("run.json", record.to_json())
         publication.advance()
     assert [run.status for run in store.search()] == ["FINISHED", "FINISHED"]

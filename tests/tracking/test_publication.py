@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnexp import recovery
 from nnexp.runs import backlog
-from nnexp.runs.directory import HISTORY
-from nnexp.runs.history import HistoryReader
+from nnexp.runs.arbitration import State
+from nnexp.runs.history import HISTORY, HistoryReader, rows_of
 from nnexp.runs.tags import CLAIM, UID
-from nnexp.tracking import claims
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store
 from tests.tools import made_up
@@ -104,7 +104,7 @@ def test_a_run_published_while_it_trains_has_each_value_once(home, store):
     assert not publication.advance()
     assert len(history(store, publication.run_id)["cost/train"]) == 3
     for step in range(3, 1205):  # more than MLflow takes in one call
-        writer.append(made_up.row(step))
+        made_up.log(writer, made_up.row(step))
         if step == 700:
             publication.advance()
     writer.close()
@@ -151,7 +151,7 @@ def test_a_whole_run_that_somebody_deleted_stays_deleted(home, store):
 
 def test_a_run_that_is_trained_is_no_bid_any_more(home, store):
     directory = made_up.begin(home, "bid")
-    run_id = Publication(directory, store).ensure_run(directory.record, claim="bid")
+    run_id = Publication(directory, store).ensure_run(directory.record, claim=State.BID)
     Publication(directory, store).advance()
     assert store.get(run_id).tags[CLAIM] == "held"
 
@@ -188,7 +188,7 @@ def test_a_claim_is_not_held_up_by_its_own_double(home, repeating):
     # It neither decides nor dies: a claim that waits for it ends as an error. It has the smaller id every other time.
     for i in range(4):
         directory = made_up.begin(home, f"claim-{i}")
-        assert claims.claim(Publication(directory, repeating), f"key of claim-{i}").verdict == "mine"
+        assert Publication(directory, repeating).claim(recovery.close_lost).is_mine
 
 
 def test_what_a_late_request_made_is_deleted_when_the_run_is_whole(home, repeating):
@@ -227,9 +227,9 @@ def test_the_history_is_read_as_it_grows(tmp_path):
     directory = made_up.begin(tmp_path, "grows")
     made_up.train(directory, range(20)).close()
     content = (directory.path / HISTORY).read_bytes()
-    rng, reader, read = np.random.default_rng(0), HistoryReader(tmp_path / "growing.csv"), []
+    rng, reader, read = np.random.default_rng(0), HistoryReader(tmp_path), []
     for cut in sorted([*rng.integers(0, len(content), 30), len(content)]):
-        (tmp_path / "growing.csv").write_bytes(content[:cut])
-        read += reader.new_rows()
-    assert read == directory.history()
-    assert HistoryReader(directory.path / HISTORY).new_rows(skip=15) == directory.history()[15:]
+        (tmp_path / HISTORY).write_bytes(content[:cut])
+        read += reader.new_values()[0]
+    assert rows_of(read) == directory.history()
+    assert HistoryReader(directory.path).new_values(skip=15)[0] == read[15:]

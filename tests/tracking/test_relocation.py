@@ -7,12 +7,12 @@ from contextlib import closing
 
 import pytest
 
+from nnexp.recovery import sync
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
 from nnexp.sweeps.parent import write_plan
 from nnexp.tracking.publication import Publication, sweep_uid
 from nnexp.tracking.store import Store
-from nnexp.tracking.sync import sync
 from tests.conftest import Nnexp
 from tests.tools import made_up
 from tests.tools.stored import assert_store_has_all_of

@@ -11,12 +11,13 @@ from types import SimpleNamespace
 import pytest
 
 from nnexp import datasets
+from nnexp.recovery import sync
 from nnexp.runs import backlog, lease
 from nnexp.runs.tags import COPIED_FROM, PARENT, STATUS_MESSAGE
+from nnexp.sweeps.afterwards import LateParent
 from nnexp.sweeps.parent import write_plan
 from nnexp.tracking.publication import Publication, sweep_uid
 from nnexp.tracking.store import Store
-from nnexp.tracking.sync import sync
 from tests.tools import made_up
 from tests.tools.stored import assert_store_has_all_of, runs_of, snapshot
 from tests.tools.waiting import HANGING
@@ -31,7 +32,7 @@ def stores(tmp_path_factory, empty_store):
 
 def run_sync(root, *names, store, to=None):
     told = []
-    counts = sync(root, names, default_uri=store.uri, tell=told.append, to=to.uri if to else None)
+    counts = sync(root, names, default_uri=store.uri, tell=told.append, to=to.uri if to else None, parent_of=LateParent)
     return counts, told
 
 
@@ -97,7 +98,7 @@ def test_a_run_that_trains_is_left_alone_and_one_whose_process_is_gone_is_closed
     lost = made_up.begin(tmp_path, "lost", store=laptop)
     made_up.train(lost, range(3)).close()
     gone = json.dumps(json.loads(lost.record.owner) | {"start": "1"})
-    lost.write_json("run.json", lost.record | {"owner": gone})
+    lost.write_json("run.json", lost.record.to_json() | {"owner": gone})
     counts, told = run_sync(tmp_path, store=laptop)
     assert counts == (1, 1)
     assert told == ["training: still training, and published by its own process"]
@@ -110,7 +111,7 @@ def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more
     laptop, _ = stores
     far = made_up.begin(tmp_path, "far", store=laptop)
     owner = json.dumps(json.loads(far.record.owner) | {"machine": "elsewhere"})
-    far.write_json("run.json", far.record | {"owner": owner})
+    far.write_json("run.json", far.record.to_json() | {"owner": owner})
     monkeypatch.setattr(lease.observer, "_clock", lambda: 0.0)
     (entry,) = backlog.folder(tmp_path).iterdir()
     made_up.touch(entry, time.time() + 300)  # by a clock that is minutes ahead; it says nothing of now
@@ -232,7 +233,7 @@ def test_chosen_runs_are_copied_alone(stores, tmp_path):
     laptop, team = stores
     chosen, other = (made_up.whole(tmp_path, name, store=laptop) for name in ("chosen", "other"))
     assert run_sync(tmp_path, store=laptop)[0] == (2, 0)
-    assert run_sync(tmp_path, chosen.result["run_id"], store=laptop, to=team) == ((1, 0), [])
+    assert run_sync(tmp_path, chosen.result.run_id, store=laptop, to=team) == ((1, 0), [])
     assert runs_of(team, chosen.uid)
     assert not runs_of(team, other.uid)
 

@@ -26,7 +26,7 @@ MODULES = (
     "PIL.WebPImagePlugin", "PIL.PngImagePlugin", "hydra_plugins.hydra_joblib_launcher.joblib_launcher",
     "joblib.externals.loky", "nnexp.figures", "nnexp.compose", "nnexp.hydra_app", "nnexp.report",
     "nnexp.tasks.network.description", "nnexp.summary",
-    "nnexp.sweeps.job", "nnexp.sweeps.sweeper", "nnexp.tracking.publication", "nnexp.tracking.sync", "nnexp.execute",
+    "nnexp.sweeps.job", "nnexp.sweeps.sweeper", "nnexp.tracking.publication", "nnexp.recovery", "nnexp.execute",
     "hydra._internal.hydra", "hydra._internal.utils", "hydra.plugins.sweeper",
     "hydra._internal.core_plugins.basic_launcher",
 )  # fmt: skip

@@ -7,19 +7,19 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from nnexp.recovery.closing import TRAINER_KILLED, close
 from nnexp.runs import backlog, lease
 from nnexp.runs.directory import PLAN_FILE, RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirectory
-from nnexp.runs.files import read_object
-from nnexp.runs.history import HISTORY, TABLE
+from nnexp.runs.files import RecordError, read_object
+from nnexp.runs.history import has_history
 from nnexp.runs.temporary import remove_abandoned, system_folder
-from nnexp.tracking import claims
 
 
 def remove_leftovers(root: str | Path) -> None:
-    """Remove what no living process of this machine will need, and close the runs that no ledger has.
+    """Remove what no living process of this machine will need, and close the runs that are in no backlog.
 
-    To be called once the runs that the ledger has are put right. Ended runs are not looked at: all that was temporary
-    in them went before they left the ledger.
+    To be called once the runs of the backlog are recovered. Ended runs are not looked at: all that was temporary
+    in them went before they left the backlog.
     """
     root = Path(root).resolve()
     backlog.remove_leftovers(root)
@@ -31,9 +31,9 @@ def remove_leftovers(root: str | Path) -> None:
     for path in _folders(root / RUNS):
         if not (path / RESULT).exists():
             try:
-                _put_right(root, RunDirectory(path))
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # another process is at it, or it is damaged
+                _recover(root, RunDirectory(path))
+            except (OSError, RecordError):
+                continue  # another process does the same, or it is damaged
 
 
 def _remove_empty_joblib_folders() -> None:
@@ -58,7 +58,7 @@ def _is_over(sweep: Path) -> bool:
         return False
 
 
-def _put_right(root: Path, directory: RunDirectory) -> None:
+def _recover(root: Path, directory: RunDirectory) -> None:
     """Remove a directory that holds nothing; close the run of a process that is gone, if it has begun."""
     remove_abandoned(directory.path, deep=True)
     if not (directory.path / RECORD).exists():
@@ -67,7 +67,7 @@ def _put_right(root: Path, directory: RunDirectory) -> None:
     record = directory.record
     if backlog.has(root, directory) or lease.gone_reason(record.owner) is None:
         return
-    if (directory.path / HISTORY).exists() or (directory.path / TABLE).exists():
-        claims.close_directory(directory, "the training process was killed")
+    if has_history(directory.path):
+        close(directory, TRAINER_KILLED)
     else:
         shutil.rmtree(directory.path)

@@ -1,0 +1,26 @@
+"""Recovery: what crashes and lost connections left gets a true status, its reports and figures, and its store."""
+
+from nnexp.recovery.closing import (
+    TRAINER_KILLED,
+    StillTrainingError,
+    close,
+    close_and_describe,
+    close_lost,
+    complete,
+)
+from nnexp.recovery.leftovers import remove_leftovers
+from nnexp.recovery.stores import Stores
+from nnexp.recovery.sync import recover, sync
+
+__all__ = [
+    "TRAINER_KILLED",
+    "StillTrainingError",
+    "Stores",
+    "close",
+    "close_and_describe",
+    "close_lost",
+    "complete",
+    "recover",
+    "remove_leftovers",
+    "sync",
+]

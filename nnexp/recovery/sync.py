@@ -1,0 +1,233 @@
+"""Publishing what was kept back: into the stores that runs were made for, or as copies into another."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from nnexp.errors import UsageError, one_line
+from nnexp.paths import absolute_uri
+from nnexp.recovery import selection
+from nnexp.recovery.closing import StillTrainingError, Tell, close_lost, complete
+from nnexp.recovery.stores import PATIENCE, Stores
+from nnexp.runs import backlog, lease
+from nnexp.runs.directory import PLAN_FILE, SWEEPS, RunDirectory, peek
+from nnexp.runs.places import store_of
+from nnexp.runs.records import RunStatus
+from nnexp.tracking.publication import Publication
+from nnexp.tracking.store import Store, StoreError
+
+POLL_SECONDS = 0.2
+ATTEMPTS = 3  # at a run whose store answers, but not always
+
+
+class SweepParent(Protocol):
+    """The parent run of a sweep that its own process could not make or close."""
+
+    name: str
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether the plan is on this machine."""
+        ...
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the sweep was made with ``tracking=none``."""
+        ...
+
+    def is_of(self, directory: RunDirectory) -> bool:
+        """Whether a run is of this sweep."""
+        ...
+
+    def ensure(self) -> None:
+        """Make it where it is missing."""
+
+    def close(self) -> None:
+        """Give it a true status."""
+
+
+MakeParent = Callable[[str | Path, str, Stores], SweepParent]
+
+
+def sync(
+    root: str | Path,
+    names: Sequence[str] = (),
+    *,
+    default_uri: str,
+    tell: Tell,
+    to: str | None = None,
+    parent_of: MakeParent | None = None,
+) -> tuple[int, int]:
+    """Publish the named runs, or all of the backlog of `root`, with the sweeps that they belong to.
+
+    Parameters
+    ----------
+    root
+        The output directory.
+    names
+        Run directories (a path, or a name under ``runs/``), ids of runs, or ids of sweeps.
+    default_uri
+        The store of today's config.
+    tell
+        Gets a line for each run that is kept back.
+    to
+        Another store, into which the named runs, or all of `root`, are copied.
+    parent_of
+        Gives the parent run of a sweep by the output directory, the sweep's id and the stores.
+
+    Returns
+    -------
+    published, kept_back : int
+        How many runs the store has whole now, and how many not.
+
+    Raises
+    ------
+    UsageError
+        If a name is neither a run nor a sweep, or all that are named were made with ``tracking=none``.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(2 * PATIENCE)))
+    stores = Stores(default_uri, to)
+    directories, sweeps = selection.chosen(root, names, is_copy=to is not None)
+    directories, private = selection.split_private(directories)
+    if private:
+        _leave_private(root, private, tell, only=bool(names) and not directories)
+    if parent_of is None:
+        parents = []
+    else:
+        sweeps |= {sweep for directory in directories if (sweep := selection.sweep_of(directory))}
+        if not names and to is None:
+            sweeps |= {path.parent.name for path in (Path(root) / SWEEPS).glob(f"*/{PLAN_FILE}")}
+        parents = [parent_of(root, sweep, stores) for sweep in sorted(sweeps)]
+        parents = [parent for parent in parents if parent.has_plan and not parent.is_private]
+    for parent in parents:  # before the runs, which name it
+        _attempt(parent.ensure, tell, parent.name)
+    published, kept = 0, []
+    for directory in _decided(root, directories, tell):
+        if _attempt(lambda directory=directory: _publish(root, directory, stores, tell), tell, directory.path.name):
+            published += 1
+        else:
+            kept.append(directory)
+    for parent in parents:
+        if not any(parent.is_of(directory) for directory in kept):
+            _attempt(parent.close, tell, parent.name)
+    return published, len(kept)
+
+
+def recover(store: Store, root: str | Path, tell: Tell = lambda line: None) -> list[str]:
+    """Close the lost runs of the store's experiment, and publish what the backlog of `root` has for this store.
+
+    What is wrong with one run is told and holds up no other.
+
+    Returns
+    -------
+    list of str
+        The names of the runs that were closed or published.
+
+    Raises
+    ------
+    StoreError
+        If the store does not answer.
+    """
+    recovered: list[str] = []
+
+    def attempt(work: Callable[[], Any], name: object) -> Any:
+        try:
+            return work()
+        except Exception as error:  # any of MLflow's, or of a damaged directory
+            store.ping()  # one that is silent now would cost its patience at each run
+            if not isinstance(error, StoreError):
+                tell(f"{name}: {one_line(error)}")
+            return None
+
+    for run in store.search(f"attributes.status = '{RunStatus.RUNNING}'"):
+        closed = attempt(lambda run=run: close_lost(store, run), run.name)
+        if closed is not None and closed.status != RunStatus.RUNNING:
+            recovered.append(run.name)
+    for directory in backlog.entries(root):
+        name = attempt(lambda directory=directory: _publish_abandoned(root, directory, store, tell), directory.path)
+        if name is not None:
+            recovered.append(name)
+    return recovered
+
+
+def _publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Tell) -> bool:
+    """Bring one run whole into its store; one whose process is gone is closed first."""
+    complete(root, directory, tell)
+    uri, experiment = store_of(directory), directory.record.tracking.experiment
+    return Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri)).advance()
+
+
+def _publish_abandoned(root: str | Path, directory: RunDirectory, store: Store, tell: Tell) -> str | None:
+    """Publish a run that was made for this store and whose process is gone; its name if it is whole."""
+    record = directory.record
+    uri, experiment = store_of(directory), record.tracking.experiment
+    is_meant_for_this = uri is not None and (absolute_uri(uri), experiment) == (store.uri, store.experiment)
+    if not is_meant_for_this or backlog.lost_reason(root, directory, record) is None:
+        return None
+    complete(root, directory, tell)
+    return record.name if Publication(directory, store).advance() else None
+
+
+def _leave_private(root: str | Path, private: Sequence[RunDirectory], tell: Tell, *, only: bool) -> None:
+    """Take the runs made with `tracking=none` out of the backlog, and say so; no store ever gets them.
+
+    Raises
+    ------
+    UsageError
+        If they are the `only` ones that were named.
+    """
+    line = f"made with tracking=none, so never published: {selection.listed([each.path.name for each in private])}"
+    if only:
+        raise UsageError(line)
+    tell(line)
+    for directory in private:
+        try:
+            complete(root, directory, tell)
+            backlog.leave(backlog.folder(root), directory)
+        except (StillTrainingError, OSError, ValueError, KeyError):
+            continue  # it still trains, or its directory is damaged
+
+
+def _decided(root: str | Path, directories: Iterable[RunDirectory], tell: Tell) -> Iterator[RunDirectory]:
+    """The same directories; last of all those held on other machines, once it is known whether somebody is there."""
+    beats: dict[RunDirectory, float | None] = {}
+    for directory in directories:
+        if _may_be_alive_elsewhere(root, directory):
+            beats[directory] = backlog.last_beat(root, directory)
+        else:
+            yield directory
+    if beats:
+        tell(f"waiting for a sign of life of what is held on other machines: {len(beats)} runs")
+    while beats:
+        time.sleep(POLL_SECONDS)
+        for directory, beat in list(beats.items()):
+            if backlog.last_beat(root, directory) != beat or not _may_be_alive_elsewhere(root, directory):
+                del beats[directory]
+                yield directory
+
+
+def _may_be_alive_elsewhere(root: str | Path, directory: RunDirectory) -> bool:
+    found = peek(directory)
+    if found is None:
+        return False  # damaged, which is told where it is published
+    record, result = found
+    is_here = lease.is_of_this_machine(record.owner)
+    return not is_here and result is None and backlog.lost_reason(root, directory, record) is None
+
+
+def _attempt(work: Callable[[], Any], tell: Tell, name: str) -> Any:
+    """What comes of it; None, and a line that says why, where it cannot be done."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return work()
+        except (StoreError, StillTrainingError, OSError, ValueError) as error:
+            tell(f"{name}: {one_line(error)}")
+            return None
+        except Exception as error:  # MLflow's, of a server that answers some requests and not others
+            if attempt == ATTEMPTS:
+                tell(f"{name}: {one_line(error)}")
+    return None
