@@ -6,14 +6,14 @@ nothing the best. A task gives its own through :attr:`nnexp.tasks.interface.Task
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 from nnexp.comparison.metric import MISSING, Metric
-from nnexp.comparison.sections import Picture, Section
+from nnexp.comparison.sections import Section
 from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting, show_value
 
 MOST_FIGURES = 4  # metrics in a table or a figure
@@ -165,9 +165,8 @@ class ComparisonSpec:
         """What is to be said of the part of the data that the figures are of."""
         return []
 
-    def pictures(self, group: Group, read: Reader) -> Iterator[Picture]:
-        """Pictures of a group with several settings beside those that every task gets."""
-        return iter(())
+    def add_to(self, section: Section, group: Group, read: Reader) -> None:
+        """Add the sentences, tables and pictures of a group that only this task has."""
 
     def over_groups(self, groups: Sequence[Group], histories: Mapping[str, History]) -> Section:
         """What is to be said of all groups together; empty where that is nothing."""

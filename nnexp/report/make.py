@@ -197,13 +197,19 @@ def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, Histo
     for metric, compared in comparisons:
         if any(comparison.n for comparison in compared):
             shown.append(tables.of_comparisons(compared, metric))
-    drawn = list(pictures.of_curves(group, histories))
+    section = Section(_title(parts, group), said, shown, list(pictures.of_curves(group, histories)))
     if len(group.settings) > 1:
-        drawn += [*pictures.of_responses(group), *group.spec.pictures(group, read)]
+        section.pictures += pictures.of_responses(group)
+    group.spec.add_to(section, group, read)
+    if len(parts) > 1:  # each file and each id in the page has a name of its own
+        section.pictures = [replace(p, name=f"{slug(group.name)}-{p.name}") for p in section.pictures]
+    return section
+
+
+def _title(parts: Sequence[Group], group: Group) -> str:
     if len(parts) == 1:
-        return Section("Comparison" if len(group.settings) > 1 else "The runs", said, shown, drawn)
-    named = [replace(picture, name=f"{slug(group.name)}-{picture.name}") for picture in drawn]
-    return Section(f"{sentences.kind_of(parts).capitalize()} {group.name}", said, shown, named)
+        return "Comparison" if len(group.settings) > 1 else "The runs"
+    return f"{sentences.kind_of(parts).capitalize()} {group.name}"
 
 
 def _complete(histories: Mapping[str, History], spec: ComparisonSpec) -> dict[str, History]:

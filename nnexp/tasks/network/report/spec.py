@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from nnexp.comparison.metric import Metric
-from nnexp.comparison.sections import Picture, Section
+from nnexp.comparison.sections import Section
 from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting
 from nnexp.comparison.spec import SECONDS, STEPS, Axis, ComparisonSpec, History, Panel, Reader
 from nnexp.figures.style import PART_COLORS
@@ -110,10 +110,10 @@ class NetworkComparison(ComparisonSpec):
         """That nothing was held out."""
         return sentences.about_parts(group)
 
-    def pictures(self, group: Group, read: Reader) -> Iterator[Picture]:
-        """The classes and the hidden layers."""
-        yield from pictures.of_classes(group, read)
-        yield from pictures.of_layers(group, read)
+    def add_to(self, section: Section, group: Group, read: Reader) -> None:
+        """The classes and the hidden layers of several settings."""
+        if len(group.settings) > 1:
+            section.pictures += [*pictures.of_classes(group, read), *pictures.of_layers(group, read)]
 
     def over_groups(self, groups: Sequence[Group], histories: Mapping[str, History]) -> Section:
         """The methods over all problems, and their step sizes."""
