@@ -18,13 +18,13 @@ from nnexp.presets import CONFIG_GROUPS, choices
 from nnexp.terminal import say
 
 COMMANDS = {
-    "gradcheck": ("nnexp.commands.gradcheck", "the full numerical gradient check of the configured network"),
-    "evaluate": ("nnexp.commands.evaluate", "cost and report of given weights"),
-    "rerun": ("nnexp.commands.rerun", "run a run or a sweep again from what it recorded, and compare"),
+    "gradcheck": ("nnexp.commands.gradcheck", "check the whole gradient of the configured network numerically"),
+    "evaluate": ("nnexp.commands.evaluate", "evaluate given weights: cost and classification report"),
+    "rerun": ("nnexp.commands.rerun", "repeat a run or a sweep from its record, and compare"),
     "report": ("nnexp.commands.report", "compare the runs of a sweep, an experiment or a filter"),
-    "sweeps": ("nnexp.commands.sweeps", "the sweeps of the store and their state"),
-    "ui": ("nnexp.commands.ui", "the MLflow UI on this store, on the loopback address"),
-    "sync": ("nnexp.commands.sync", "publish what a broken connection kept back"),
+    "sweeps": ("nnexp.commands.sweeps", "list the sweeps of the store and their state"),
+    "ui": ("nnexp.commands.ui", "serve the MLflow UI for this store on the loopback address"),
+    "sync": ("nnexp.commands.sync", "publish runs that are not in the store yet"),
 }
 
 HELP = """\

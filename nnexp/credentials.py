@@ -47,7 +47,7 @@ def extract_password(uri: str, where: str = "`tracking.uri`") -> str:
     given = {USERNAME: unquote(found["user"]), PASSWORD: unquote(found["password"])}
     known = {name: os.environ[name] for name in given if name in os.environ}
     if known and known != given:
-        say(f"{where}: its user and password are not used, for {' and '.join(known)} in the environment win.")
+        say(f"{where}: its user and password are ignored in favour of {' and '.join(known)} in the environment.")
     else:
         os.environ.update(given)
     return bare
@@ -66,7 +66,7 @@ def extract_passwords(arguments: Sequence[str]) -> list[str]:
     words = [_taken(word) for word in arguments]
     if words != list(arguments):
         say(
-            "The password on the command line can be seen in the list of processes, by everybody on this machine; "
+            "The password on the command line is visible in the list of processes to every user of this machine; "
             f"set {USERNAME} and {PASSWORD}, or {URI}."
         )
     if uri := os.environ.get(URI):

@@ -160,7 +160,8 @@ def _claimed(config: Config, directory: RunDirectory, companion: Companion) -> I
             disk_arbiter.register(root, record, directory)
             yield None
         else:
-            yield _left_to(claim, f"run {claim.run_id} stands for it: {claim.verdict}")
+            does = "has finished" if claim.verdict is Verdict.FINISHED else "is doing"
+            yield _left_to(claim, f"run {claim.run_id} {does} this job")
     finally:
         lock.release()
 

@@ -89,7 +89,7 @@ def _wrong_preset(overrides: Sequence[str]) -> str | None:
         if choice not in known:
             return explain_choice(group, choice, known)
         if not override.startswith("+"):
-            return f"`{override}`: a {group} is added to the config: +{override}"
+            return f"`{override}`: a {group} must be added to the config, with +{override}"
     return None
 
 
@@ -100,14 +100,18 @@ def _unreadable(overrides: Sequence[str]) -> str | None:
         if override.startswith("-") or (before.startswith("-") and "=" not in override):
             continue  # a flag of Hydra's or its value, as in --cfg job
         if override.startswith("="):
-            return f"`{override}` is no override; one is KEY=VALUE"
+            return f"`{override}` is not an override; overrides have the form KEY=VALUE"
         try:
             parser.parse_overrides([override])
         except HydraException:
             key, equals, value = override.partition("=")
             if not equals:
-                return f"`{override}` is no override; one is KEY=VALUE"
-            quotes = f"; text with such letters is quoted once more: \"{key}='{value}'\"" if "'" not in value else ""
+                return f"`{override}` is not an override; overrides have the form KEY=VALUE"
+            quotes = (
+                f"; text with such characters needs a second pair of quotes: \"{key}='{value}'\""
+                if "'" not in value
+                else ""
+            )
             return f"`{override}` cannot be read{quotes}"
     return None
 

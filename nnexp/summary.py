@@ -22,7 +22,7 @@ def show(outcome: Outcome, config: Config) -> None:
         rows.append(("open", how_to_open(outcome.address, config.tracking)))
     print(table(rows), flush=True)
     if not outcome.published:
-        say(f"Not published: {outcome.problem}. The run is whole in its directory; `nnexp sync` publishes it.")
+        say(f"Not published: {outcome.problem}. The run is complete in its directory; `nnexp sync` publishes it.")
     elif outcome.problem:
         say(outcome.problem)
 

@@ -41,7 +41,7 @@ REFUSED = [
     ("model.hidden_size=4,5", ["add -m", "model.hidden_size=[4,5]"]),
     ("model.l2=interval(0.1,1)", ["+search=tpe"]),
     ("method=cg", ["`optimizer`?", "Allowed: data, dry_run"]),
-    ("=3", ["`=3` is no override"]),
+    ("=3", ["`=3` is not an override"]),
     ("optimizer=cg,newton_cg", ["add -m"]),
     ("model.l2=range(3)", ["add -m"]),
     ("optimizer=sgdd", ["`optimizer`", "sgd", "'sgdd'"]),

@@ -73,7 +73,7 @@ def test_a_password_reaches_the_server_and_nothing_else(tmp_path, cache):
             out, err = process.communicate(timeout=HANGING)
         assert process.returncode == 0, err
         [warning] = err.splitlines()
-        assert "can be seen in the list of processes" in warning
+        assert "is visible in the list of processes" in warning
         assert {processes.found.pop(process.pid)} >= set(processes.found.values())  # but what is about to exec
         listed = command("sweeps", "--json", env={"MLFLOW_TRACKING_URI": uri})
         assert listed.json[0]["finished"] == 2
@@ -117,7 +117,7 @@ def test_user_and_password_of_the_environment_win_and_that_is_said(environment, 
     assert credentials.extract_password("https://alice:secret@host:1/x") == "https://host:1/x"
     assert environment["MLFLOW_TRACKING_USERNAME"] == "bob"
     assert "MLFLOW_TRACKING_PASSWORD" not in environment
-    assert "not used, for MLFLOW_TRACKING_USERNAME in the environment win" in capsys.readouterr().err
+    assert "ignored in favour of MLFLOW_TRACKING_USERNAME in the environment" in capsys.readouterr().err
 
 
 def test_a_store_on_the_command_line_does_not_get_the_password_of_another(environment):

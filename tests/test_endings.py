@@ -52,12 +52,12 @@ def test_a_store_that_is_away_is_told_in_one_line(call, words):
 @pytest.mark.parametrize(
     ("status", "body", "cause"),
     [
-        (404, "not here", "is no MLflow server: it answers with error 404"),
-        (200, "{}", "is no MLflow server: it answers with something else than MLflow's JSON"),
-        (200, "<html>a page</html>", "is no MLflow server: it answers with something else than MLflow's JSON"),
-        (401, "who are you?", "answers with error 401: it wants a user and a password: MLFLOW_TRACKING_USERNAME and "
+        (404, "not here", "is not an MLflow server: it answers with error 404"),
+        (200, "{}", "is not an MLflow server: it answers with something other than MLflow's JSON"),
+        (200, "<html>a page</html>", "is not an MLflow server: it answers with something other than MLflow's JSON"),
+        (401, "who are you?", "answers with error 401: it requires a user and a password: MLFLOW_TRACKING_USERNAME and "
                               "MLFLOW_TRACKING_PASSWORD"),
-        (403, "no", "answers with error 403: this user may not do it"),
+        (403, "no", "answers with error 403: this user lacks the permission"),
         (429, "later", "answers with error 429: too many requests"),
         (500, "oh", "answers with error 500"),
         (400, '{"error_code": "BAD_REQUEST", "message": "no such name"}', "answers with error 400: no such name"),
@@ -161,9 +161,9 @@ def test_a_full_disk_is_told_in_one_line_with_the_file(with_store):
     said = {name: process.communicate(timeout=HANGING) for name, process in started.items()}
     assert (started["record"].returncode, said["record"][0]) == (1, "")
     *cache, line = said["record"][1].splitlines()
-    assert all("digits.npz is not kept for the next time" in told for told in cache)
+    assert all("digits.npz could not be cached" in told for told in cache)
     assert re.fullmatch(r"failed: \S+/outputs/runs/\S+/run\.json: File too large", line)
     assert started["store"].returncode == 4
     *cache, line = said["store"][1].splitlines()
-    assert all("digits.npz is not kept for the next time" in told for told in cache)
+    assert all("digits.npz could not be cached" in told for told in cache)
     assert re.fullmatch(r"Not published: [^\[]*(disk I/O error|disk is full)\. The run is whole .*", line)

@@ -50,7 +50,7 @@ def cached(folder: str | None, stem: str, build: Callable[[], Dataset], digest: 
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except (OSError, Timeout) as error:
-        logger.warning("%s is not kept for the next time: %s", path, error)
+        logger.warning("%s could not be cached: %s", path, error)
         return build()
     try:
         if (found := _read(path, digest)) is not None:  # another process was first
@@ -87,7 +87,7 @@ def _read(path: Path, digest: str | None, *, warn: bool = True) -> Dataset | Non
         return None
     except Exception as error:  # whatever a reader may raise on broken bytes
         if warn:
-            logger.warning("%s is damaged and is built anew: %s", path, error)
+            logger.warning("%s is damaged and is rebuilt: %s", path, error)
         return None
 
 
@@ -108,5 +108,5 @@ def _write(path: Path, dataset: Dataset) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
-        logger.warning("%s is not kept for the next time: %s", path, error)
+        logger.warning("%s could not be cached: %s", path, error)
         part.unlink(missing_ok=True)

@@ -57,7 +57,7 @@ def openml(openml_name: str, version: int, folder: str | None) -> Dataset:
     except (TypeError, ValueError):
         raise ValueError(f"`data.openml_name` = {openml_name}: {wanted} has features that are not numbers") from None
     if table.target is None or np.ndim(table.target) != 1:
-        raise ValueError(f"`data.openml_name` = {openml_name}: {wanted} has not one column of labels")
+        raise ValueError(f"`data.openml_name` = {openml_name}: {wanted} does not have exactly one column of labels")
     if not np.isfinite(X).all():
         raise ValueError(f"`data.openml_name` = {openml_name}: {wanted} has missing values")
     if X.max() == 255 and X.min() == 0 and np.array_equal(X, np.round(X)):
@@ -90,5 +90,5 @@ def _fetch(openml_name: str, version: int, folder: str | None, wanted: str) -> A
             reason = getattr(error, "reason", error)
             raise ValueError(
                 f"`data.openml_name` = {openml_name}: {wanted} is not in the cache and openml.org does not answer "
-                f"({reason}); the first use needs a network"
+                f"({reason}); the first use needs a network connection"
             ) from None

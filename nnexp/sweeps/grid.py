@@ -84,7 +84,7 @@ def _refuse_bookkeeping(override: Override, n: int, task: Task[Any]) -> None:
         values = override.get_value_string()
         as_list = f"; for one run with all of them: {key}=[{values}]" if key == "figures.format" else ""
         raise ConfigError(
-            f"`{override.input_line}`: {key} does not change a result, so the jobs were the same{as_list}"
+            f"`{override.input_line}`: {key} does not change a result, so all jobs would be the same{as_list}"
         )
 
 
@@ -136,7 +136,7 @@ def _chosen_files(override: Override) -> list[str]:
     except (HydraException, AttributeError):
         known = found = []
     if not known:
-        raise ConfigError(f"`{override.input_line}`: glob chooses among the files of a group, and {group} is no group")
+        raise ConfigError(f"`{override.input_line}`: glob selects files of a config group, and {group} is not a group")
     if not found:
         raise ConfigError(f"`{override.input_line}` matches none of {', '.join(known)}")
     return found

@@ -67,7 +67,7 @@ def _tell(outcome: Outcome, name: str, shown: str) -> None:
     if outcome.status == "FAILED":
         say(f"failed: {name}: {outcome.message} ({shown})")
     elif outcome.status == "SKIPPED":
-        say(f"trained in vain: {name}: {outcome.message}, which has the same key")
+        say(f"not counted: {name}: {outcome.message}, which has the same key")
     elif outcome.status == "FINISHED" and outcome.result is not None:
         brief = tasks.recorded(RunDirectory(outcome.path).record.task).presentation.brief(outcome.result)
         say(f"finished: {name}: {brief} (run {outcome.run_id})")

@@ -167,8 +167,8 @@ def check(path: Path) -> None:
 
     if contents.revision not in (None, _get_latest_schema_revision()):
         raise DatabaseError(
-            f"{path} is of another version of MLflow than this one, {__version__}; where that was an older one, make "
-            f"a copy of the file and run `mlflow db upgrade sqlite:///{path}`"
+            f"{path} was written by another version of MLflow than {__version__}, the installed one; if it was older, "
+            f"back up the file and run `mlflow db upgrade sqlite:///{path}`"
         )
     if path.exists() and not os.access(path, os.W_OK):
         raise DatabaseError(f"{path} cannot be written")

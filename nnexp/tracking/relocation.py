@@ -48,7 +48,7 @@ def settle(path: Path) -> None:
                 _rewrite(store, table, column, _under(store, table, column, "", *uris), came_along)
             rows = _under(store, "tags", "value", f"key = '{DIRECTORY}' AND ", *paths)
             _rewrite(store, "tags", "value", rows, came_along)
-        say(f"The store {path} was moved or copied from {old}; the addresses of its artifacts were put right.")
+        say(f"The store {path} was moved or copied from {old}; the paths of its artifacts were updated.")
 
 
 def moved_from(path: Path) -> list[Path]:

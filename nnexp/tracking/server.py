@@ -17,8 +17,8 @@ from nnexp.errors import one_line
 ENDPOINT = "/api/2.0/mlflow/experiments/get-by-name"
 TOO_MANY, SERVER_ERROR = 429, 500
 REASONS = {
-    401: "it wants a user and a password: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
-    403: "this user may not do it",
+    401: "it requires a user and a password: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    403: "this user lacks the permission",
     429: "too many requests",
 }
 
@@ -63,8 +63,8 @@ def _judged(status: int, body: str) -> Trouble | None:
         return Trouble(f"answers with error {status}" + (f": {reason}" if reason else ""), not is_passing)
     if said.get("message"):
         return Trouble(f"answers with error {status}: {one_line(ValueError(said['message']))}", True)
-    what = f"error {status}" if status >= 300 else "something else than MLflow's JSON"
-    return Trouble(f"is no MLflow server: it answers with {what}", True)
+    what = f"error {status}" if status >= 300 else "something other than MLflow's JSON"
+    return Trouble(f"is not an MLflow server: it answers with {what}", True)
 
 
 def _said(body: str) -> dict[str, Any]:
