@@ -16,14 +16,14 @@ from typing import Any
 from benchmarks.measure import Line
 from benchmarks.rows import ROWS
 
-ROW_SECONDS = 900  # on a machine that is busy with something else; each takes a tenth of it otherwise
-# What would keep the machine from being measured as it is: a choice of slower BLAS kernels, of threads, no byte code.
+ROW_SECONDS = 900  # enough on a busy machine; an idle one needs a tenth of it
+# These would distort the measurement: slower BLAS kernels, other numbers of threads, no byte code.
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which, of {', '.join(ROWS)}; default: all")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"rows to measure, of {', '.join(ROWS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny budgets, numbers mean nothing")
     parser.add_argument("--json", metavar="FILE", help="write all numbers to FILE")
     parser.add_argument("--figure", metavar="FILE", help="write the scaling row's figure to FILE")
@@ -39,7 +39,7 @@ def title(row: str) -> str:
 
 
 def inside(row: str, chosen: argparse.Namespace) -> None:
-    """Measure one row in this process; its lines as JSON on standard output."""
+    """Measure one row in this process and print its lines as JSON."""
     extra = {"figure": chosen.figure} if row == "scaling" else {}
     lines = importlib.import_module(f"benchmarks.rows.{row}").run(chosen.quick, **extra)
     print(json.dumps([line.as_dict() for line in lines]))

@@ -1,4 +1,4 @@
-"""The real command in a folder of its own, and what its run directories say of the time that it took."""
+"""Run the real command in a folder of its own, and read from its run directories how long it took."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BUDGET_OF_A_CHECK = ("data=digits", "optimizer.maxiter=5", "optimizer.maxfun=5")
 
 
 def environment() -> dict[str, str]:
-    """The environment without what names another store than that of the folder."""
+    """The environment without variables that select a store outside the folder."""
     kept = dict(os.environ)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "HYDRA_FULL_ERROR"):
         kept.pop(name, None)
@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """An empty folder for as long as the context lasts."""
+    """A temporary empty folder."""
     folder = Path(tempfile.mkdtemp(prefix="nnexp-bench-"))
     try:
         yield folder
@@ -71,13 +71,13 @@ def run(words: Sequence[str], folder: Path, **settings: str) -> float:
 
 
 def nnexp(folder: Path, *overrides: str) -> float:
-    """Wall seconds of `nnexp OVERRIDES` from start to exit, the data set read from the checkout's cache."""
+    """Wall seconds of `nnexp OVERRIDES` from start to exit, with the data set from the checkout's cache."""
     return run(["-m", "nnexp", *overrides, f"data.cache={problem.DATA}"], folder)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its directory tells it; times in seconds since the epoch."""
+    """A run, read from its directory; times in seconds since the epoch."""
 
     started: float
     ended: float
@@ -100,7 +100,7 @@ def runs(folder: Path) -> list[Run]:
 
 
 def beside_the_fit(found: Sequence[Run], warm_up: int = 1) -> list[float]:
-    """Seconds from one run's start to the next of the same worker, without its fit; the first of each are left out."""
+    """Seconds between the starts of two runs of a worker, less the fit; without the first run of each worker."""
     by_worker: dict[Any, list[Run]] = {}
     for each in found:
         by_worker.setdefault(json.dumps(each.worker), []).append(each)

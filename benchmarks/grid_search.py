@@ -1,4 +1,4 @@
-"""``GridSearchCV(MLPClassifier)`` with MLflow's autologging; arguments: the images and how many candidates."""
+"""``GridSearchCV(MLPClassifier)`` with MLflow's autologging; arguments: images, number of candidates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 
 
 def main(images: str, n: int, budget: int) -> None:
-    """One split, two jobs at a time, every candidate logged; on one-hot labels its objective is exactly ours."""
+    """One split, two jobs at a time, every candidate logged; with one-hot labels it has the same objective as nnexp."""
     arrays = np.load(images)
     X, y = arrays["X"], arrays["y"]
     mlflow.set_experiment("grid")

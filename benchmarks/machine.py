@@ -1,4 +1,4 @@
-"""The machine that a result belongs to, and the dgemm rate that bounds it."""
+"""Describes the machine on which a result was measured, and its rate of matrix products, the upper bound."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cpu() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the packages that are measured."""
+    """Versions of Python and of the measured packages."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -37,7 +37,7 @@ def versions() -> dict[str, str]:
 
 
 def gemm_rate(dtype: str, threads: int, repeats: int = 7) -> float:
-    """The best rate of a square matrix product, in FLOP/s: what no evaluation can beat."""
+    """The best rate of a square matrix product, in FLOP/s: the upper bound for an evaluation."""
     a = np.random.default_rng(0).random((SIZE, SIZE)).astype(dtype)
     out = np.empty_like(a)
     with threadpool_limits(threads):
@@ -51,14 +51,14 @@ def gemm_rate(dtype: str, threads: int, repeats: int = 7) -> float:
 
 
 def gemm_call(dtype: str, size: int = 1000) -> Callable[[], float]:
-    """A square product that takes turns with the contenders, and so has the same share of a busy machine."""
+    """A square product that takes turns with the programs, so that a busy machine slows it equally."""
     a = np.random.default_rng(0).random((size, size)).astype(dtype)
     out = np.empty_like(a)
     return lambda: np.matmul(a, a, out=out)[0, 0]
 
 
 def describe() -> dict[str, object]:
-    """Everything that a table of results should carry."""
+    """Everything that a table of results should state about the machine."""
     blas = sorted({str(info.get("architecture")) for info in threadpool_info() if info["user_api"] == "blas"})
     return {
         "cpu": cpu(),

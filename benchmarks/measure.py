@@ -1,4 +1,4 @@
-"""How the rows measure: contenders take turns, medians count, and a row is made of lines with their targets."""
+"""Measurement: programs take turns, medians are compared, and a row consists of lines with targets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TURN_SECONDS = 0.02  # a contender's turn is repeated calls of about this long
 
 @dataclass(frozen=True)
 class Line:
-    """One measured number and what it is held against.
+    """One measured number and its target.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Line:
 
 
 def left_out(what: str, reason: str) -> Line:
-    """A line that says what is missing and why."""
+    """A line for a missing measurement, with the reason."""
     return Line(what, float("nan"), note=f"left out: {reason}")
 
 
@@ -65,7 +65,7 @@ def alternate(contenders: Mapping[str, Callable[[], object]], seconds: float, *,
         call()
         took = time.perf_counter() - begin
         calls[name] = max(1, int(TURN_SECONDS / max(took, 1e-9)))
-        if took > TURN_SECONDS:  # that was a turn already
+        if took > TURN_SECONDS:  # one call is long enough for a turn
             times[name].append(took)
             spent[name] += took
     waiting = set(contenders)
@@ -83,5 +83,5 @@ def alternate(contenders: Mapping[str, Callable[[], object]], seconds: float, *,
 
 
 def median(values: list[float]) -> float:
-    """Median, NaN of nothing."""
+    """Median; NaN if there are no values."""
     return statistics.median(values) if values else float("nan")

@@ -29,7 +29,7 @@ def notebook_vectorised(theta, layers, X, Y, l2) -> Call:
 
 
 def torch_autograd(theta, layers, X, Y, l2, threads: int = 1) -> Call:
-    """PyTorch's autograd on weights that it holds itself: no packing of theta is counted against it."""
+    """PyTorch's autograd on its own weight tensors, so that packing theta is not counted."""
     import torch
     from torch.nn import functional
 
@@ -51,7 +51,7 @@ def torch_autograd(theta, layers, X, Y, l2, threads: int = 1) -> Call:
 
 
 def jax_jit(theta, layers, X, Y, l2) -> Call:
-    """JAX's compiled value_and_grad. Its threads are as many as the cores that this process may use now."""
+    """JAX's compiled value_and_grad. It uses as many threads as there are cores for this process."""
     import jax
     import jax.numpy as jnp
 
@@ -83,7 +83,7 @@ class _CaughtError(Exception):
 
 
 def sklearn_mlp(theta, layers, X, Y, l2) -> Call:
-    """scikit-learn's own cost and gradient, caught where its lbfgs hands them to SciPy."""
+    """scikit-learn's own cost and gradient, captured where its lbfgs solver passes them to SciPy."""
     from sklearn.neural_network import MLPClassifier
 
     caught = {}
@@ -99,13 +99,13 @@ def sklearn_mlp(theta, layers, X, Y, l2) -> Call:
             model.fit(X, Y.astype(int))
         except _CaughtError:
             pass
-    weights, biases = unpack(theta, layers)  # packed its way: all weights (n_in, n_out), then all biases
+    weights, biases = unpack(theta, layers)  # scikit-learn's order: all weights (n_in, n_out), then all biases
     packed = np.concatenate([*(w.T.ravel() for w in weights), *biases]).astype(X.dtype)
     return lambda: float(caught["fun"](packed, *caught["args"])[0])
 
 
 class OneCore:
-    """While inside, the process may use one core, so that libraries make one thread."""
+    """Restrict the process to one core, so that libraries start one thread."""
 
     def __enter__(self) -> None:
         self._cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None

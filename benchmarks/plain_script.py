@@ -1,4 +1,4 @@
-"""A plain Hydra + MLflow script as one writes it: the default run's work, logged the usual way.
+"""A plain Hydra + MLflow script in the usual style, which does and logs the work of the default run.
 
 ``python plain_script.py -m seed=0,1 hydra/launcher=joblib``; the store is MLFLOW_TRACKING_URI.
 """
@@ -142,7 +142,7 @@ def report(theta, X, y, curve) -> None:
 
 
 def tiles(images, side):
-    """A square of small pictures, an axis each."""
+    """A square grid of small images, one axis each."""
     axes: Any
     figure, axes = plt.subplots(side, side)
     for picture, axis in zip(images, axes.flat, strict=False):

@@ -1,4 +1,4 @@
-"""The work that is measured: the exercise's data and network."""
+"""The measured problem: the exercise's data and network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAYERS = (400, 25, 10)
 L2 = 1.0
 
 
-DATA = Path(__file__).resolve().parent.parent / "data"  # rebuilt images are kept here, as by a run in the checkout
+DATA = Path(__file__).resolve().parent.parent / "data"  # cache of the rebuilt images, shared with runs in the checkout
 
 
 @cache
@@ -26,12 +26,12 @@ def data() -> Dataset:
 
 
 def split() -> Split:
-    """The default run's parts."""
+    """Training and test part of the default run."""
     return data().split(0.2, 0.0, 0)
 
 
 def theta0(layers: tuple[int, ...] = LAYERS) -> np.ndarray:
-    """The default run's start."""
+    """Initial theta of the default run."""
     return initialize(layers, 0.12, np.random.default_rng(0))
 
 

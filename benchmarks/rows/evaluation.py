@@ -14,7 +14,7 @@ SLOWER = {"scikit-learn": peers.sklearn_mlp, "vectorised notebook": peers.notebo
 
 
 def contenders(dtype: str, X, Y, *, with_loop: bool) -> tuple[dict[str, peers.Call], list[Line]]:
-    """Whoever is installed, and lines for who is not. All agree on the cost, or they would not do the same work."""
+    """The installed libraries, and lines for missing ones; all must agree on the cost, or the work is not the same."""
     arguments = problem.theta0(), problem.LAYERS, X, Y, problem.L2
     calls = {"nnexp": peers.ours(*arguments)}
     missing = []

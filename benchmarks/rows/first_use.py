@@ -35,7 +35,7 @@ print(json.dumps({"seconds": time.perf_counter() - begin, "migrations": len(migr
 
 
 def use(folder: Path, name: str, processes: int) -> list[dict]:
-    """What processes tell that use a store at the same time."""
+    """The output of processes that use a store at the same time."""
     command = [sys.executable, "-c", USE, f"sqlite:///{folder}/{name}.db"]
     pipes = {"stdout": subprocess.PIPE, "cwd": folder, "env": environment(), "text": True}
     started = [subprocess.Popen(command, **pipes) for _ in range(processes)]

@@ -1,4 +1,4 @@
-"""What a run and a sweep cost in a store that holds 10, 1,000 and 5,000 runs already."""
+"""Cost of a run and of a sweep in a store that already contains 10, 1,000 and 5,000 runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from benchmarks.measure import Line
 TITLE = "Growth of the store (runs that fit in milliseconds, so that drawing and publishing set the pace)"
 SIZES = (10, 1_000, 5_000)
 TABLES = ("runs", "tags", "params", "metrics", "latest_metrics")
-OWN_TAGS = "'nnexp.run_key', 'nnexp.uid', 'nnexp.sweep'"  # what no two runs may share
+OWN_TAGS = "'nnexp.run_key', 'nnexp.uid', 'nnexp.sweep'"  # unique to each run
 
 
 def fill(database: Path, first: int, last: int) -> None:
-    """Copies of a run that is in the store, numbered, each with keys of its own."""
+    """Insert numbered copies of a run of the store, each with its own keys."""
     with closing(sqlite3.connect(database)) as store, store:
         (model,) = store.execute(
             "SELECT run_uuid FROM runs WHERE status = 'FINISHED' AND run_uuid IN"

@@ -18,13 +18,13 @@ KINDS = {"nnexp.publisher": "companion", "loky": "worker", "resource_tracker": N
 
 
 def kind_of(pid: int) -> str | None:
-    """What a process of ours is."""
+    """The role of a process of nnexp."""
     words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
     return next((kind for mark, kind in KINDS.items() if mark in words), "trainer")
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all that it started."""
+    """A process and all its descendants."""
     found = [pid]
     for each in found:
         try:
@@ -36,7 +36,7 @@ def tree(pid: int) -> list[int]:
 
 
 def proportional(pid: int) -> float:
-    """Megabytes of a process, shared pages divided among those that share them."""
+    """Megabytes of a process; shared pages count in proportion."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024
@@ -44,7 +44,7 @@ def proportional(pid: int) -> float:
 
 
 def highest(words: list[str], folder: Path) -> dict[str, list[float]]:
-    """Per kind the highest memory of each process of a command."""
+    """Peak memory of each process of a command, by role."""
     peaks: dict[tuple[str, int], float] = {}
     silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Everything but the optimizer, per run of a sweep, all artifacts made and published."""
+"""Time per run of a sweep in addition to the optimizer, with all artifacts created and published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time a FLOP against PyTorch on larger work, one thread, and the figure of it."""
+"""Time per FLOP against PyTorch for larger problems, one thread, and its figure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAMPLES = (5_000, 60_000)
 
 
 def measure(quick: bool) -> list[dict]:
-    """Times of both for each size."""
+    """Times of both libraries for each size."""
     dataset, points = problem.data(), []
     for n in SAMPLES[:1] if quick else SAMPLES:
         rows = np.arange(n) % len(dataset.y)
@@ -32,7 +32,7 @@ def measure(quick: bool) -> list[dict]:
 
 
 def draw(points: list[dict], path: str) -> None:
-    """The figure of the documentation: time a FLOP over the width, against gemm's and against PyTorch's."""
+    """The figure of the documentation: time per FLOP over the width, against gemm and against PyTorch."""
     from nnexp.figures.style import PART_COLORS, new_figure, styled
 
     @styled

@@ -24,7 +24,7 @@ def run(quick: bool) -> list[Line]:
         cost = median([run.cost for run in commands.runs(folder)])
 
         store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/theirs.db"}
-        commands.run(["-c", PREPARE, "plain", "grid"], folder, **store)  # else their runs race for the schema
+        commands.run(["-c", PREPARE, "plain", "grid"], folder, **store)  # or they race for the schema
         grid = commands.run([str(HERE / "grid_search.py"), str(images), str(n), str(budget)], folder, **store)
         words = [str(HERE / "plain_script.py"), "-m", *workers, f"images={images}", f"maxfun={budget}"]
         alone = commands.run([str(HERE / "plain_script.py"), "--help"], folder, **store)

@@ -1,4 +1,4 @@
-"""One evaluation with two threads: what a single run gains from `training.threads=2`."""
+"""One evaluation with two threads: the gain of a single run from `training.threads=2`."""
 
 from __future__ import annotations
 

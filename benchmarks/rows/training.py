@@ -18,7 +18,7 @@ from nnexp.tasks.network.training import fit
 TITLE = "Training to 400 evaluations, default settings on all cores"
 METHODS_OF_SCRIPTS = ("TNC", "L-BFGS-B", "CG", "Newton-CG", "trust-ncg", "trust-krylov", "GD", "SGD", "Adam")
 ROUNDS, LONG = 2, 4.0  # a contender that takes longer than LONG seconds is not repeated
-SAME_COST = 1.01  # rounding sends equal methods along different paths; their costs end within a percent
+SAME_COST = 1.01  # equal methods diverge by rounding; their final costs agree within a percent
 
 Trained = tuple[float, float]  # seconds, cost
 
@@ -42,7 +42,7 @@ class Counted:
         return cost, gradient
 
     def hessp(self, theta, v):
-        """Difference of gradients: what a script does that has no second derivatives."""
+        """Difference of gradients: how a script without second derivatives does it."""
         step = 1e-5 / max(float(np.linalg.norm(v)), 1e-12)
         return (self(theta + step * v)[1] - self(theta - step * v)[1]) / (2 * step)
 
@@ -115,7 +115,7 @@ def by_torch_lbfgs(train, budget: int) -> Trained:
 
 
 def by_torch_batches(method: str, train, budget: int) -> Trained:
-    """`torch.optim` on mini-batches of 32, for as many epochs as ours: an evaluation each, and one for the start."""
+    """`torch.optim` on mini-batches of 32, for as many epochs as nnexp: an evaluation each, and one for the start."""
     import torch
 
     model, cost = _torch_model(train)
@@ -128,12 +128,12 @@ def by_torch_batches(method: str, train, budget: int) -> Trained:
             optimizer.zero_grad()
             cost(rows).backward()
             optimizer.step()
-        best = min(best, float(cost().detach()))  # ours evaluates all samples at the end of each epoch too
+        best = min(best, float(cost().detach()))  # nnexp also evaluates all samples at the end of each epoch
     return time.perf_counter() - begin, best
 
 
 def by_sklearn(train, budget: int) -> Trained:
-    """`MLPClassifier(solver="lbfgs")` on one-hot labels, whose objective is exactly ours."""
+    """`MLPClassifier(solver="lbfgs")` on one-hot labels, which has the same objective as nnexp."""
     from sklearn.neural_network import MLPClassifier
 
     model = MLPClassifier(
@@ -154,7 +154,7 @@ def by_us(method: str, budget: int) -> Trained:
 
 
 def contenders(method: str, train, budget: int) -> dict[str, Callable[[], Trained]]:
-    """Who else trains by this method."""
+    """The other programs that train by this method."""
     if method == "GD":
         return {"a script": lambda: by_descent(train, budget)}
     if method in ("SGD", "Adam"):
@@ -169,7 +169,7 @@ def contenders(method: str, train, budget: int) -> dict[str, Callable[[], Traine
 
 
 def take_turns(calls: dict[str, Callable[[], Trained]], rounds: int) -> dict[str, list[Trained]]:
-    """Results of each contender, in turns; those that take long have one turn."""
+    """Results of each program, measured in turns; slow ones have one turn."""
     done: dict[str, list[Trained]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
