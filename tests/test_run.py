@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nnexp.tasks.network.record import name_of
 
 from nnexp.cli import main
 from nnexp.compose import compose, plain
@@ -62,7 +61,8 @@ def test_a_runs_name_tells_it_from_others_and_its_user_is_known(smoke):
     ],
 )
 def test_runs_that_differ_have_different_names(overrides, name):
-    assert name_of(check(plain(compose(overrides))), overrides) == name
+    config = check(plain(compose(overrides)))
+    assert config.task.title(config.of_task, overrides) == name
 
 
 def test_params_are_the_leaves_that_decide_and_no_others(smoke):

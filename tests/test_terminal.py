@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from nnexp.terminal import LINE_EVERY, Progress, StatusLine, fit_width
+from nnexp.tasks.network.presentation import Progress
+from nnexp.terminal import LINE_EVERY, StatusLine, fit_width
 from tests.tools.waiting import HANGING
 
 CLEARED = re.compile(r"\r\x1b\[2K([^\r\n]*)")

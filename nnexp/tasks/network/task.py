@@ -15,8 +15,7 @@ from nnexp.tasks.interface import Code, Described, Ending, Run, Task
 from nnexp.tasks.metrics import MetricSpec
 from nnexp.tasks.network import data
 from nnexp.tasks.network.config import BOOKKEEPING, NetworkConfig, read
-from nnexp.tasks.network.presentation import NetworkPresentation
-from nnexp.tasks.network.progress import Progress
+from nnexp.tasks.network.presentation import NetworkPresentation, Progress
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
 from nnexp.tasks.presentation import Presentation
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 # The modules that decide the numbers of a run. What keeps, draws or publishes them is not among them.
 DECIDING_MODULES = ("nn", "optim", "datasets", "blas", "tasks/network/training")
 WEIGHTS = "weights.npz"
+SHARED_UNLESS = ("seed", "data")  # swept, each job has training samples of its own
 ROW = ("step", "time", "seconds")  # of a row of the history, what is no metric
 NAMED_GROUPS = ("data", "model", "optimizer", "training")  # whose keys decide what a run is
 IN_NAME = ("data.name", "data.cache", "optimizer.method", "model.l2", "model.hidden_size")
@@ -233,5 +233,5 @@ def _shared(run: Run, split: Split) -> Split:
 
     Two copies of the exercise's 13 MB overflow a third-level cache; with one, two workers are as fast as one alone.
     """
-    X = run.shared("X", split.train.X, depends_on=("seed", "data"))
+    X = run.shared("X", split.train.X, depends_on=SHARED_UNLESS)
     return split if X is split.train.X else replace(split, train=replace(split.train, X=X))
