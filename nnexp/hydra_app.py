@@ -43,7 +43,7 @@ class CheckBeforeWork(Callback):
         except ConfigError as error:
             refuse(error)
         if config.dry_run:
-            print("1 run would be made, in a new directory; nothing was done.")
+            print("1 run would be started, in a new directory; nothing was done.")
             raise SystemExit(ExitStatus.DONE)
 
 

@@ -147,6 +147,6 @@ def test_jobs_that_are_the_same_are_said_to_be(call):
 def test_a_dry_run_of_a_single_run_checks_it_and_does_nothing(call, tmp_path):
     status, out, err = call(*SMALL, "dry_run=true")
     assert (status, err) == (0, [])
-    assert out.startswith("1 run would be made")
+    assert out.startswith("1 run would be started")
     assert call(*SMALL, "model.l2=-1", "dry_run=true")[0] == 2
     assert not list(tmp_path.iterdir())

@@ -45,7 +45,7 @@ def test_files_are_made_in_the_folder_of_the_command_whatever_its_name_and_where
     # The same folder under another name of strange letters, named on the command line.
     shutil.copytree(strange.folder / "outputs", strange.folder / "it's dir")
     synced = strange("sync", "--directory", "it's dir", env={"HOME": str(home)})
-    assert (synced.status, synced.out) == (0, "0 published, 0 kept back\n"), synced.err
+    assert (synced.status, synced.out) == (0, "0 published, 0 not published\n"), synced.err
 
 
 def test_a_single_run_under_chdir_tells_where_it_is_from_the_folder_of_the_command(strange):

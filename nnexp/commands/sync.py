@@ -16,10 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs",
         nargs="*",
         metavar="RUN",
-        help="run directories, ids of runs or ids of sweeps; default: all that is kept back, with --to all runs",
+        help="run directories, ids of runs or ids of sweeps; default: all unpublished runs, with --to all runs",
     )
     parser.add_argument("--to", metavar="URI", help="copy the runs into this MLflow store, whatever store they are in")
-    parser.add_argument("--directory", help="the output directory; default: what the config says")
+    parser.add_argument("--directory", help="the output directory; default: tracking.directory of the config")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     where = [f"tracking.directory={in_grammar(arguments.directory)}"] if arguments.directory else []
     tracking = read_config(compose(where)).tracking
     if arguments.directory and not Path(tracking.directory).is_dir():
-        raise ConfigError(f"`--directory` must be a folder that there is, got {arguments.directory!r}")
+        raise ConfigError(f"`--directory` must be an existing folder, got {arguments.directory!r}")
     if arguments.to and (problem := uri_problem(absolute_uri(arguments.to))):
         raise ConfigError(f"`--to` must be {problem}, got {arguments.to!r}")
     done, kept = sync(
@@ -47,5 +47,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"published": done, "kept_back": kept}))
     else:
-        print(f"{done} published, {kept} kept back")
+        print(f"{done} published, {kept} not published")
     return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE

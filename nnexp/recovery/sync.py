@@ -201,7 +201,7 @@ def _decided(root: str | Path, directories: Iterable[RunDirectory], tell: Tell) 
         else:
             yield directory
     if beats:
-        tell(f"waiting for a sign of life of what is held on other machines: {len(beats)} runs")
+        tell(f"waiting for heartbeats from other machines: {len(beats)} runs")
     while beats:
         time.sleep(POLL_SECONDS)
         for directory, beat in list(beats.items()):

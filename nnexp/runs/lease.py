@@ -121,7 +121,7 @@ class Observer:
             self._seen[name] = (sign, now)
             return None
         silent = now - since
-        return f"no sign of life for {silent:.0f} s" if silent > SILENCE * heartbeat else None
+        return f"no heartbeat for {silent:.0f} s" if silent > SILENCE * heartbeat else None
 
 
 observer = Observer()

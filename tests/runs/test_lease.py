@@ -61,7 +61,7 @@ def test_on_another_machine_only_a_heartbeat_that_changes_tells_and_no_clock_but
     assert reason(59, "1000.0") is None
     assert reason(60.5, "700.0") is None  # it was set back by minutes
     assert reason(120, "700.0") is None
-    assert "no sign of life for 61 s" in reason(121.5, "700.0")
+    assert "no heartbeat for 61 s" in reason(121.5, "700.0")
     assert reason(121.5, "700.0", "another run") is None  # which is seen for the first time
     assert reason(122, "1010.0") is None  # it was stopped, and goes on
     assert reason(123, None, "no heartbeat yet") is None

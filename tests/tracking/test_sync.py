@@ -121,12 +121,12 @@ def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more
             backlog.beat(far)
             time.sleep(0.1)
     assert syncing.result()[0] == (0, 1)
-    assert "waiting for a sign of life" in syncing.result()[1][0]
+    assert "waiting for heartbeats" in syncing.result()[1][0]
     made_up.touch(entry, time.time() + 300)
     looks = count()
     monkeypatch.setattr(lease.observer, "_clock", lambda: 10.0 * next(looks))  # a heartbeat is due at each look
     assert run_sync(tmp_path, store=laptop)[0] == (1, 0)
-    assert "no sign of life" in far.result.message
+    assert "no heartbeat" in far.result.message
 
 
 def test_what_cannot_be_drawn_any_more_is_told_and_published_without(stores, tmp_path):
