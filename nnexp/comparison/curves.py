@@ -16,8 +16,8 @@ from nnexp.comparison.drawing import (
     drawn,
     fitting_columns,
     legend_below,
+    line_styles,
     log_axis,
-    looks_of,
     panels,
 )
 from nnexp.comparison.metric import Metric
@@ -103,7 +103,7 @@ def draw(group: Group, histories: Mapping[str, History], metrics: Sequence[Metri
         sharey="row",
         sharex="col",
     )
-    looks, bands = looks_of(settings), len(settings) <= MOST_BANDS
+    styles, bands = line_styles(settings), len(settings) <= MOST_BANDS
     for column, axis in enumerate(axes_of_task):
         longest = [max(h[axis.column][-1] for h in histories_of(s, histories)) for s in settings]
         grid = _grid(axis, settings, histories, min(longest), max(longest))
@@ -111,7 +111,7 @@ def draw(group: Group, histories: Mapping[str, History], metrics: Sequence[Metri
             for setting, end in zip(settings, longest, strict=True):
                 found = histories_of(setting, histories)
                 if len(places := grid[grid <= end]):
-                    _line(axes[row, column], setting, found, axis, metric, places, looks[setting.label], bands=bands)
+                    _line(axes[row, column], setting, found, axis, metric, places, styles[setting.label], bands=bands)
             axes[row, column].grid(visible=True)
         axes[-1, column].set_xlabel(axis.label)
         if max(longest) > LOG_FROM * max(min(longest), 1e-9):

@@ -65,7 +65,7 @@ def colors_of(values: Sequence[Any]) -> list[tuple[Any, Any]]:
     return [(COLORS[i % len(COLORS)], DASHES[(i // len(COLORS)) % len(DASHES)]) for i in range(len(values))]
 
 
-def looks_of(settings: Sequence[Setting]) -> dict[str, tuple[Any, Any]]:
+def line_styles(settings: Sequence[Setting]) -> dict[str, tuple[Any, Any]]:
     """A colour and a dash for each setting by its label: of two keys the longer gets colours, the shorter dashes."""
     labels = [setting.label for setting in settings]
     keys = list(settings[0].values)

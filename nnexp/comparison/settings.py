@@ -163,7 +163,7 @@ class Group:
         return "The best" if self.has_choice else "The first"
 
     @property
-    def is_flattered(self) -> bool:
+    def has_selection_bias(self) -> bool:
         """Whether the best was chosen among several by the very figure that is reported of it."""
         return len(self.settings) > 1 and self.by == self.final
 

@@ -157,7 +157,7 @@ class ComparisonSpec:
         """Why none of the settings can be called the best."""
         return ["The task declares no metric to choose by, so none of them is called the best."]
 
-    def about_flattery(self, group: Group) -> list[str]:
+    def about_selection_bias(self, group: Group) -> list[str]:
         """What is to be said of a best setting that was chosen by the figure that is reported of it."""
         return []
 

@@ -192,7 +192,7 @@ def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, Histo
     said += sentences.about_comparisons(group, comparisons[0][1] if comparisons else [])
     if group.has_choice and (followed := group.spec.followed(group, histories) if histories else []):
         said += sentences.about_curves(curves.winners(group, histories, followed[0]), followed[0])
-    shown = [tables.of_what(group)] if group.is_lettered else []
+    shown = [tables.of_lettered(group)] if group.is_lettered else []
     shown.append(tables.of_settings(group))
     for metric, compared in comparisons:
         if any(comparison.n for comparison in compared):

@@ -131,9 +131,9 @@ def about_choice(group: Group) -> list[str]:
     said = [f"{len(group.settings):,} settings of {keys}, {seeds}."]
     if not group.has_choice:
         return said + group.spec.about_no_choice(group)
-    if group.is_flattered:
+    if group.has_selection_bias:
         said.append(f"The best by {group.by.name} is {best.full_name}: {final}.")
-        said += group.spec.about_flattery(group)
+        said += group.spec.about_selection_bias(group)
     else:
         chosen = group.by.show(best.column(group.by.key).mean())
         said.append(
@@ -162,7 +162,7 @@ def about_comparisons(group: Group, comparisons: Sequence[Comparison]) -> list[s
         said.append("How the others compare among themselves is in the table.")
     if tested:
         said += _about_power(tested)
-    if group.is_flattered and len(tested) < len(group.settings) * (len(group.settings) - 1) // 2:
+    if group.has_selection_bias and len(tested) < len(group.settings) * (len(group.settings) - 1) // 2:
         said.append(
             "The best was picked by these same figures, so the p-values against it are smaller than they should be."
         )

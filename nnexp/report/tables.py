@@ -36,7 +36,7 @@ def of_settings(group: Group) -> Table:
     return Table(caption, header, rows, best=0 if len(group.settings) > 1 and group.has_choice else None)
 
 
-def of_what(group: Group) -> Table:
+def of_lettered(group: Group) -> Table:
     """What the settings are that are called by letters: the values of all that differs between them."""
     header = ["setting", *map(group.spec.name_of, group.keys)]
     shown = group.ranked[:MOST_SETTINGS]

@@ -62,14 +62,14 @@ def test_the_best_is_chosen_on_validation_and_reported_on_test(tmp_path):
     group = only(runs)
     assert (group.by.key, group.final.key) == ("accuracy/validation", "accuracy/test")
     assert group.best.label == "lambda 1"
-    assert not group.is_flattered
+    assert not group.has_selection_bias
 
 
 def test_without_a_validation_part_the_choice_flatters(tmp_path):
     group = only([finished(tmp_path, i, 0.9 + 0.01 * i, model__l2=float(i)) for i in range(3)])
     assert group.by.key == group.final.key == "accuracy/test"
     assert group.best.label == "lambda 2"
-    assert group.is_flattered
+    assert group.has_selection_bias
 
 
 @pytest.mark.parametrize(("key", "by"), [("model__l2", "loss/train"), ("model__init_scale", "cost/train")])

@@ -71,7 +71,7 @@ def class_figures(label: str, reports: Sequence[dict[str, Any]]) -> ClassFigures
 
 
 @drawn
-def per_class(found: Sequence[ClassFigures], looks: Mapping[str, tuple[Any, Any]]) -> Figure:
+def per_class(found: Sequence[ClassFigures], styles: Mapping[str, tuple[Any, Any]]) -> Figure:
     """Draw precision, recall and F1 of each class: a mark at the mean over the seeds, a line from lowest to highest."""
     classes = found[0].classes[:MOST_CLASSES]
     rows = np.arange(len(classes))
@@ -80,7 +80,7 @@ def per_class(found: Sequence[ClassFigures], looks: Mapping[str, tuple[Any, Any]
     steps = (np.arange(len(found)) - (len(found) - 1) / 2) * 0.7 / max(len(found), 1)
     for panel, name in zip(axes[0], FIGURES, strict=True):
         for one, step, marker in zip(found, steps, MARKERS, strict=False):
-            color = looks[one.label][0]
+            color = styles[one.label][0]
             values = 100 * one.figures[name][:, : len(classes)]
             there = np.isfinite(values).any(axis=0)
             at, values = rows[there] + step, values[:, there]

@@ -94,7 +94,7 @@ def _curve(histories: Mapping[str, History], entry: tuple[tuple[float, ...], str
 def draw(found: Benchmark) -> Figure:
     """Draw the performance profiles above and the data profiles below, a column for each tolerance."""
     figure, axes = panels(9.6, 4.9 + 0.19 * -(-len(found.methods) // 5), 2, len(TAUS), sharey=True, sharex="row")
-    looks = colors_of(found.methods)
+    styles = colors_of(found.methods)
     ratios = [c / c.min(axis=1, keepdims=True) for c in found.costs.values() if np.isfinite(c).any()]
     finite = np.concatenate([r[np.isfinite(r)] for r in ratios])
     widest = max(2.0, float(finite.max()) * 1.15)
@@ -107,8 +107,8 @@ def draw(found: Benchmark) -> Figure:
             (upper, alphas, performance_profile(costs, alphas)),
             (lower, budgets, data_profile(costs, budgets)),
         ):
-            for method, (color, dash) in enumerate(looks):
-                wide = 3.6 - 2.4 * method / max(1, len(looks) - 1)  # so that none hides another where they are equal
+            for method, (color, dash) in enumerate(styles):
+                wide = 3.6 - 2.4 * method / max(1, len(styles) - 1)  # so that none hides another where they are equal
                 line = {"color": color, "linestyle": dash, "label": found.methods[method], "linewidth": wide}
                 panel.step(x, shares[:, method], where="post", **line)
             panel.grid(visible=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnexp.comparison.drawing import looks_of
+from nnexp.comparison.drawing import line_styles
 from nnexp.comparison.sections import Picture
 from nnexp.comparison.settings import Group
 from nnexp.comparison.spec import Reader
@@ -35,7 +35,7 @@ def of_classes(group: Group, read: Reader) -> Iterator[Picture]:
     )
     if len(shown) < len(group.settings):
         caption += f" {group.top} {len(found)} settings are shown."
-    yield Picture("classes", classes.per_class(found, looks_of(shown)), caption)
+    yield Picture("classes", classes.per_class(found, line_styles(shown)), caption)
     if not group.has_choice:
         return
     first, second = found[:2]

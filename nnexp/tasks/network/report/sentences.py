@@ -23,7 +23,7 @@ def about_lambda() -> list[str]:
     ]
 
 
-def about_flattery(group: Group) -> list[str]:
+def about_selection_bias(group: Group) -> list[str]:
     """That the test part flatters what was chosen on it."""
     if group.choice.part != "test":
         return []

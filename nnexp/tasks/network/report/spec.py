@@ -102,9 +102,9 @@ class NetworkComparison(ComparisonSpec):
         """Lambda."""
         return sentences.about_lambda()
 
-    def about_flattery(self, group: Group) -> list[str]:
+    def about_selection_bias(self, group: Group) -> list[str]:
         """That a validation part would help."""
-        return sentences.about_flattery(group)
+        return sentences.about_selection_bias(group)
 
     def about_parts(self, group: Group) -> list[str]:
         """That nothing was held out."""
