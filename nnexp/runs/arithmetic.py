@@ -1,3 +1,4 @@
+# pyright: reportMissingTypeStubs=false
 """With which arithmetic a run was made: the BLAS kernel and the versions of NumPy and SciPy.
 
 OpenBLAS chooses its kernel by the processor, and kernels round differently: the numbers of two runs of an equal key are
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 
 from nnexp.runs import provenance
 from nnexp.runs.tags import KERNEL, NUMPY, SCIPY
@@ -20,7 +22,9 @@ STRICT = "strict"  # the value of `resume` with which other arithmetic does not 
 def here() -> dict[str, str]:
     """The tags of a run that this process makes."""
     import numpy
-    import scipy.linalg  # loads SciPy's own BLAS, whose kernel counts too
+    import scipy
+
+    import_module("scipy.linalg")  # loads SciPy's own BLAS, whose kernel counts too
 
     kernels = dict.fromkeys(library["kernel"] or library["library"] for library in provenance.blas())
     return {KERNEL: "/".join(kernels) or "unknown", NUMPY: numpy.__version__, SCIPY: scipy.__version__}

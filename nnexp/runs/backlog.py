@@ -103,7 +103,7 @@ def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:
     ledger = folder(root)
     if not ledger.is_dir():
         return []
-    found = []
+    found: list[RunDirectory] = []
     for entry in sorted(ledger.iterdir()):
         directory = None if entry.name.startswith(".") else _directory_of(entry)
         if directory is None:

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -51,9 +51,19 @@ def read_object(path: Path) -> dict[str, Any]:
         raise
     except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path} is damaged: {one_line(error)}") from error
-    if not isinstance(value, dict):
+    if (read := as_object(value)) is None:
         raise RecordError(f"{path} is damaged: expected a JSON object, got {type(value).__name__}")
-    return value
+    return read
+
+
+def as_object(value: Any) -> dict[str, Any] | None:
+    """A value that was read from JSON as the object that it is; None where it is something else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """A value that was read from JSON as the list that it is; None where it is something else."""
+    return cast("list[Any]", value) if isinstance(value, list) else None
 
 
 def is_number(value: Any) -> bool:
@@ -76,7 +86,7 @@ Shape = Mapping[str, Callable[[Any], bool]]
 Write = Callable[[Path, str], None]
 
 
-def check(path: Path, value: Mapping[str, Any], *, needed: Shape, possible: Shape) -> None:
+def check(path: Path, value: Any, *, needed: Shape, possible: Shape) -> None:
     """See that the object of a file has what is needed, and nothing of another type than it should be.
 
     Raises
@@ -84,7 +94,7 @@ def check(path: Path, value: Mapping[str, Any], *, needed: Shape, possible: Shap
     RecordError
         If it does not.
     """
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise RecordError(f"{path} is damaged: expected a JSON object, got {type(value).__name__}")
     for key, is_right in {**needed, **possible}.items():
         if key not in value and key in needed:

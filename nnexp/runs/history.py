@@ -16,7 +16,7 @@ import time as clock
 from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,13 +59,14 @@ class HistoryWriter:
         ValueError
             If a key is no name of a metric, a value no number, or the step no integer.
         """
-        if isinstance(step, bool) or not isinstance(step, int | np.integer):
+        if not _is_a(step, int, np.integer):
             raise ValueError(f"`step` must be an integer, got {step!r}")
-        time, lines = clock.time() if time is None else time, []
+        time = clock.time() if time is None else time
+        lines: list[str] = []
         for key, value in metrics.items():
-            if not isinstance(key, str) or not KEY.fullmatch(key) or key in NOT_METRICS[:2]:
+            if not _is_a(key, str) or not KEY.fullmatch(key) or key in NOT_METRICS[:2]:
                 raise ValueError(f"a metric's key must be letters, digits and any of _./:- or a space, got {key!r}")
-            if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            if not _is_a(value, int, float, np.integer, np.floating):
                 raise ValueError(f"`{key}` must be a number, got {value!r}")
             lines.append(f"{step},{key},{_exact(value)},{time!r}\n")
         self._file.write("".join(lines))
@@ -74,6 +75,11 @@ class HistoryWriter:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _is_a(value: Any, *types: type) -> bool:
+    """Whether a value that a task has given is of the types that it is declared as, and no bool."""
+    return isinstance(value, types) and not isinstance(value, bool)
 
 
 def _exact(value: float) -> str:

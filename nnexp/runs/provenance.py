@@ -1,3 +1,4 @@
+# pyright: reportMissingTypeStubs=false
 """What a run was made with: code, packages, BLAS, processor, system.
 
 `environment/environment.json` of a run directory holds it, `environment/git_diff.patch` what no commit has. Digests of
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from threadpoolctl import threadpool_info
@@ -115,6 +116,7 @@ def simd() -> list[str]:
 
 def blas() -> list[dict[str, Any]]:
     """Each BLAS library of this process: whose it is, version, kernel for this processor, threads it may use now."""
+    loaded = cast("list[dict[str, Any]]", threadpool_info())
     libraries = [
         {
             "owner": "scipy" if is_scipys(library["filepath"]) else "numpy",
@@ -123,7 +125,7 @@ def blas() -> list[dict[str, Any]]:
             "kernel": library.get("architecture"),
             "threads": library["num_threads"],
         }
-        for library in threadpool_info()
+        for library in loaded
         if library["user_api"] == "blas"
     ]
     return sorted(libraries, key=lambda library: library["owner"])

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.files import as_object
 
 ANSWER = ".answer"
 
@@ -77,8 +78,7 @@ def withdraw(directory: RunDirectory, question: Question) -> None:
 def said(directory: RunDirectory, question: Question) -> dict[str, Any]:
     """The answer to a question, empty where there was nothing to say."""
     try:
-        text = json.loads(_answer_of(directory.path / question).read_text(encoding="utf-8"))
-        return text if isinstance(text, dict) else {}
+        return as_object(json.loads(_answer_of(directory.path / question).read_text(encoding="utf-8"))) or {}
     except (OSError, ValueError):
         return {}
 

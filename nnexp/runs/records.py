@@ -6,13 +6,13 @@ wrote is read for good. A record of a newer schema is refused by name, since wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from nnexp.runs.files import RecordError, Shape, check, is_mapping, is_number, is_text
+from nnexp.runs.files import RecordError, Shape, as_list, as_object, check, is_mapping, is_number, is_text
 from nnexp.runs.tags import is_owner
 
 SCHEMA = 2
@@ -36,7 +36,7 @@ STORED = tuple(status.value for status in RunStatus if status is not RunStatus.S
 
 def is_texts(value: Any) -> bool:
     """Whether a value is a list of texts."""
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return (items := as_list(value)) is not None and all(isinstance(item, str) for item in items)
 
 
 def is_optional_text(value: Any) -> bool:
@@ -76,18 +76,24 @@ RESULT_POSSIBLE: Shape = {"final_metrics": is_mapping, "n_iter": is_number, "ste
 PLAN_NEEDED: Shape = {
     "sweep": is_text,
     "name": is_text,
-    "swept_keys": lambda value: isinstance(value, list) and all(map(is_text, value)),
+    "swept_keys": lambda value: _are(is_text, value),
     "command": lambda value: isinstance(value, str),
     "uri": is_optional_text,
     "experiment": is_text,
     "made": is_number,
-    "jobs": lambda value: isinstance(value, list) and all(map(_is_job, value)),
+    "jobs": lambda value: _are(_is_job, value),
 }
 
 
 def _is_job(value: Any) -> bool:
-    is_job = isinstance(value, dict) and {"key", "overrides", "name"} <= set(value)
-    return is_job and isinstance(value["overrides"], list) and isinstance(value["key"], str | None)
+    job = as_object(value)
+    if job is None or not {"key", "overrides", "name"} <= set(job):
+        return False
+    return isinstance(job["overrides"], list) and isinstance(job["key"], str | None)
+
+
+def _are(check: Callable[[Any], bool], value: Any) -> bool:
+    return (items := as_list(value)) is not None and all(map(check, items))
 
 
 def schema_of(path: Path, value: Mapping[str, Any]) -> int:
@@ -152,16 +158,16 @@ class RunRecord:
     owner: str
     heartbeat: float
     tracking: Destination
-    identity: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, str] = field(default_factory=dict[str, str])
     backlog: str | None = None
     kind: str = RUN
     task: str = NETWORK
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     overrides: Sequence[str] = ()
     seed: int = 0
     figures: Sequence[str] = ("png",)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    details: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
     schema: int = SCHEMA
 
     @property
@@ -267,12 +273,12 @@ class RunResult:
     message: str
     ended: float
     step: int = 0
-    tags: Mapping[str, str] = field(default_factory=dict)
-    final_metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    final_metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     described: bool = False
     not_described: str | None = None
     superseded_by: str | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def is_finished(self) -> bool:

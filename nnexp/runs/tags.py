@@ -9,6 +9,8 @@ import json
 import math
 from collections.abc import Callable, Mapping
 
+from nnexp.runs.files import as_object
+
 # Who the run is, and where.
 UID = "nnexp.uid"  # its own id, made before any store knows it
 KIND = "nnexp.kind"  # what a parent run stands for, absent at all others
@@ -78,11 +80,11 @@ def is_interval(text: str) -> bool:
 def is_owner(text: str) -> bool:
     """Whether a text is the record of a process, as :func:`nnexp.runs.lease.owner` makes them."""
     try:
-        record = json.loads(text)
+        record = as_object(json.loads(text))
     except ValueError:
         return False
     return (
-        isinstance(record, dict)
+        record is not None
         and isinstance(record.get("machine"), str)
         and type(record.get("pid")) is int
         and isinstance(record.get("start"), str | None)
