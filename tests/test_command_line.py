@@ -47,7 +47,7 @@ REFUSED = [
     ("optimizer=sgdd", ["`optimizer`", "sgd", "'sgdd'"]),
     ("data=mat data.path=~/x.mat", ["\"data.path='~/x.mat'\""]),
     ("-m optimizer=glob(zz*)", ["glob(zz*)", "newton_cg"]),
-    ("-m model.l2=glob(*)", ["model.l2=glob(*)", "no group"]),
+    ("-m model.l2=glob(*)", ["model.l2=glob(*)", "not a group"]),
     ("-m seed=range(0,1e9)", ["1,000,000,000", "100,000"]),
     ("-m seed=range(0,1000) model.l2=range(0,1000)", ["1,000,000", "100,000"]),
     ("+search=tpe seed=range(0,1e9)", ["1,000,000,000"]),
