@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnexp.config import ConfigError
     from nnexp.paths import absolute_uri, uri_problem
     from nnexp.recovery import sync
-    from nnexp.sweeps.afterwards import LateParent
+    from nnexp.sweeps.publication import SweepPublication
 
     where = [f"tracking.directory={in_grammar(arguments.directory)}"] if arguments.directory else []
     tracking = read_config(compose(where)).tracking
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         default_uri=tracking.uri,
         tell=say,
         to=arguments.to,
-        parent_of=LateParent,
+        parent_of=SweepPublication,
     )
     if arguments.json:
         print(json.dumps({"published": done, "kept_back": kept}))

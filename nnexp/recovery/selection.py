@@ -8,7 +8,7 @@ from typing import Any
 
 from nnexp.errors import UsageError
 from nnexp.runs import backlog
-from nnexp.runs.directory import RECORD, RUNS, SWEEPS, RunDirectory, peek, run_directories
+from nnexp.runs.directory import PLAN_FILE, RECORD, RUNS, SWEEPS, RunDirectory, peek, run_directories
 
 SHOWN = 5
 SHORTEST = 3  # characters of the beginning of an id
@@ -65,7 +65,7 @@ def _all(root: str | Path) -> list[RunDirectory]:
 def _directory(root: str | Path, name: str) -> RunDirectory | None:
     """A run by the path or the name of its directory, by its id or the beginning of it, as for `nnexp rerun`."""
     for path in (Path(name), Path(root) / RUNS / name):
-        if (path / RECORD).exists():
+        if (path / RECORD).exists() and not (path / PLAN_FILE).exists():  # of a run, and not of a sweep
             return RunDirectory(path)
     known = [(directory, _ids(directory)) for directory in _all(root)]
     exact = next((directory for directory, ids in known if name in ids), None)

@@ -14,7 +14,7 @@ from nnexp.recovery import selection
 from nnexp.recovery.closing import StillTrainingError, Tell, close_lost, complete
 from nnexp.recovery.stores import PATIENCE, Stores
 from nnexp.runs import backlog, lease
-from nnexp.runs.directory import PLAN_FILE, SWEEPS, RunDirectory, peek
+from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.places import store_of
 from nnexp.runs.records import RunStatus
 from nnexp.tracking.publication import Publication
@@ -100,7 +100,7 @@ def sync(
     else:
         sweeps |= {sweep for directory in directories if (sweep := selection.sweep_of(directory))}
         if not names and to is None:
-            sweeps |= {path.parent.name for path in (Path(root) / SWEEPS).glob(f"*/{PLAN_FILE}")}
+            sweeps |= {directory.path.name for directory in backlog.sweeps(root)}
         parents = [parent_of(root, sweep, stores) for sweep in sorted(sweeps)]
         parents = [parent for parent in parents if parent.has_plan and not parent.is_private]
     for parent in parents:  # before the runs, which name it

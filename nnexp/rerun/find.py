@@ -19,7 +19,7 @@ from nnexp.runs.directory import PLAN_FILE, RECORD, RUNS, RunDirectory, run_dire
 from nnexp.runs.files import RecordError, tell_once
 from nnexp.runs.records import SweepPlan
 from nnexp.runs.tags import KIND, RERUN_OF, RUN_KEY, SWEEP, SWEEP_KIND, UID, equals
-from nnexp.sweeps.parent import read_plan, sweep_directory
+from nnexp.sweeps.directory import read_plan, sweep_directory
 from nnexp.tracking.store import Store, StoredRun, StoreError, open_store, sqlite_path
 
 IDS = re.compile(r"[0-9A-Za-z-]{3,}")
@@ -56,7 +56,7 @@ class Finder:
         """
         path = Path(word)
         for directory in (path, Path(self.tracking.directory) / RUNS / word):
-            if (directory / RECORD).is_file():
+            if (directory / RECORD).is_file() and not (directory / PLAN_FILE).is_file():
                 return RecordedHere(RunDirectory(directory))
         if (path / PLAN_FILE).is_file():
             return self._sweep(path.resolve().name, None)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nnexp.runs import lease, questions
-from nnexp.runs.directory import RECORD, RUNS, RunDirectory, readable, write_atomically
+from nnexp.runs.directory import PLAN_FILE, RECORD, RUNS, SWEEPS, RunDirectory, readable, write_atomically
 from nnexp.runs.files import RecordError, VanishedError, tell_once
 from nnexp.runs.places import backlog_of
 from nnexp.runs.records import RunRecord
@@ -96,10 +96,27 @@ def lost_reason(root: str | Path, directory: RunDirectory, record: RunRecord) ->
 
 
 def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:
-    """The directories that still have something to publish, oldest first; entries of deleted ones are dropped.
+    """The run directories that still have something to publish, oldest first; entries of deleted ones are dropped.
 
     Those whose records are damaged are told and left out, unless the caller asks for them too.
     """
+    found = [directory for directory in _entered(root) if not _is_sweep(directory)]
+    return found if damaged else list(readable(found))
+
+
+def sweeps(root: str | Path) -> list[RunDirectory]:
+    """The directories of sweeps of which a store may lack something: those entered, and all of older versions."""
+    older = [path.parent for path in (Path(root).resolve() / SWEEPS).glob(f"*/{PLAN_FILE}")]
+    return [directory for directory in _entered(root) if _is_sweep(directory)] + [
+        RunDirectory(path) for path in older if not (path / RECORD).exists()
+    ]
+
+
+def _is_sweep(directory: RunDirectory) -> bool:
+    return directory.path.parent.name == SWEEPS
+
+
+def _entered(root: str | Path) -> list[RunDirectory]:
     ledger = folder(root)
     if not ledger.is_dir():
         return []
@@ -113,7 +130,7 @@ def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:
             _rename(entry, ledger, directory)
         elif directory.path.parent.is_dir():  # and not a disk that is away
             entry.unlink(missing_ok=True)
-    return found if damaged else list(readable(found))
+    return found
 
 
 class Watch:
@@ -141,7 +158,8 @@ class Watch:
         directory = _directory_of(self._folder / name)
         try:
             if directory is not None:
-                self._known[name] = directory if self._is_wanted(directory.record) else None
+                is_wanted = not _is_sweep(directory) and self._is_wanted(directory.record)
+                self._known[name] = directory if is_wanted else None
         except VanishedError:
             pass  # who lists the backlog next drops its entry
         except RecordError:

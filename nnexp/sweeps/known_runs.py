@@ -37,15 +37,21 @@ class KnownRuns:
             Look also among runs that are not of this sweep.
         """
         wanted = set(keys)
-        found = list(self._on_disk(wanted, since, repair))
-        if self.store is not None:
-            own = list(self._stored(self.store.tagged(SWEEP, self.sweep), wanted, since, repair))
-            found += own
-            if elsewhere:
-                decided = {key for key, job in states(own).items() if job.is_decided}
-                others = self._stored(self._of_others(self.store, wanted - decided), wanted, since, repair)
-                found += [job for job in others if job.is_decided]
-        return states(found)
+        on_disk = list(self._on_disk(wanted, since, repair))
+        return states([*on_disk, *self.stored(wanted, since, repair=repair, elsewhere=elsewhere)])
+
+    def stored(
+        self, wanted: Collection[str], since: float = 0.0, *, repair: bool = True, elsewhere: bool = True
+    ) -> list[JobState]:
+        """What the store alone knows; parameters as above."""
+        if self.store is None:
+            return []
+        found = list(self._stored(self.store.tagged(SWEEP, self.sweep), wanted, since, repair))
+        if elsewhere:
+            decided = {key for key, job in states(found).items() if job.is_decided}
+            others = self._of_others(self.store, set(wanted) - decided)
+            found += [job for job in self._stored(others, wanted, since, repair) if job.is_decided]
+        return found
 
     def _of_others(self, store: Store, keys: Collection[str]) -> list[StoredRun]:
         if len(keys) <= SEARCHED_ONE_BY_ONE:

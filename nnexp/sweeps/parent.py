@@ -3,64 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
-from nnexp.config import TrackingConfig
-from nnexp.runs import lease, provenance
+from nnexp import tasks
+from nnexp.runs import lease
 from nnexp.runs.arbitration import State
-from nnexp.runs.directory import PLAN_FILE, SWEEPS, RunDirectory, run_name, to_json, write_atomically
-from nnexp.runs.records import PlannedJob, SweepPlan
-from nnexp.runs.tags import (
-    BEST,
-    CLAIM,
-    HEARTBEAT,
-    HEARTBEAT_EVERY,
-    JOBS,
-    KIND,
-    OWNER,
-    PARENT,
-    SOURCE,
-    STATUS_MESSAGE,
-    SWEEP,
-    SWEEP_KIND,
-    SWEPT,
-    UID,
-    USER,
-)
-from nnexp.sweeps.plan import Job
-from nnexp.sweeps.ranking import Score, heading
-from nnexp.tasks.interface import Task
+from nnexp.runs.directory import PLAN_FILE, to_json
+from nnexp.runs.records import RunRecord, SweepPlan
+from nnexp.runs.tags import BEST, CLAIM, HEARTBEAT, HEARTBEAT_EVERY, JOBS, KIND, OWNER, PARENT, SWEEP, UID
+from nnexp.sweeps.overview import Overview
+from nnexp.sweeps.ranking import heading
 from nnexp.tracking import store_arbiter, views
 from nnexp.tracking.notes import NOTE, sweep_note
-from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
 
 COLOR = "mlflow.runColor"
 MOST_COLORED = 60  # runs; more lines cannot be told apart
 REPORT_FILE = "report.html"
-
-
-def sweep_directory(root: str | Path, sweep: str) -> Path:
-    """Where a sweep keeps its plan on this machine."""
-    return Path(root).resolve() / SWEEPS / sweep
-
-
-def write_plan(root: str | Path, plan: SweepPlan) -> Path:
-    """Keep the plan on this machine, so that the parent run can be made later too; return its folder."""
-    folder = sweep_directory(root, plan.sweep)
-    write_atomically(folder / PLAN_FILE, to_json(plan.to_json()))
-    return folder
+SHOWN = 5  # best settings
 
 
 class Parent:
     """The parent run of a sweep in a store. Everything it says can be said again."""
 
-    def __init__(self, store: Store, plan: SweepPlan, heartbeat: float, task: Task[Any]) -> None:
-        self.shown, self.ranked_by = task.presentation, task.objective
-        self.store, self.plan, self.heartbeat = store, plan, heartbeat
+    def __init__(self, store: Store, plan: SweepPlan, record: RunRecord) -> None:
+        self.store, self.plan, self.record = store, plan, record
+        self.task = tasks.recorded(record.task)
         self.run_id: str | None = None
         self.was_broken_off = False  # the sweep was begun before, and did not come to its end
         self._links: dict[str, str] = {}
@@ -68,32 +38,37 @@ class Parent:
     def ensure(self) -> str:
         """Find the parent run of the sweep or make it; open it again where it had ended."""
         if self.run_id is None:
-            self.run_id = store_arbiter.obtain(self.store, sweep_uid(self.plan.sweep), self._create)
+            self.run_id = store_arbiter.obtain(self.store, self.record.uid, self._create)
         return self.run_id
 
     def _create(self, claim: State) -> str:
         tags = {
-            UID: sweep_uid(self.plan.sweep),
-            SWEEP: self.plan.sweep,
-            KIND: SWEEP_KIND,
-            CLAIM: claim,
-            **SOURCE,
-            USER: provenance.user(),
-            SWEPT: ",".join(self.plan.swept_keys),
+            **self.record.tags,
+            UID: self.record.uid,
+            CLAIM: claim.value,
+            OWNER: lease.owner(),  # who makes it, for those who wait for it
             **self._signs(),
         }
-        return self.store.create(self.plan.name, self.plan.made, tags)
+        return self.store.create(self.record.name, self.record.started, tags)
 
     def _signs(self) -> dict[str, str]:
-        return {OWNER: lease.owner(), HEARTBEAT: f"{time.time():.1f}", HEARTBEAT_EVERY: str(self.heartbeat)}
+        return {HEARTBEAT: f"{time.time():.1f}", HEARTBEAT_EVERY: str(self.record.heartbeat)}
 
     def begin(self) -> None:
         """Say that the sweep runs, in this process, and show its plan."""
         run_id = self.ensure()
         self._take_over(self.store.get(run_id))
         self.store.client.update_run(run_id, status="RUNNING")
-        self.store.tag(run_id, self._signs())
-        self.store.client.log_text(run_id, to_json(self.plan.to_json()), PLAN_FILE)
+        self.hold()
+        self.introduce()
+
+    def hold(self) -> None:
+        """Say that the process that has the sweep's directory is at work."""
+        self.store.tag(self.ensure(), {OWNER: self.record.owner, **self._signs()})
+
+    def introduce(self) -> None:
+        """Keep the plan, have every run of the sweep under the parent, and give the sweep its view."""
+        self.store.client.log_text(self.ensure(), to_json(self.plan.to_json()), PLAN_FILE)
         self.adopt()
         self.show()
 
@@ -116,7 +91,8 @@ class Parent:
     def show(self, run_ids: Collection[str] = (), ranked_by: str | None = None) -> None:
         """Give the sweep its view in the UI."""
         run_id = self.ensure()
-        views.keep_sweep(self.store, self.plan, run_id, self.shown, run_ids, ranked_by or self.ranked_by)
+        shown, ranked_by = self.task.presentation, ranked_by or self.task.objective
+        views.keep_sweep(self.store, self.plan, run_id, shown, run_ids, ranked_by)
         sweep, modes = self.plan.sweep, {"table": "TABLE", "curves": "CHART", "per class": "ARTIFACT"}
         self._links = {text: views.local_address(self.store, sweep, run_id, mode=modes[text]) for text in modes}
         if views.over_seeds(self.plan):
@@ -148,14 +124,10 @@ class Parent:
         """Say that the sweep is alive."""
         self.store.beat(self.ensure())
 
-    def say(
-        self,
-        counts: Mapping[str, int],
-        best: Sequence[Score],
-        failures: Sequence[str] = (),
-        choice: Sequence[str] = (),
-    ) -> None:
+    def say(self, known: Overview, choice: Sequence[str] = ()) -> None:
         """Bring counts, best settings, what the report says of them, and the note up to date."""
+        counts, best = known.counts, known.best[:SHOWN]
+        failures = [f"{job.name}: {state.reason}" for job, state in known.failures]
         tags = {JOBS + name: str(n) for name, n in counts.items()}
         tags[NOTE] = sweep_note(
             self.plan, counts, best, heading(best) if best else "", failures, self._links, self._run_link, choice
@@ -164,43 +136,7 @@ class Parent:
             tags[BEST] = str(best[0])
         self.store.tag(self.ensure(), tags)
 
-    def end(self, status: str, message: str) -> None:
+    def end(self, status: str, message: str, ended: float | None = None) -> None:
         """Close the sweep; a run that ended meanwhile may still name the parent of an earlier start."""
         self.adopt()
-        self.store.tag(self.ensure(), {STATUS_MESSAGE: message})
-        self.store.client.set_terminated(self.ensure(), status)
-
-
-def plan_record(
-    sweep: str,
-    name: str,
-    swept_keys: Sequence[str],
-    command: str,
-    jobs: Sequence[Job],
-    tracking: TrackingConfig,
-    task: Task[Any],
-) -> SweepPlan:
-    """The plan of a sweep that this process begins."""
-    return SweepPlan(
-        sweep=sweep,
-        name=name,
-        swept_keys=tuple(swept_keys),
-        varied=tuple(
-            views.varied_params(
-                swept_keys, [job.config.deciding() for job in jobs if job.config], task.presentation.params
-            )
-        ),
-        command=command,
-        uri=tracking.uri if tracking.backend == "mlflow" else None,
-        experiment=tracking.experiment,
-        directory=str(Path(tracking.directory).resolve()),
-        made=time.time(),
-        owner=lease.owner(),
-        made_as=run_name(),
-        jobs=tuple(PlannedJob(job.key, job.overrides, job.name) for job in jobs),
-    )
-
-
-def read_plan(folder: Path) -> SweepPlan:
-    """The plan kept in a folder; errors as of :attr:`nnexp.runs.directory.RunDirectory.plan`."""
-    return RunDirectory(folder).plan
+        self.store.terminate(self.ensure(), status, ended, message)

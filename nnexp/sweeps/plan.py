@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nnexp.compose import explain, explain_key, plain
 from nnexp.config import Config, ConfigError, check
 from nnexp.runs.identity import sha256
+from nnexp.runs.records import PlannedJob, SweepPlan
 from nnexp.tasks.interface import Task
 
 # How a sweep is run, not what it is: these do not make it another sweep.
@@ -38,6 +39,12 @@ class Job:
     def name(self) -> str:
         """What tells this job from the others of its sweep."""
         return " ".join(self.swept) or "the config as it is"
+
+    @property
+    def run_name(self) -> str:
+        """The same in short, for its run: without the groups of the keys."""
+        short = [item.lstrip("+").split("=", 1) for item in self.swept]
+        return " ".join(f"{key.split('.')[-1]}={value}" for key, value in short).replace("'", "") or "one config"
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,16 @@ def refuse_wrong(jobs: Sequence[Job]) -> None:
         f"{wrong[0].name}: {error.splitlines()[0]}\n{len(wrong)} of {len(jobs)} jobs cannot run, so none was started; "
         "dry_run=true shows which"
     )
+
+
+def planned(plan: SweepPlan) -> list[Job]:
+    """The jobs of a plan that was kept, without their configs."""
+
+    def swept(job: PlannedJob) -> tuple[str, ...]:
+        found = (override.lstrip("+") for override in job.overrides)
+        return tuple(item for item in found if item.partition("=")[0] in plan.swept_keys) or (job.name,)
+
+    return [Job(i, tuple(job.overrides), swept(job), job.key or "") for i, job in enumerate(plan.jobs)]
 
 
 def decisive(overrides: Sequence[str], task: Task[Any] | None = None) -> list[str]:

@@ -52,8 +52,7 @@ class Watch:
                     continue  # so it does now: a run that has come back would be taken for one that still runs
                 session.learn(found)
                 session.report()
-                if session.parent is not None:
-                    session.parent.beat()
+                session.beat()
             except (StoreError, OSError):
                 continue
             except Exception as error:

@@ -178,7 +178,7 @@ class Search:
         The trials of a batch are asked for together, and told in their order. The study is built anew by the same
         questions and answers at each start, and finished runs answer at once; so it goes on where it was.
         """
-        self.session.repair()
+        self.session.recover()
         self.session.open([])
         try:
             while len(self.jobs) < self.settings["n_trials"]:
@@ -187,7 +187,7 @@ class Search:
                 self.session.to_come = left - len(batch)
                 self.session.work(list({job.key: job for job in batch}.values()))
                 self._tell(batch)
-                if self.session.controls.fail_fast and self.session.failures():
+                if self.session.controls.fail_fast and self.session.overview().failures:
                     break
         except KeyboardInterrupt:
             return self.session.interrupted()
@@ -209,7 +209,7 @@ class Search:
 
         for trial, job in zip(self._trials, batch, strict=True):
             self.jobs.append(job)
-            values = self._values(self.session.standings.get(job.key))
+            values = self._values(self.session.states.get(job.key))
             if values is None:
                 self.study.tell(trial, state=TrialState.FAIL)
             else:

@@ -16,7 +16,7 @@ import numpy as np
 from nnexp.config import Config
 from nnexp.runs.directory import SHARED, RunDirectory, write_atomically
 from nnexp.runs.identity import array_digest
-from nnexp.sweeps.parent import sweep_directory
+from nnexp.sweeps.directory import sweep_directory
 from nnexp.tasks.disk_run import Share
 
 PRESET = "experiment"  # may change anything

@@ -10,19 +10,12 @@ from nnexp.rerun.source import RecordedHere
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.tags import UID
-from nnexp.sweeps.parent import plan_record, write_plan
+from nnexp.sweeps.directory import write_plan
 from nnexp.tracking.store import Store
 from tests.tools import made_up
 
 WRONG = {"empty": b"", "cut": b'{"uid": "x', "bytes": b"\xff\xfe\x00", "list": b"[]", "object": b'{"a": 1}'}
 RECORDS = ("run.json", "result.json")
-
-
-class Tracking:
-    backend, heartbeat = "mlflow", 10.0
-
-    def __init__(self, store, directory):
-        self.uri, self.experiment, self.directory = store.uri, store.experiment, str(directory)
 
 
 @pytest.fixture
@@ -48,7 +41,7 @@ def test_damaged_records_are_named_once_and_hold_up_nothing(tmp_path, store, cap
     typed.write_json("run.json", typed.record.to_json() | {"owner": "[]", "started": "today", "tracking": None})
     damaged.append(typed.path / "run.json")
     for kind, content in WRONG.items():
-        write_plan(root, plan_record(kind, "a sweep", ["seed"], "", [], Tracking(store, root)))
+        write_plan(root, made_up.plan(kind, uri=store.uri))
         (root / "sweeps" / kind / "plan.json").write_bytes(content)
         damaged.append(root / "sweeps" / kind / "plan.json")
     entry = root / "unpublished"

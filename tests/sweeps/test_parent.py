@@ -2,8 +2,7 @@
 
 import pytest
 
-from nnexp.runs.tags import KIND, PARENT
-from nnexp.sweeps.parent import SWEEP
+from nnexp.runs.tags import KIND, PARENT, SWEEP
 
 pytestmark = pytest.mark.slow
 

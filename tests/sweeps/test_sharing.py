@@ -5,7 +5,7 @@ import pytest
 
 from nnexp import datasets
 from nnexp.compose import compose, read_config
-from nnexp.sweeps.parent import write_plan
+from nnexp.sweeps.directory import write_plan
 from nnexp.sweeps.sharing import clear, share_in
 from nnexp.tasks.network.task import SHARED_UNLESS
 from tests.tools import made_up

@@ -69,6 +69,6 @@ def test_a_job_that_ran_when_the_store_was_lost_is_not_waited_for_in_vain(tmp_pa
     session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launched.append)
     jobs = [Job(0, (), ("seed=0",), "key of a"), Job(1, (), ("seed=1",), "key of b")]
     session.work(jobs, {job.key: JobState(job.key, State.RUNNING, "r") for job in jobs})
-    assert session.standings["key of a"].state == "finished"
-    assert session.standings["key of b"].state == "failed"  # the launcher of this test trains nothing
+    assert session.states["key of a"].state == "finished"
+    assert session.states["key of b"].state == "failed"  # the launcher of this test trains nothing
     assert [[job[-1] for job in batch] for batch in launched] == [["tracking.run_name='seed=1'"]] * 2

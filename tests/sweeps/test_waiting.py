@@ -48,7 +48,7 @@ def test_a_run_that_came_back_without_its_end_is_not_waited_for(status, tmp_path
 
     session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launch)
     session.work([Job(0, (), ("seed=0",), "key")], {})
-    standing = session.standings["key"]
+    standing = session.states["key"]
     assert standing.state == "failed"
     assert standing.reason == ("no inode is free" if status == "FAILED" else "its process died each time it was tried")
     assert len(launched) == (1 if status == "FAILED" else 2)
@@ -66,4 +66,4 @@ def test_a_job_that_another_process_does_is_no_failure_however_often_it_is_left(
 
     session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launch)
     session.work([Job(0, (), ("seed=0",), "key")], {})
-    assert (session.standings["key"].state, session.standings["key"].run_id) == ("finished", "r")
+    assert (session.states["key"].state, session.standings["key"].run_id) == ("finished", "r")

@@ -10,7 +10,7 @@ import pytest
 from nnexp.recovery import sync
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
-from nnexp.sweeps.parent import write_plan
+from nnexp.sweeps.directory import write_plan
 from nnexp.tracking.publication import Publication, sweep_uid
 from nnexp.tracking.store import Store
 from tests.conftest import Nnexp

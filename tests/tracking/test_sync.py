@@ -14,8 +14,8 @@ from nnexp import datasets
 from nnexp.recovery import sync
 from nnexp.runs import backlog, lease
 from nnexp.runs.tags import COPIED_FROM, PARENT, STATUS_MESSAGE
-from nnexp.sweeps.afterwards import LateParent
-from nnexp.sweeps.parent import write_plan
+from nnexp.sweeps.directory import write_plan
+from nnexp.sweeps.publication import SweepPublication
 from nnexp.tracking.publication import Publication, sweep_uid
 from nnexp.tracking.store import Store
 from tests.tools import made_up
@@ -32,7 +32,9 @@ def stores(tmp_path_factory, empty_store):
 
 def run_sync(root, *names, store, to=None):
     told = []
-    counts = sync(root, names, default_uri=store.uri, tell=told.append, to=to.uri if to else None, parent_of=LateParent)
+    counts = sync(
+        root, names, default_uri=store.uri, tell=told.append, to=to.uri if to else None, parent_of=SweepPublication
+    )
     return counts, told
 
 

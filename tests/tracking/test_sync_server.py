@@ -14,7 +14,7 @@ from nnexp.recovery import sync
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.tags import PARENT
-from nnexp.sweeps.afterwards import LateParent
+from nnexp.sweeps.publication import SweepPublication
 from nnexp.tasks.network.description import load_split
 from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import Store
@@ -92,7 +92,10 @@ def test_sync_makes_the_store_whole(swept, tmp_path):
         assert_store_has_all_of(directory, swept.store, tmp_path)
     before = swept.store.search()
     names = [str(directory.path) for directory in swept.directories]
-    assert sync(swept.command.folder / "outputs", names, default_uri="", tell=print, parent_of=LateParent) == (JOBS, 0)
+    assert sync(swept.command.folder / "outputs", names, default_uri="", tell=print, parent_of=SweepPublication) == (
+        JOBS,
+        0,
+    )
     assert swept.store.search() == before
 
 
