@@ -9,8 +9,8 @@ from pathlib import Path
 
 from nnexp.recovery.closing import TRAINER_KILLED, close
 from nnexp.runs import backlog, lease
-from nnexp.runs.directory import PLAN_FILE, RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirectory
-from nnexp.runs.files import RecordError, read_object
+from nnexp.runs.directory import RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirectory
+from nnexp.runs.files import RecordError
 from nnexp.runs.history import has_history
 from nnexp.runs.temporary import remove_abandoned, system_folder
 
@@ -53,8 +53,8 @@ def _folders(parent: Path) -> list[Path]:
 def _is_over(sweep: Path) -> bool:
     """Whether the process that began the sweep last is gone."""
     try:
-        return lease.gone_reason(read_object(sweep / PLAN_FILE)["owner"]) is not None
-    except (OSError, ValueError, KeyError):
+        return lease.gone_reason(RunDirectory(sweep).plan.owner) is not None
+    except (OSError, ValueError):
         return False
 
 

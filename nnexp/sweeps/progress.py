@@ -43,12 +43,12 @@ class Watch:
     def _work(self) -> None:
         session, pause = self.session, LOOK_SECONDS
         while not self._stop.wait(pause):
-            began, returns = time.monotonic(), session.returns
+            began, returns = time.monotonic(), session.job_states.returns
             try:
                 found = session.known_runs.refresh(session.jobs, since=session.since, repair=False, elsewhere=False)
                 if self._stop.is_set():
                     return  # the session has looked itself since
-                if session.returns != returns:
+                if session.job_states.returns != returns:
                     continue  # so it does now: a run that has come back would be taken for one that still runs
                 session.learn(found)
                 session.report()

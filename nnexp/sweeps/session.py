@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nnexp import tasks
@@ -15,22 +14,21 @@ from nnexp.compose import in_grammar
 from nnexp.config import TrackingConfig
 from nnexp.errors import ExitStatus, one_line
 from nnexp.recovery import recover, remove_leftovers
-from nnexp.runs import arithmetic, backlog, disk_arbiter
-from nnexp.runs.arbitration import Verdict
+from nnexp.runs import arithmetic, backlog
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.records import RunStatus
 from nnexp.summary import how_to_open
 from nnexp.sweeps import deferred, directory, messages, progress, sharing
+from nnexp.sweeps.job_states import JobStates
 from nnexp.sweeps.known_runs import KnownRuns
 from nnexp.sweeps.overview import Overview, overview
 from nnexp.sweeps.parent import Parent
 from nnexp.sweeps.plan import Job, Plan
-from nnexp.sweeps.status import JobState, State, outcome, states
+from nnexp.sweeps.status import JobState, State, outcome
 from nnexp.tasks.interface import Task
 from nnexp.terminal import StatusLine, say
 from nnexp.tracking.store import Store
 
-ATTEMPTS = 2  # times a job may take its process down before it is given up
 POLL_SECONDS = 1.0
 INTERRUPTED_SECONDS = 10.0  # in which runs that are interrupted have to be closed
 
@@ -71,20 +69,20 @@ class Session:
         if controls.resume == arithmetic.STRICT:
             self.known_runs.strict_before = time.time()
         self.jobs: dict[str, Job] = {}
-        self.states: dict[str, JobState] = {}
+        self.job_states = JobStates(self.root)
         self.parent: Parent | None = None
         self.directory: RunDirectory | None = None
         self.to_come = 0  # jobs that a search has yet to propose
         self.line = StatusLine()
-        self.returns = 0  # launches that have come back; what was read before one of them is out of date
         self._began = time.time()
         self._has_launched = False
-        self._deaths: Counter[str] = Counter()  # how often a job has taken its process down, by key
-        self._left: set[str] = set()  # keys of jobs that were left to another process
-        self._returned: dict[str, JobState] = {}  # what jobs said when they returned, by key
-        self._ended: set[str] = set()  # directories of the runs that this sweep launched and that came back
         self._address: str | None = None  # of the runs in the UI
         self._choice: tuple[str, ...] = ()  # what the report says of the best setting
+
+    @property
+    def states(self) -> dict[str, JobState]:
+        """What is known of the jobs, by their keys."""
+        return self.job_states.known
 
     @classmethod
     def of(cls, plan: Plan, controls: Controls, store: Store | None, launch: Launch, task: Task[Any]) -> Session:
@@ -148,7 +146,7 @@ class Session:
         launched: set[str] = set()  # keys of jobs that came back, or took their process down
         with progress.Watch(self):
             while True:
-                missing = [job for job in jobs if self._is_missing(job, launched)]
+                missing = [job for job in jobs if self.job_states.is_missing(job, launched)]
                 if self.controls.fail_fast:
                     missing = missing[: self.controls.concurrency]
                 if missing:
@@ -156,7 +154,7 @@ class Session:
                     launched |= {job.key for job in missing} - left
                     if len(left) == len(missing):
                         time.sleep(POLL_SECONDS)
-                elif any(self._state(job) is State.RUNNING for job in jobs):
+                elif any(self.job_states.of(job) is State.RUNNING for job in jobs):
                     time.sleep(POLL_SECONDS)
                 else:
                     return
@@ -211,55 +209,17 @@ class Session:
             return self.known_runs.refresh(keys, since=self.since)
 
     def learn(self, found: dict[str, JobState], *, complete: bool = False) -> None:
-        """Take what was found into what is known.
-
-        Parameters
-        ----------
-        complete
-            Whether all that there is was read, so that what was not found does not run any more.
-        """
-        known = self.states
-        if complete or self.store is None:  # without a store, what this machine does not know of has ended
-            known = {key: state for key, state in known.items() if state.state is not State.RUNNING}
-        merged = known | {key: self._checked(state) for key, state in found.items()}
-        merged |= states([*merged.values(), *list(self._returned.values())])  # the watching thread comes here too
-        for key in list(self._left):
-            is_open = key not in merged or not merged[key].is_decided
-            if is_open and disk_arbiter.is_locked(self.root, key):
-                merged[key] = JobState(key, State.RUNNING)
-        self.states = merged
+        """Take what was read into what is known."""
+        # Without a store, what this machine does not know of has ended.
+        self.job_states.learn(found, complete=complete or self.store is None)
 
     def _learn_of(self, jobs: Sequence[Job]) -> None:
         """Find out what came of a launch or a wait; the runs of other sweeps are asked for where own ones are open."""
-        found = {} if self._left else self.refresh(jobs, elsewhere=False)
+        found = {} if self.job_states.left else self.refresh(jobs, elsewhere=False)
         if all(job.key in found and found[job.key].is_decided for job in jobs):
             self.learn(found)
         else:
             self.learn(self.refresh(jobs), complete=True)
-
-    def _checked(self, state: JobState) -> JobState:
-        """A run that came back from the launcher is not running, whatever its process could still write of it."""
-        if state.state is State.RUNNING and state.directory in self._ended:
-            return replace(state, state=State.LOST, reason="its end could not be kept")
-        return state
-
-    def _state(self, job: Job) -> State | None:
-        known = self.states.get(job.key)
-        return None if known is None else known.state
-
-    def _is_missing(self, job: Job, launched: Collection[str]) -> bool:
-        """Whether a job is to be launched; one that has taken its process down too often is given up."""
-        state = self._state(job)
-        if job.key not in launched:
-            return state not in (State.FINISHED, State.RUNNING)
-        if state not in (None, State.LOST):
-            return False
-        # It was launched, and neither finished nor failed: its process died under it, or somebody else's did.
-        self._deaths[job.key] += 1
-        if self._deaths[job.key] < ATTEMPTS:
-            return True
-        self.states[job.key] = JobState(job.key, State.FAILED, reason="its process died each time it was tried")
-        return False
 
     def overview(self) -> Overview:
         """Counts, best settings and failures as they are known."""
@@ -283,26 +243,7 @@ class Session:
         finally:
             sharing.clear(self.root, self.sweep)
         deferred.wait_for(self.root, self.sweep)
-        return self._take_outcomes(jobs, outcomes)
-
-    def _take_outcomes(self, jobs: Sequence[Job], outcomes: Sequence[Any]) -> set[str]:
-        """Take what jobs said when they returned; return the keys of those that were left to another process."""
-        left = set()
-        self.returns += 1
-        for job, returned in zip(jobs, outcomes, strict=False):
-            if returned is None:
-                continue
-            if returned.status == RunStatus.SKIPPED:
-                left.add(job.key)
-                if returned.claim.verdict is Verdict.FINISHED:
-                    self._returned[job.key] = JobState(job.key, State.FINISHED, returned.run_id, name=job.name)
-                continue
-            self._ended.add(returned.path)
-            if returned.status == RunStatus.FAILED:
-                run_id = returned.run_id or ""
-                self._returned[job.key] = JobState(job.key, State.FAILED, run_id, returned.message, name=job.name)
-        self._left |= left
-        return left
+        return self.job_states.take(jobs, outcomes)
 
     # What is told.
 

@@ -66,4 +66,4 @@ def test_a_job_that_another_process_does_is_no_failure_however_often_it_is_left(
 
     session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launch)
     session.work([Job(0, (), ("seed=0",), "key")], {})
-    assert (session.states["key"].state, session.standings["key"].run_id) == ("finished", "r")
+    assert (session.states["key"].state, session.states["key"].run_id) == ("finished", "r")
