@@ -141,7 +141,7 @@ def test_jobs_that_are_the_same_are_said_to_be(call):
     status, out, err = call("-m", *SMALL, "model.l2=1,1.0,2", "dry_run=true")
     assert status == 0
     assert "2 of 2 jobs would run." in out
-    assert err == ["1 of 3 jobs are the same as others, and are done once"]
+    assert err == ["1 of 3 jobs duplicate others and run only once"]
 
 
 def test_a_dry_run_of_a_single_run_checks_it_and_does_nothing(call, tmp_path):

@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="SWEEP or OVERRIDE",
-        help="a sweep's id or its beginning (default: the newest sweep); config overrides, such as tracking.uri=...",
+        help="id of a sweep, or a prefix of it (default: the newest); config overrides, such as tracking.uri=...",
     )
-    parser.add_argument("--experiment", metavar="NAME", help="the experiment; alone: all its runs")
+    parser.add_argument("--experiment", metavar="NAME", help="the experiment; without a sweep or filter: all its runs")
     parser.add_argument("--filter", metavar="EXPR", help="an MLflow filter, such as \"params.`model.l2` = '1.0'\"")
     parser.add_argument("--directory", metavar="OUT", help="the output folder; default: reports/ in tracking.directory")
 

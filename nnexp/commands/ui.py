@@ -25,8 +25,8 @@ START_SECONDS = 120
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("overrides", nargs="*", help="config overrides, such as tracking.experiment=NAME")
-    parser.add_argument("--port", type=int, help=f"default {PORT}, or another one where that is taken; 0: any free one")
-    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    parser.add_argument("--port", type=int, help=f"default {PORT}, or another port if that is taken; 0: any free port")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
 def run(arguments: argparse.Namespace) -> int:

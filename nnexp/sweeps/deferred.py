@@ -62,7 +62,7 @@ def _end(directory: RunDirectory, end: Callable[[], object]) -> None:
     try:
         end()
     except Exception as error:
-        say(f"{directory.path.name}: its end could not be kept: {one_line(error)}")
+        say(f"{directory.path.name}: its end could not be recorded: {one_line(error)}")
     finally:
         _slots.release()
 

@@ -79,7 +79,7 @@ class BaseSweeper(Sweeper):
         distinct = list({job.key: job for job in jobs}.values())
         self.refuse_one_directory(len(distinct))
         if len(distinct) < len(jobs):
-            say(f"{len(jobs) - len(distinct)} of {len(jobs)} jobs are the same as others, and are done once")
+            say(f"{len(jobs) - len(distinct)} of {len(jobs)} jobs duplicate others and run only once")
         session = Session.of(plan.make_plan(jobs), controls, store, self.launch, task)
         return session.dry_run(distinct) if controls.dry_run else session.run(distinct)
 
