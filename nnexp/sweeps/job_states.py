@@ -49,7 +49,7 @@ class JobStates:
     def _checked(self, state: JobState) -> JobState:
         """A run that came back from the launcher is not running, whatever its process could still write of it."""
         if state.state is State.RUNNING and state.directory in self._ended:
-            return replace(state, state=State.LOST, reason="its end could not be kept")
+            return replace(state, state=State.LOST, reason="its end could not be recorded")
         return state
 
     def take(self, jobs: Sequence[Job], outcomes: Sequence[Any]) -> set[str]:
@@ -82,5 +82,5 @@ class JobStates:
         self._deaths[job.key] += 1
         if self._deaths[job.key] < ATTEMPTS:
             return True
-        self.known[job.key] = JobState(job.key, State.FAILED, reason="its process died each time it was tried")
+        self.known[job.key] = JobState(job.key, State.FAILED, reason="its process died at every attempt")
         return False

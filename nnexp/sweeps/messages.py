@@ -30,18 +30,18 @@ def verdict(job: Job, known: JobState | None) -> str:
         other = arithmetic.difference(known.tags)
         return f"skip: finished as run {known.run_id}{f', made with {other}' if other else ''}"
     if known.state is State.RUNNING:
-        return f"skip: another process is at it, run {known.run_id}"
+        return f"skip: running in another process as run {known.run_id}"
     return f"would run: {known.state} before ({known.reason})"
 
 
 def tell_skipped(name: str, jobs: Sequence[Job], known: Mapping[str, JobState]) -> None:
-    """Say of each job that is done already which run stands for it, and how many are left."""
+    """Say which jobs are skipped, by which run each is finished, and how many are left."""
     for job in jobs:
         state = known.get(job.key)
         if state is not None and state.state is State.FINISHED:
             say(f"skipped: {job.name}: run {state.run_id} is finished and has the same key")
     runs = sum(is_to_run(known.get(job.key)) for job in jobs)
-    say(f"{name}: {len(jobs)} jobs, {runs} to run, {len(jobs) - runs} already done or under way")
+    say(f"{name}: {len(jobs)} jobs, {runs} to run, {len(jobs) - runs} already finished or running")
 
 
 def tell_other_arithmetic(states: Collection[JobState]) -> None:
@@ -50,14 +50,14 @@ def tell_other_arithmetic(states: Collection[JobState]) -> None:
     reasons = Counter(filter(None, (arithmetic.difference(state.tags) for state in finished)))
     for reason, n in reasons.items():
         runs = "1 finished run was" if n == 1 else f"{n} finished runs were"
-        say(f"{runs} made with {reason}; numbers made here may differ (resume=strict does them again)")
+        say(f"{runs} made with {reason}; here the numbers may differ (resume=strict retrains these jobs)")
 
 
 def tell_recovered(names: Sequence[str]) -> None:
-    """Say which runs were closed or published, that a crash had left."""
+    """Say which runs of a crash were closed or published."""
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        say(f"closed or published what a crash had left: {', '.join(names[:SHOWN])}{more}")
+        say(f"closed or published after a crash: {', '.join(names[:SHOWN])}{more}")
 
 
 def print_end(known: Overview, message: str, choice: Sequence[str], links: Mapping[str, str]) -> None:

@@ -179,14 +179,14 @@ class Session:
         messages.print_end(known, message, self._choice, links)
         sys.stdout.flush()
         if kept:
-            say(f"{kept} runs are not published; they are whole in their directories, and `nnexp sync` publishes them.")
+            say(f"{kept} runs are not published; they are complete in their directories; `nnexp sync` publishes them.")
         if known.failures:
             return ExitStatus.DIFFERENT
         return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE
 
     def interrupted(self) -> int:
         """After Ctrl-C: wait for the runs to be closed, close those that nobody closes."""
-        say("Interrupted; closing the runs. The same command finishes the sweep.")
+        say("Interrupted; closing the runs. The same command completes the sweep.")
         deadline = time.monotonic() + INTERRUPTED_SECONDS
         while time.monotonic() < deadline:
             self.learn(self.refresh(list(self.jobs.values()), elsewhere=False))
@@ -239,7 +239,7 @@ class Session:
         try:
             outcomes = self.launch(overrides) or ()
         except Exception as error:
-            say(f"The launcher stopped: {one_line(error)}. What is missing is started again.")
+            say(f"The launcher stopped: {one_line(error)}. The remaining jobs are started anew.")
         finally:
             sharing.clear(self.root, self.sweep)
         deferred.wait_for(self.root, self.sweep)
@@ -318,7 +318,7 @@ class Session:
                 run_id = self.parent.ensure() if is_closed and self.parent is not None else self.directory.uid
                 directory.finish(self.directory, run_id, status, message, time.time(), is_whole=is_whole and is_closed)
         except (OSError, ValueError) as error:
-            say(f"The end of the sweep could not be kept: {one_line(error)}")
+            say(f"The end of the sweep could not be recorded: {one_line(error)}")
 
     def _show(self, parent: Parent) -> None:
         """The sweep's view, now that it is known which runs stand for its jobs and what they can be ranked by."""

@@ -50,7 +50,7 @@ def test_a_run_that_came_back_without_its_end_is_not_waited_for(status, tmp_path
     session.work([Job(0, (), ("seed=0",), "key")], {})
     standing = session.states["key"]
     assert standing.state == "failed"
-    assert standing.reason == ("no inode is free" if status == "FAILED" else "its process died each time it was tried")
+    assert standing.reason == ("no inode is free" if status == "FAILED" else "its process died at every attempt")
     assert len(launched) == (1 if status == "FAILED" else 2)
 
 
