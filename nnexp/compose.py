@@ -119,11 +119,6 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
     return hints.explain(error, overrides, _defaults)
 
 
-def explain_key(key: str, overrides: Sequence[str]) -> str:
-    """What to say of an override of a key that there is not."""
-    return hints.explain_key(key, overrides, _defaults)
-
-
 def _defaults(overrides: Sequence[str]) -> dict[str, Any]:
     """The config with nothing but its task chosen, for the keys that there are."""
     chosen = [o for o in overrides if re.match(r"\+*task(\.name)?=", o)]

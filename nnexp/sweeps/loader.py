@@ -1,27 +1,23 @@
-"""Composing the jobs of a sweep: those that differ in plain values only share one composition.
-
-Hydra composes each job's config from its files anew, which takes most of the time that a worker spends beside training.
-"""
+"""Hydra's config loader for the jobs of a launcher, which composes them as they were planned."""
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+
+from nnexp.sweeps.composer import Composer
 
 
 class SweepLoader:
-    """Hydra's config loader, but for jobs; what it composes is what Hydra's own does."""
+    """Hydra's config loader, but for jobs; what it composes is what Hydra's own does. It is sent to workers."""
 
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader = loader
         self._groups = frozenset(loader.list_groups(""))
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._composer: Composer | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # also while a worker unpickles it
@@ -29,38 +25,20 @@ class SweepLoader:
         return getattr(self._loader, name)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_bases": {}}
+        return self.__dict__ | {"_composer": None}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """The config of a job. Errors come from Hydra, in its words."""
-        try:
-            return self._from_base(master_config, list(sweep_overrides))
-        except Exception:
-            return self._loader.load_sweep_config(master_config, sweep_overrides)
+        """The config of a job, with what Hydra says in it of the job's overrides."""
+        if self._composer is None:
 
-    def _from_base(self, master_config: DictConfig, overrides: list[str]) -> DictConfig:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-        base = tuple(override.input_line or "" for override in parsed if not self._is_plain(override))
-        if base not in self._bases:
-            self._bases[base] = self._loader.load_sweep_config(master_config, list(base))
-        cfg = copy.deepcopy(self._bases[base])
-        for override in parsed:
-            if self._is_plain(override):
-                OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
-        of_the_task = [override for override in parsed if not override.is_hydra_override()]
-        cfg.hydra.overrides.task = [override.input_line for override in of_the_task]
+            def compose(overrides: list[str]) -> DictConfig:
+                return self._loader.load_sweep_config(master_config, overrides)
+
+            self._composer = Composer(OverridesParser.create().parse_overrides, compose, self._groups.__contains__)
+        cfg = self._composer.config(sweep_overrides)
+        given = [each for each in self._composer.parse(list(sweep_overrides)) if not each.is_hydra_override()]
+        cfg.hydra.overrides.task = [each.input_line for each in given]
         settings = cfg.hydra.job.config.override_dirname
-        cfg.hydra.job.override_dirname = get_overrides_dirname(
-            of_the_task, kv_sep=settings.kv_sep, item_sep=settings.item_sep, exclude_keys=settings.exclude_keys
-        )
+        lines = [each.input_line or "" for each in given if each.key_or_group not in settings.exclude_keys]
+        cfg.hydra.job.override_dirname = settings.item_sep.join(sorted(lines)).replace("=", settings.kv_sep)
         return cfg
-
-    def _is_plain(self, override: Override) -> bool:
-        """Whether an override changes a value, and not which files are composed."""
-        return (
-            override.type == OverrideType.CHANGE
-            and override.package is None
-            and not override.is_sweep_override()
-            and not override.is_hydra_override()
-            and override.key_or_group not in self._groups
-        )

@@ -14,11 +14,13 @@ from typing import Any
 
 from nnexp.runs import lease
 
-LOOK_SECONDS, AGAIN_SECONDS = 1.0, 2.0
+POLL_SECONDS, REPEAT_SECONDS = 1.0, 2.0
 
 
 def watched(launcher: Any) -> None:
     """Have every worker that joblib starts for this launcher watch this process, before it gets its first job."""
+    # Hydra's joblib launcher keeps what it passes to `joblib.Parallel` in this attribute, which is not documented; its
+    # config has no place for an initializer. Where there is none (another launcher), workers are not watched.
     settings = getattr(launcher, "joblib", None)
     if isinstance(settings, dict):
         settings.update(initializer=end_with, initargs=(lease.owner(),))
@@ -29,9 +31,9 @@ def end_with(owner_record: str) -> None:
 
     def watch() -> None:
         while lease.gone_reason(owner_record) is None:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         while True:  # the first may only end the run in hand
             os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(AGAIN_SECONDS)
+            time.sleep(REPEAT_SECONDS)
 
     threading.Thread(target=watch, name="nnexp-parent-watch", daemon=True).start()

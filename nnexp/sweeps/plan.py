@@ -1,23 +1,19 @@
-"""What a sweep is: a list of jobs, each with its overrides, its config and its key, known before anything runs.
-
-A job's config is composed by Hydra once for every choice of config groups; what differs beyond that are plain values,
-which are set on a copy. So a sweep of a thousand jobs is planned in seconds.
-"""
+"""What a sweep is: a list of jobs, each with its overrides, its config and its key, known before anything runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import Override, OverrideType, QuotedString
-from omegaconf import DictConfig, OmegaConf
+from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from nnexp.compose import explain, explain_key, plain
+from nnexp.compose import explain
 from nnexp.config import Config, ConfigError, check
 from nnexp.runs.identity import sha256
 from nnexp.runs.records import PlannedJob, SweepPlan
+from nnexp.sweeps.composer import Composer
 from nnexp.tasks.interface import Task
 
 # How a sweep is run, not what it is: these do not make it another sweep.
@@ -57,56 +53,6 @@ class Plan:
     swept_keys: tuple[str, ...]
 
 
-class Composer:
-    """Composed configs of jobs, each distinct choice of groups composed once."""
-
-    def __init__(
-        self, parse: Callable[[list[str]], list[Override]], compose: Callable[[list[str]], DictConfig], groups
-    ) -> None:
-        self._parse, self._compose, self._is_group = parse, compose, groups
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
-        self._checked: dict[str, Any] = {}
-
-    def __call__(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The config of a job as nested dictionaries."""
-        values: list[tuple[str, Any]] = []
-        base: list[str] = []
-        for override in self._parse(list(overrides)):
-            if self._is_plain(override):
-                values.append((override.key_or_group, override.value()))
-            else:
-                base.append(override.input_line or "")
-        key = tuple(base)
-        if key not in self._bases:
-            self._bases[key] = self._compose(base)
-        cfg = self._bases[key].copy()
-        for name, value in values:
-            try:
-                OmegaConf.update(cfg, name, _unquoted(value), force_add=False)
-            except OmegaConfBaseException as error:
-                raise ConfigError(explain_key(name, overrides)) from error
-        return plain(cfg)
-
-    def _is_plain(self, override: Override) -> bool:
-        key = override.key_or_group
-        return (
-            override.type == OverrideType.CHANGE
-            and not override.is_sweep_override()
-            and not key.startswith("hydra")
-            and not self._is_group(key)
-        )
-
-
-def _unquoted(value: Any) -> Any:
-    if isinstance(value, QuotedString):
-        return value.text
-    if isinstance(value, list):
-        return [_unquoted(item) for item in value]
-    if isinstance(value, dict):
-        return {_unquoted(key): _unquoted(item) for key, item in value.items()}
-    return value
-
-
 class Keys:
     """Keys of configs; what they have in common, such as the data, is loaded once."""
 
@@ -131,8 +77,8 @@ def make_jobs(grid: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], composer:
         try:
             config = check(composer(overrides))
             jobs.append(Job(number, overrides, swept, keys(config), config))
-        except (ConfigError, OmegaConfBaseException) as error:
-            jobs.append(Job(number, overrides, swept, failed_key(overrides), error=explain(error)))
+        except (ConfigError, HydraException, OmegaConfBaseException) as error:
+            jobs.append(Job(number, overrides, swept, failed_key(overrides), error=explain(error, overrides)))
     return jobs
 
 

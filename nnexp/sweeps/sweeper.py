@@ -22,6 +22,7 @@ from nnexp.config import ConfigError, check_flag, check_tracking, task_of
 from nnexp.paths import absolute
 from nnexp.preflight import check_places
 from nnexp.sweeps import plan
+from nnexp.sweeps.composer import Composer
 from nnexp.sweeps.grid import expand
 from nnexp.sweeps.loader import SweepLoader
 from nnexp.sweeps.parent_watch import watched
@@ -121,7 +122,7 @@ class BaseSweeper(Sweeper):
         n_jobs = OmegaConf.select(settings, "n_jobs")
         return n_jobs if isinstance(n_jobs, int) and n_jobs > 0 else os.cpu_count() or 1
 
-    def composer(self) -> plan.Composer:
+    def composer(self) -> Composer:
         """Composes jobs' configs as the launcher will."""
         loader = self.hydra_context.config_loader
         parser = OverridesParser.create(config_loader=loader)
@@ -133,7 +134,7 @@ class BaseSweeper(Sweeper):
             OmegaConf.set_struct(cfg, True)
             return cfg
 
-        return plan.Composer(parser.parse_overrides, compose, self.is_group)
+        return Composer(parser.parse_overrides, compose, self.is_group)
 
     def launch(self, overrides: list[list[str]]) -> list[Any]:
         """Give jobs to Hydra's launcher and wait for them; return the outcome of each, None where there is none."""

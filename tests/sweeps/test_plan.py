@@ -4,6 +4,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from nnexp.compose import compose, plain
 from nnexp.config import ConfigError
 from nnexp.sweeps import grid, plan
+from nnexp.sweeps.composer import Composer
 
 parse = OverridesParser.create().parse_overrides
 GROUPS = {"data", "optimizer", "model", "experiment"}
@@ -15,7 +16,7 @@ def composer(calls=None):
             calls.append(overrides)
         return compose(overrides)
 
-    return plan.Composer(parse, compose_base, lambda key: key in GROUPS)
+    return Composer(parse, compose_base, lambda key: key in GROUPS)
 
 
 def test_a_grid_is_the_product_of_its_lists_in_the_order_of_the_command_line():

@@ -1,0 +1,71 @@
+"""Composing the jobs of a sweep, when they are planned and when they are run: by Hydra, but each choice of files once.
+
+Hydra composes a config from its files anew for every job, which takes tens of milliseconds. Jobs that choose the same
+files differ in plain values; these are set on a copy of what Hydra has composed. Whatever that cannot do is left to
+Hydra, and told in its words.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nnexp.compose import plain
+
+Parse = Callable[[list[str]], list[Override]]
+Compose = Callable[[list[str]], DictConfig]
+
+
+class Composer:
+    """Composed configs of jobs.
+
+    Parameters
+    ----------
+    parse
+        Reads overrides.
+    compose
+        Hydra's composition of overrides.
+    is_group
+        Whether a key is a config group, of which a file is chosen.
+    """
+
+    def __init__(self, parse: Parse, compose: Compose, is_group: Callable[[str], bool]) -> None:
+        self.parse, self._compose, self._is_group = parse, compose, is_group
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
+
+    def __call__(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """The config of a job as nested dictionaries."""
+        return plain(self.config(overrides))
+
+    def config(self, overrides: Sequence[str]) -> DictConfig:
+        """The config of a job; errors are those of `compose`."""
+        try:
+            return self._from_base(self.parse(list(overrides)))
+        except (HydraException, OmegaConfBaseException):
+            return self._compose(list(overrides))
+
+    def _from_base(self, overrides: Sequence[Override]) -> DictConfig:
+        base = tuple(override.input_line or "" for override in overrides if not self._is_plain(override))
+        if base not in self._bases:
+            self._bases[base] = self._compose(list(base))
+        cfg = copy.deepcopy(self._bases[base])
+        for override in overrides:
+            if self._is_plain(override):
+                OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
+        return cfg
+
+    def _is_plain(self, override: Override) -> bool:
+        """Whether an override changes a value, and not which files are composed."""
+        return (
+            override.type == OverrideType.CHANGE
+            and override.package is None
+            and not override.is_sweep_override()
+            and not override.is_hydra_override()
+            and not self._is_group(override.key_or_group)
+        )
