@@ -25,6 +25,7 @@ from nnexp.comparison.settings import Group, Setting
 from nnexp.comparison.spec import STEPS, Axis, History
 
 POINTS = 120
+SHORT = 0.01  # seconds; the numbers on a shorter axis are long, and few have room
 LOG_FROM = 20  # an axis that spans this factor is drawn on a logarithmic scale
 MOST_BANDS = 6
 LEGEND_COLUMNS = 4
@@ -117,7 +118,9 @@ def draw(group: Group, histories: Mapping[str, History], metrics: Sequence[Metri
         if max(longest) > LOG_FROM * max(min(longest), 1e-9):
             _log_x(axes[-1, column], axis)
         else:
-            axes[-1, column].xaxis.set_major_locator(MaxNLocator(5, integer=axis.is_whole))
+            axes[-1, column].xaxis.set_major_locator(
+                MaxNLocator(5 if axis.is_whole or max(longest) > SHORT else 3, integer=axis.is_whole)
+            )
     for row, metric in enumerate(metrics):
         axes[row, 0].set_ylabel(metric.axis_label)
         if _is_log(metric, np.concatenate([np.asarray(line.get_ydata()) for p in axes[row] for line in p.lines])):

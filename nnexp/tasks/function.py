@@ -13,6 +13,7 @@ from typing import Any
 from nnexp.readers import ConfigError
 from nnexp.runs.identity import digest_of, sha256
 from nnexp.tasks.interface import Code, Ending, Run, Task
+from nnexp.tasks.metrics import MetricSpec
 
 LONGEST_NAME = 120  # letters
 
@@ -54,10 +55,19 @@ def load(name: str) -> Task[Any]:
 
 
 class FunctionTask(Task[Options]):
-    """Calls a function with the run and its options; what it returns is logged as its final metrics."""
+    """Calls a function with the run and its options; what it returns is logged as its final metrics.
+
+    Attributes of the function, `metrics` and `objective`, say what is known of what it logs.
+    """
 
     def __init__(self, name: str, function: Callable[..., Mapping[str, float] | Ending | None]) -> None:
         self.name, self._function = name, function
+        self.metrics: Mapping[str, MetricSpec] = getattr(function, "metrics", {})
+        self.objective: str | None = getattr(function, "objective", None)
+        if not all(isinstance(spec, MetricSpec) for spec in self.metrics.values()):
+            raise ConfigError(f"`metrics` of {name} must map keys to MetricSpec, got {self.metrics!r}")
+        if self.objective is not None and self.objective not in self.metrics:
+            raise ConfigError(f"`objective` of {name} must be one of its `metrics`, got {self.objective!r}")
 
     def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> Options:
         """The options, as the function's signature knows them."""

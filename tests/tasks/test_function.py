@@ -1,0 +1,54 @@
+"""What a function says of its metrics by its attributes."""
+
+import pytest
+
+from nnexp.readers import ConfigError
+from nnexp.tasks.function import load
+
+SOURCE = """
+from nnexp.tasks.metrics import MetricSpec
+
+def train(run, lr=0.1):
+    return {"distance": lr}
+"""
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch, request):
+    """Loads the task of a file with the function and what is written below it."""
+
+    def load_with(text):
+        name = f"own_{request.node.name.partition('[')[0]}_{abs(hash(text))}"
+        (tmp_path / f"{name}.py").write_text(SOURCE + text)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        return load(f"{name}.train")
+
+    return load_with
+
+
+def test_a_function_without_attributes_ranks_nothing(loaded):
+    task = loaded("")
+    assert task.ranking([{"distance": 1.0}], [{}]) == []
+    assert task.comparison.metric("distance").higher_is_better is None
+
+
+def test_a_function_says_what_ranks_its_runs(loaded):
+    task = loaded("""
+train.metrics = {"distance": MetricSpec("distance to zero", higher_is_better=False)}
+train.objective = "distance"
+""")
+    assert task.ranking([{"distance": 1.0}], [{}]) == ["distance"]
+    assert task.ranks("distance")
+    assert task.comparison.metric("distance").name == "distance to zero"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train.metrics = {'distance': 'metres'}", "must map keys to MetricSpec"),
+        ("train.objective = 'distance'", "must be one of its `metrics`, got 'distance'"),
+    ],
+)
+def test_attributes_that_make_no_sense_are_rejected(loaded, text, message):
+    with pytest.raises(ConfigError, match=message):
+        loaded(text)
