@@ -5,7 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nnexp.tasks.interface import MetricSpec, Task
+from nnexp.comparison.sections import Table
+from nnexp.comparison.spec import ComparisonSpec
+from nnexp.tasks.interface import Task
+from nnexp.tasks.metrics import MetricSpec
 from tests.report.runs import stored_run, trained_run
 from tests.report.test_report import assert_stands_alone, names, report
 
@@ -18,6 +21,13 @@ class Rated(Task):
         "rounds": MetricSpec("rounds", is_count=True),
     }
     objective = "score"
+
+
+class WithTable(ComparisonSpec):
+    """Adds a table."""
+
+    def add_to(self, section, group, read):
+        section.tables.append(Table("Of its own", ["setting"], [[setting.label] for setting in group.settings]))
 
 
 def function_run(folder, number, lr, seed, *, task="no.such.module", metrics=("loss", "distance")):
@@ -70,14 +80,19 @@ def test_an_objective_makes_one_the_best_and_counts_are_medians(tmp_path, monkey
     assert "rounds and time of the run are medians" in page
 
 
-def test_the_direction_of_a_metric_says_which_is_better(tmp_path, monkeypatch):
+def test_the_direction_of_a_metric_says_which_is_better_and_a_task_adds_a_table(tmp_path, monkeypatch):
     class Costly(Rated):
         metrics = {"loss": MetricSpec("loss", "J", higher_is_better=False)}  # noqa: RUF012
         objective = "loss"
 
+        @property
+        def comparison(self):
+            return WithTable(self.metrics, self.ranking)
+
     monkeypatch.setattr("nnexp.tasks.recorded", lambda name: Costly())
     result = report(sweep(tmp_path / "runs"), tmp_path / "out", formats=())
     assert result.sentences[2].startswith("The best by loss is lr 0.4: 0.030 on average over 3 seeds")
+    assert "<caption><span>Of its own</span></caption>" in result.path.read_text()
     assert "lr 0.1 on 3 of 3 seeds (by 0.417 J on average" in " ".join(result.sentences)
 
 
