@@ -15,9 +15,9 @@ from nnexp.runs.directory import PLAN_FILE
 from nnexp.runs.files import tell_once
 from nnexp.runs.records import SweepPlan
 from nnexp.runs.tags import KIND, RUN_KEY, SWEEP
+from nnexp.sweeps.known_runs import runs_of_keys
+from nnexp.sweeps.status import of_stored, states
 from nnexp.tracking.store import Store, StoredRun, import_mlflow
-
-KEY_BY_KEY = 50  # so many keys are asked for one by one
 
 
 class NothingToReportError(UsageError):
@@ -118,15 +118,10 @@ def _plan(store: Store, parent: StoredRun) -> SweepPlan | None:
 def _from_elsewhere(store: Store, plan: SweepPlan | None, runs: list[StoredRun]) -> list[StoredRun]:
     """Finished runs of other sweeps, or of none, that stand for jobs of this one because their keys are equal."""
     done = {run.tags.get(RUN_KEY) for run in runs if run.status == "FINISHED"}
-    missing = ({job.key for job in plan.jobs} if plan else set()) - done
-    if len(missing) <= KEY_BY_KEY:
-        found = [
-            r for key in sorted(filter(None, missing)) for r in store.tagged(RUN_KEY, key) if r.status == "FINISHED"
-        ]
-    else:
-        found = store.search("attributes.status = 'FINISHED'")
-    newest = {run.tags.get(RUN_KEY): run for run in _children(found) if run.tags.get(RUN_KEY) in missing}
-    return list(newest.values())
+    missing = {job.key for job in plan.jobs if job.key} - done if plan else set()
+    finished = [run for run in _children(runs_of_keys(store, missing)) if run.status == "FINISHED"]
+    found = {run.run_id: run for run in finished if run.tags.get(RUN_KEY) in missing}
+    return [found[state.run_id] for state in states(map(of_stored, found.values())).values()]
 
 
 def _children(runs: list[StoredRun]) -> list[StoredRun]:

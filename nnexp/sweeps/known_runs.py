@@ -49,14 +49,9 @@ class KnownRuns:
         found = list(self._stored(self.store.tagged(SWEEP, self.sweep), wanted, since, repair))
         if elsewhere:
             decided = {key for key, job in states(found).items() if job.is_decided}
-            others = self._of_others(self.store, set(wanted) - decided)
+            others = runs_of_keys(self.store, set(wanted) - decided)
             found += [job for job in self._stored(others, wanted, since, repair) if job.is_decided]
         return found
-
-    def _of_others(self, store: Store, keys: Collection[str]) -> list[StoredRun]:
-        if len(keys) <= SEARCHED_ONE_BY_ONE:
-            return [run for key in keys for run in store.tagged(RUN_KEY, key)]
-        return store.search("attributes.status = 'FINISHED'")
 
     def _stored(
         self, runs: Iterable[StoredRun], wanted: Collection[str], since: float, repair: bool
@@ -94,6 +89,13 @@ class KnownRuns:
 
     def _is_of_other_arithmetic(self, tags: dict[str, str], ended: float) -> bool:
         return ended < self.strict_before and arithmetic.difference(tags) is not None
+
+
+def runs_of_keys(store: Store, keys: Collection[str]) -> list[StoredRun]:
+    """The runs that have one of the keys, of whatever sweep; of many keys the finished runs, and others among them."""
+    if len(keys) <= SEARCHED_ONE_BY_ONE:
+        return [run for key in sorted(keys) for run in store.tagged(RUN_KEY, key)]
+    return store.search("attributes.status = 'FINISHED'")
 
 
 def _last_values(directory: RunDirectory) -> dict[str, float]:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nnexp import tasks
@@ -34,6 +35,8 @@ INTERRUPTED_SECONDS = 10.0  # in which runs that are interrupted have to be clos
 
 Launch = Callable[[list[list[str]]], Sequence[Any] | None]  # gives the outcome of each job, where it is known
 
+MakeReport = Callable[[Store, str, Path], Any]  # the report of a sweep in a store, into a folder
+
 
 @dataclass(frozen=True)
 class Controls:
@@ -45,6 +48,7 @@ class Controls:
     tracking: TrackingConfig
     command: str
     concurrency: int  # jobs that the launcher runs at a time
+    make_report: MakeReport | None = None
 
 
 class Session:
@@ -274,12 +278,11 @@ class Session:
 
     def _compare(self) -> Any:
         """The report of the sweep, in its folder and at the parent run; None where there is no store to read."""
-        if self.store is None or self.parent is None or self.directory is None:
+        make = self.controls.make_report
+        if make is None or self.store is None or self.parent is None or self.directory is None:
             return None
-        from nnexp.report import Selection, make_report
-
         try:
-            made = make_report(self.store, Selection("sweep", self.sweep), self.directory.path / "report")
+            made = make(self.store, self.sweep, self.directory.path / "report")
             self.parent.attach(made.path)
             self._choice = made.choice
             return made

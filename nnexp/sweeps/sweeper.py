@@ -26,7 +26,7 @@ from nnexp.sweeps.composer import Composer
 from nnexp.sweeps.grid import expand
 from nnexp.sweeps.loader import SweepLoader
 from nnexp.sweeps.parent_watch import watched
-from nnexp.sweeps.session import Controls, Session
+from nnexp.sweeps.session import Controls, MakeReport, Session
 from nnexp.terminal import say
 from nnexp.tracking.store import Store, open_store, sqlite_path
 
@@ -34,9 +34,9 @@ from nnexp.tracking.store import Store, open_store, sqlite_path
 class BaseSweeper(Sweeper):
     """A grid of jobs that is always finished by the same command."""
 
-    def __init__(self, params: Any = None, search: Any = None) -> None:
+    def __init__(self, params: Any = None, search: Any = None, make_report: MakeReport | None = None) -> None:
         self.params = dict(params or {})
-        self.search = search
+        self.search, self.make_report = search, make_report
         self.config: DictConfig
         self.launcher: Any
         self.hydra_context: HydraContext
@@ -88,7 +88,7 @@ class BaseSweeper(Sweeper):
         """How this sweep is to be run; what its jobs compute is checked job by job."""
         command = "nnexp " + " ".join(shlex.quote(word) for word in sys.argv[1:])
         resume, dry_run, fail_fast = (check_flag(key, tree) for key in ("resume", "dry_run", "fail_fast"))
-        return Controls(resume, dry_run, fail_fast, check_tracking(tree), command, self.concurrency)
+        return Controls(resume, dry_run, fail_fast, check_tracking(tree), command, self.concurrency, self.make_report)
 
     def refuse_one_directory(self, n_jobs: int) -> None:
         """Refuse a directory that all jobs would have in common.

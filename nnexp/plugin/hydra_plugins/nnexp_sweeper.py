@@ -1,5 +1,6 @@
 """The name under which Hydra finds the sweeper; the work is in nnexp.sweeps, imported when a sweep runs."""
 
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -8,11 +9,19 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
+def make_report(store: Any, sweep: str, folder: Path) -> Any:
+    """The report at the end of a sweep; reports are made of sweeps, so these are told how to make one."""
+    from nnexp.report import Selection
+    from nnexp.report import make_report as make
+
+    return make(store, Selection("sweep", sweep), folder)
+
+
 class NnexpSweeper(Sweeper):
     """Sweeps that can be killed anywhere and finished by giving the same command again."""
 
     def __init__(self, params: Any = None, search: Any = None) -> None:
-        self._settings = {"params": params, "search": search}
+        self._settings = {"params": params, "search": search, "make_report": make_report}
         self._sweeper: Any = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
