@@ -17,8 +17,9 @@ from yaml import YAMLError
 from nnexp.errors import one_line
 from nnexp.rerun.errors import RerunError
 from nnexp.runs import lease, places
-from nnexp.runs.directory import HISTORY, PUBLISHED, RESULT, RunDirectory
+from nnexp.runs.directory import PUBLISHED, RESULT, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
+from nnexp.runs.history import TABLE
 from nnexp.runs.tags import DATA_DIGEST, DIRECTORY, RUN_KEY, STATUS_MESSAGE, UID
 from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
@@ -192,7 +193,7 @@ class RecordedInStore(Recorded):
         client = self._store.client
         try:
             there = {item.path for item in client.list_artifacts(self.run_id)}
-            for name in (CONFIG, OVERRIDES, ENVIRONMENT, HISTORY, RESULT, WEIGHTS):
+            for name in (CONFIG, OVERRIDES, ENVIRONMENT, TABLE, RESULT, WEIGHTS):
                 if name.split("/")[0] in there:
                     self._fetch(client, name, folder)
         except Exception as error:
