@@ -240,7 +240,12 @@ class RunDirectory:
 
     def history(self) -> list[history.Row]:
         """The rows of the history; what was cut off by a crash is left out, and so is what is damaged."""
-        return history.read_rows(self.path, has_ended=self.has_ended)
+        try:
+            result = self.result
+            is_described = result is not None and result.described
+        except RecordError:
+            is_described = True
+        return history.read_rows(self.path, is_described=is_described, has_ended=self.has_ended)
 
     def write_history_table(self) -> None:
         """Make `reports/history.csv` of what was logged."""

@@ -167,13 +167,14 @@ def has_history(folder: Path) -> bool:
     return any((folder / name).exists() for name in (HISTORY, TABLE))
 
 
-def read_rows(folder: Path, *, has_ended: bool = False) -> list[Row]:
+def read_rows(folder: Path, *, is_described: bool = False, has_ended: bool = False) -> list[Row]:
     """The rows of a history; what a crash cut off and what is damaged is left out.
 
-    Of a run that has ended the table is read, which is the same and what people see.
+    Of a described run the table is read, which is the same and what people see. Before that the publisher, which makes
+    the table while the run trains, may be behind: the table would lack what was logged last.
     """
     table = folder / TABLE
-    if table.exists() and (has_ended or not (folder / HISTORY).exists()):
+    if table.exists() and (is_described or not (folder / HISTORY).exists()):
         return list(_table_rows(table, has_ended))
     return rows_of(HistoryReader(folder).new_values()[0])
 
