@@ -155,7 +155,7 @@ class Lookup:
     def of_store(self, run: StoredRun) -> FoundRun:
         """A run of the store, with its directory where this machine has that."""
         uid, directory = run.tags.get(UID), RunDirectory(run.tags.get(DIRECTORY, ""))
-        is_here = uid is not None and DIRECTORY in run.tags and _uid(directory) == uid
+        is_here = uid is not None and DIRECTORY in run.tags and places.is_here(directory, uid)
         return FoundRun(run.run_id, run.name, directory if is_here else None, run)
 
     def plan_of(self, found: FoundSweep) -> SweepPlan | None:
@@ -280,10 +280,3 @@ def ids_of(directory: RunDirectory) -> list[str]:
         pass  # it only saves asking a store
     result = directory.result
     return list(dict.fromkeys([*ids, *([result.run_id] if result else []), directory.uid]))
-
-
-def _uid(directory: RunDirectory) -> str | None:
-    try:
-        return directory.uid
-    except (OSError, ValueError):
-        return None

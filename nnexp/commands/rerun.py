@@ -7,15 +7,16 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from nnexp.compose import tracking_of
+from nnexp.config import TrackingConfig
+from nnexp.lookup import FoundSweep, Lookup
+from nnexp.rerun.jobs import SweepSource, jobs_of
+from nnexp.rerun.run import Rerun, execute_plan, exit_status, plan
+from nnexp.rerun.source import RunSource, source_of
+from nnexp.rerun.sweep import rerun_sweep, rows
+from nnexp.summary import show
 from nnexp.terminal import say, table
-
-if TYPE_CHECKING:
-    from nnexp.config import TrackingConfig
-    from nnexp.rerun.find import SweepFound
-    from nnexp.rerun.run import Rerun
-    from nnexp.rerun.source import Recorded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,36 +34,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Rerun and print."""
-    return _run(arguments.run, arguments.overrides, arguments.check, arguments.json)
-
-
-def _run(word: str, overrides: Sequence[str], check: bool, as_json: bool) -> int:
-    from nnexp.rerun.find import Finder, SweepFound
-
-    tracking = _tracking(overrides)
+    overrides, check, as_json = arguments.overrides, arguments.check, arguments.json
+    tracking = tracking_of(overrides)
+    lookup = Lookup.of(tracking)
     with tempfile.TemporaryDirectory() as scratch:
-        found = Finder(tracking, Path(scratch)).find(word)
-        if isinstance(found, SweepFound):
-            return _sweep(found, overrides, tracking, check, as_json)
-        return _one(found, overrides, check, as_json)
+        found = lookup.find(arguments.run)
+        if isinstance(found, FoundSweep):
+            return _sweep(jobs_of(lookup, found, Path(scratch)), overrides, tracking, check, as_json)
+        return _one(source_of(found, lookup.store, Path(scratch)), overrides, check, as_json)
 
 
-def _tracking(overrides: Sequence[str]) -> TrackingConfig:
-    """Where to look and to publish: the config of today with those overrides that speak of it."""
-    from nnexp.compose import compose, read_config
-
-    return read_config(compose([o for o in overrides if o.lstrip("+").startswith("tracking")])).tracking
-
-
-def _one(original: Recorded, overrides: Sequence[str], check: bool, as_json: bool) -> int:
-    from nnexp.rerun.run import again, exit_status, plan
-    from nnexp.summary import show
-
+def _one(original: RunSource, overrides: Sequence[str], check: bool, as_json: bool) -> int:
     planned = plan(original, overrides, check=check)
-    say(f"Again: {original}" + (f" with {' '.join(overrides)}" if overrides else ""))
+    say(f"Rerunning {original}" + (f" with {' '.join(overrides)}" if overrides else ""))
     for key, value in planned.rebuilt.defaulted.items():
         say(f"It was made before there was `{key}`; the default of today is taken: {value}")
-    done = again(planned)
+    done = execute_plan(planned)
     if done.refused:
         say(done.refused)
     if as_json:
@@ -83,11 +70,10 @@ def _rows(done: Rerun, check: bool) -> list[tuple[str, str]]:
     return rows + [("changed" if i == 0 else "", item) for i, item in enumerate(changed)]
 
 
-def _sweep(found: SweepFound, overrides: Sequence[str], tracking: TrackingConfig, check: bool, as_json: bool) -> int:
-    from nnexp.rerun.run import exit_status
-    from nnexp.rerun.sweep import rerun_sweep, rows
-
-    say(f"Again: sweep {found.sweep}, {len(found.jobs)} jobs" + (f" with {' '.join(overrides)}" if overrides else ""))
+def _sweep(found: SweepSource, overrides: Sequence[str], tracking: TrackingConfig, check: bool, as_json: bool) -> int:
+    say(
+        f"Rerunning sweep {found.sweep}, {len(found.jobs)} jobs" + (f" with {' '.join(overrides)}" if overrides else "")
+    )
     done = rerun_sweep(found, overrides, tracking, check=check, tell=say)
     if as_json:
         print(json.dumps(done.as_dict()))
@@ -96,7 +82,7 @@ def _sweep(found: SweepFound, overrides: Sequence[str], tracking: TrackingConfig
         widths = [max(len(line[i]) for line in lines) for i in range(3)]
         for line in lines:
             print("  ".join([*(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=False)), line[3]]))
-        counts = {}
+        counts: dict[str, int] = {}
         for rerun in done.reruns:
             word = rerun.verdict or ("not checked" if check or rerun.refused else "done")
             counts[word] = counts.get(word, 0) + 1

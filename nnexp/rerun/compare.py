@@ -1,33 +1,26 @@
-"""How far apart the numbers of two runs are.
+"""Whether two runs have the same numbers, and how far apart they are.
 
-Optimizers amplify rounding. Measured with three kernels of OpenBLAS and with its threads, in float64: what begins as
-one unit in the last place of the first cost is 1e-16 after 200 iterations of gradient descent, 1e-11 after 100 of CG,
-1e-3 after 190 of L-BFGS-B, and 1e-2 after twenty of TNC, which takes differences of gradients. No bound on the end of a
-run can therefore tell rounding from a change. What can be said:
-
-- at iteration 0 nothing is amplified yet. There, one evaluation at the same theta, rounding is a few units in the last
-  place (measured: at most 2), so a relative difference above :data:`AT_START` (in such units) is none of rounding;
-- two runs that stay within :data:`LATER` of each other at every iteration took the same path to so many digits.
-
-Both must hold for *equal within rounding*, and the counts of iterations and evaluations must agree exactly. A run whose
-rounding grew beyond that is called different, and the comparison says how small the difference began. Differences of a
-column of the history, and of theta, are relative to the largest absolute value in it.
+*Identical* is every bit of the history, but for its clocks, of the arrays and of the recorded digests. *Equal within
+rounding* is every difference within what the task takes for rounding (:meth:`nnexp.tasks.interface.Task.tolerance`),
+with counts, such as those of iterations and evaluations, that agree exactly. What differs more is *different*, and the
+comparison says how small the difference began. Differences of a column of the history, and of an array, are relative
+to the largest absolute value in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from nnexp.tasks.network.training import columns_of
+from nnexp.runs.history import CLOCKS, columns_of
+from nnexp.tasks.interface import MetricSpec, Task
 
 IDENTICAL, EQUAL, DIFFERENT = "identical", "equal within rounding", "different"
 ORDER = (IDENTICAL, EQUAL, DIFFERENT)
-AT_START = 1000  # units in the last place, sums over very many samples included
-LATER = {"float64": 1e-6, "float32": 1e-3}
-CLOCKS, COUNTS = ("time", "seconds"), ("step", "optimizer/n_fev")
+SHOWN = 3  # names of arrays
 
 
 @dataclass(frozen=True)
@@ -37,19 +30,34 @@ class Numbers:
     Attributes
     ----------
     rows
-        Its history, a dictionary for each iteration.
-    thetas
-        ``theta0`` and ``theta``, shape (n_parameters,); empty where the run was cut off.
-    predictions
-        Digest of the outputs of the trained network, None where it was not recorded.
-    dtype
-        ``float64`` or ``float32``, the arithmetic of its objective.
+        Its history, a dictionary for each row.
+    arrays
+        What it saved, by the names of the arrays.
+    metrics
+        Its final metrics; those that both runs have are compared.
+    digests
+        Recorded digests of what is not kept, such as predictions.
+    params
+        Of its config, for the tolerances.
+    is_cut_off
+        Whether it was interrupted, so that only its rows are compared, with the first rows of the other.
     """
 
     rows: Sequence[Mapping[str, float]]
-    thetas: Mapping[str, np.ndarray] = field(default_factory=dict)
-    predictions: str | None = None
-    dtype: str = "float64"
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    is_cut_off: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value that differs: at a step of the history, or at the end (None); `size` is infinite for counts."""
+
+    step: int | None
+    quantity: str
+    size: float
 
 
 @dataclass(frozen=True)
@@ -59,9 +67,9 @@ class Difference:
     Attributes
     ----------
     first, first_size
-        The first iteration at which anything differs, None where only theta or the predictions do; and by how much.
+        The first iteration at which anything differs, None where only what it has at its end does; and by how much.
     largest, quantity, iteration
-        The largest relative difference, of what, and at which iteration (None: of theta). Infinite where numbers of
+        The largest relative difference, of what, and at which iteration (None: at the end). Infinite where numbers of
         iterations or evaluations differ, or where one run lacks what the other has.
     """
 
@@ -96,74 +104,107 @@ class Comparison:
         return f"{self.verdict}: {self.difference}"
 
 
-def compare(old: Numbers, new: Numbers) -> Comparison:
-    """Compare a run with the one that it repeats.
-
-    Where the old run has no `thetas`, because it was cut off, its rows are compared with the first rows of the new one.
-    """
-    cut_off = not old.thetas
-    rows = new.rows[: len(old.rows)] if cut_off else new.rows
-    what = [f"{len(old.rows)} rows of the history"] + (["theta"] if old.thetas else [])
-    what += ["predictions"] if old.predictions else []
-    compared = ", ".join(what[:-1]) + " and " + what[-1] if len(what) > 1 else what[0]
-    per_row = _per_row(old.rows, rows)
-    of_theta = {name: _relative(theta, new.thetas.get(name)) for name, theta in old.thetas.items()}
-    others = {} if old.predictions in (None, new.predictions) else {"predictions": np.inf}
-    if not (per_row or any(of_theta.values()) or others) and _same_bits(old.thetas, new.thetas):
-        return Comparison(IDENTICAL, compared)
-    within = _within(per_row, of_theta, [old.dtype, new.dtype]) and (
-        not others or bool(per_row or any(of_theta.values()))
+def compare(old: Numbers, new: Numbers, task: Task[Any]) -> Comparison:
+    """Compare a run of a task with the one that it repeats."""
+    rows = new.rows[: len(old.rows)] if old.is_cut_off else new.rows
+    history = _of_rows(old.rows, rows, task.metrics)
+    end = [] if old.is_cut_off else [*_of_arrays(old, new), *_of_metrics(old, new, task.metrics)]
+    digests = [Cell(None, name, np.inf) for name, value in old.digests.items() if new.digests.get(name) != value]
+    has_same_bits = all(_has_same_bits(array, new.arrays.get(name)) for name, array in old.arrays.items())
+    cells = [*history, *end]
+    if not (cells or digests) and has_same_bits:
+        return Comparison(IDENTICAL, _in_words(old))
+    # Other predictions of arrays that differ in their last digits are rounding; of equal arrays they are none.
+    within = all(_is_rounding(cell, old, new, task) for cell in cells) and (not digests or bool(cells))
+    return Comparison(
+        EQUAL if within else DIFFERENT, _in_words(old), _difference(history, [*end, *digests], task.metrics)
     )
-    return Comparison(EQUAL if within else DIFFERENT, compared, _difference(per_row, of_theta, others))
 
 
-def _per_row(old: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]]) -> list[tuple[int, str, float]]:
-    """Every differing cell as (iteration, column, relative difference); infinite for counts and missing values."""
+def _in_words(old: Numbers) -> str:
+    """What is compared."""
+    names = list(old.arrays) if len(old.arrays) <= SHOWN else [f"{len(old.arrays)} arrays"]
+    what = [f"{len(old.rows)} rows of the history"] * bool(old.rows) + names + list(old.digests)
+    what += ["final metrics"] if not what else []
+    return ", ".join(what[:-1]) + " and " + what[-1] if len(what) > 1 else what[0]
+
+
+def _of_rows(
+    old: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]], metrics: Mapping[str, MetricSpec]
+) -> list[Cell]:
+    """Every differing cell of the history, in its order."""
     before, after = columns_of([dict(row) for row in old]), columns_of([dict(row) for row in new])
-    found = []
+    found: list[tuple[int, str, float]] = []
     length = min(len(old), len(new))
     for column in dict.fromkeys([*before, *after]):
-        if column in CLOCKS:
+        if _is_clock(column, metrics):
             continue
         x, y = (side.get(column, np.full(len(rows), np.nan))[:length] for side, rows in ((before, old), (after, new)))
         same = (x.view(np.int64) == y.view(np.int64)) | (np.isnan(x) & np.isnan(y))
         scale = max((np.nanmax(np.abs(side[column])) for side in (before, after) if column in side), default=0.0)
-        for i in np.flatnonzero(~same):
-            size = np.inf if column in COUNTS else 0.0 if x[i] == y[i] else abs(x[i] - y[i]) / scale
-            found.append((int(i), column, np.inf if np.isnan(size) else float(size)))
+        found += [(int(i), column, _size(x[i], y[i], scale, _is_count(column, metrics))) for i in np.flatnonzero(~same)]
     if len(old) != len(new):
         found.append((length, "step", np.inf))
     steps = [int(row["step"]) for row in (old if len(old) >= len(new) else new)]
-    return [(steps[i], column, size) for i, column, size in sorted(found, key=lambda cell: cell[0])]
+    return [Cell(steps[i], column, size) for i, column, size in sorted(found, key=lambda cell: cell[0])]
 
 
-def _relative(old: np.ndarray, new: np.ndarray | None) -> float:
+def _of_metrics(old: Numbers, new: Numbers, metrics: Mapping[str, MetricSpec]) -> list[Cell]:
+    """The differing final metrics of those that both have: what an older version logged at the end may differ."""
+    both = [key for key in old.metrics if key in new.metrics and not _is_clock(key, metrics)]
+    found = []
+    for key in both:
+        x, y = float(old.metrics[key]), float(new.metrics[key])
+        if x != y and not (np.isnan(x) and np.isnan(y)):
+            found.append(Cell(None, key, _size(x, y, max(abs(x), abs(y)), _is_count(key, metrics))))
+    return found
+
+
+def _of_arrays(old: Numbers, new: Numbers) -> list[Cell]:
+    """The arrays whose values differ."""
+    sizes = {name: _distance(array, new.arrays.get(name)) for name, array in old.arrays.items()}
+    return [Cell(None, name, size) for name, size in sizes.items() if size]
+
+
+def _is_clock(key: str, metrics: Mapping[str, MetricSpec]) -> bool:
+    return key in CLOCKS or (key in metrics and metrics[key].is_clock)
+
+
+def _is_count(key: str, metrics: Mapping[str, MetricSpec]) -> bool:
+    return key == "step" or (key in metrics and metrics[key].is_count)
+
+
+def _size(x: float, y: float, scale: float, is_count: bool) -> float:
+    """A relative difference; infinite between counts, and where one run has no value."""
+    size = np.inf if is_count else 0.0 if x == y else abs(x - y) / scale
+    return np.inf if np.isnan(size) else float(size)
+
+
+def _distance(old: np.ndarray, new: np.ndarray | None) -> float:
+    """The largest difference of two arrays; of what are no numbers it is 0 or infinite."""
     if new is None or old.shape != new.shape:
         return np.inf
+    if old.dtype.kind not in "fc" or new.dtype.kind not in "fc":
+        return 0.0 if np.array_equal(old, new) else np.inf
     scale = float(np.max(np.abs(old), initial=0.0)) or 1.0
-    return float(np.max(np.abs(old - new), initial=0.0)) / scale
+    size = float(np.max(np.abs(old - new), initial=0.0)) / scale
+    return size if not np.isnan(size) else 0.0 if np.array_equal(old, new, equal_nan=True) else np.inf
 
 
-def _same_bits(old: Mapping[str, np.ndarray], new: Mapping[str, np.ndarray]) -> bool:
-    return all(theta.tobytes() == new[name].tobytes() for name, theta in old.items())
+def _has_same_bits(old: np.ndarray, new: np.ndarray | None) -> bool:
+    return new is not None and old.dtype == new.dtype and old.shape == new.shape and old.tobytes() == new.tobytes()
 
 
-def _within(per_row: list[tuple[int, str, float]], of_theta: Mapping[str, float], dtypes: Sequence[str]) -> bool:
-    at_start = AT_START * max(float(np.finfo(dtype).eps) for dtype in dtypes)
-    later = max(LATER[dtype] for dtype in dtypes)
-    sizes = [(size, at_start if step == 0 else later) for step, _, size in per_row]
-    sizes += [(size, at_start if name == "theta0" else later) for name, size in of_theta.items()]
-    return all(size <= limit for size, limit in sizes)
+def _is_rounding(cell: Cell, old: Numbers, new: Numbers, task: Task[Any]) -> bool:
+    """Whether a difference is within the wider of the two runs' tolerances."""
+    return cell.size <= max(task.tolerance(cell.quantity, cell.step, side.params) for side in (old, new))
 
 
-def _difference(
-    per_row: list[tuple[int, str, float]], of_theta: Mapping[str, float], others: Mapping[str, float]
-) -> Difference:
-    first = per_row[0][0] if per_row else None
-    first_size = max((size for step, _, size in per_row if step == first), default=0.0)
-    cells: list[tuple[float, str, int | None]] = [(size, column, step) for step, column, size in per_row]
-    cells += [(size, name, None) for name, size in [*of_theta.items(), *others.items()] if size]
-    finite = [cell for cell in cells if np.isfinite(cell[0])]
-    largest, quantity, iteration = max(finite or cells, key=lambda cell: cell[0], default=(0.0, "theta", None))
-    parted = next((step for step, column, size in per_row if column in COUNTS and np.isinf(size)), None)
-    return Difference(first, first_size, largest, quantity, iteration, parted)
+def _difference(history: Sequence[Cell], end: Sequence[Cell], metrics: Mapping[str, MetricSpec]) -> Difference:
+    first = history[0].step if history else None
+    first_size = max((cell.size for cell in history if cell.step == first), default=0.0)
+    cells = [*history, *end]
+    finite = [cell for cell in cells if np.isfinite(cell.size)]
+    worst = max(finite or cells, key=lambda cell: cell.size, default=Cell(None, "the sign of a zero", 0.0))
+    counts = (cell.step for cell in history if _is_count(cell.quantity, metrics) and np.isinf(cell.size))
+    return Difference(first, first_size, worst.size, worst.quantity, worst.step, next(counts, None))

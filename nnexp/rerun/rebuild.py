@@ -14,16 +14,16 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from nnexp.compose import compose, plain
-from nnexp.config import BOOKKEEPING, Config, ConfigError, check
-from nnexp.config import leaves as leaves_of
+from nnexp import tasks
+from nnexp.compose import compose, in_grammar, plain
+from nnexp.config import Config, ConfigError, check, is_bookkeeping, task_of
 from nnexp.presets import config_directory
+from nnexp.readers import leaves as leaves_of
 from nnexp.rerun.errors import RerunError
-from nnexp.tasks.network.config import BOOKKEEPING as OF_NETWORK
-from nnexp.tasks.network.config import OPTIONS
+from nnexp.tasks.interface import Task
 
-TODAY = ("tracking", "resume", "dry_run", "fail_fast", "data.cache")  # how a run is kept is not taken from the record
-PRESET = "experiment"
+TODAY = ("tracking", "resume", "dry_run", "fail_fast")  # how a run is kept is not taken from the record
+PRESET, TASK = "experiment", {"task": "task.name"}
 Leaves = dict[str, Any]
 
 
@@ -69,21 +69,21 @@ def rebuild(
     Raises
     ------
     RerunError
-        Where the record has a deciding key that there no longer is.
+        If the record has a deciding key that there no longer is.
     ConfigError
-        Where Hydra or a check refuses the outcome.
+        If Hydra or a check rejects the outcome.
     """
-    base, defaulted, given = _recorded(tree, overrides)
-    if "data.path" in base:
-        base["data.path"] = _find_again(base["data.path"], data_path)
+    task = task_of(tree)
+    base, defaulted, given = _recorded(task, tree, overrides)
+    for key in task.named_by_content:
+        if key in base:
+            base[key] = _moved(base[key], data_path)
     base["tracking.run_name"], base["tracking.sweep"] = name or None, None
     presets = [o for o in given if _names([o]) == [PRESET]]
-    leaves = _apply(base, [], presets)
-    leaves = _apply(leaves, _groups(leaves), [o for o in given if o not in presets])
+    leaves = _apply(task, base, [], presets)
+    leaves = _apply(task, leaves, _groups(task, leaves), [o for o in given if o not in presets])
     leaves["tracking.sweep"] = None
-    if "tracking.run_name" not in _names(given) and any(
-        not _within(key, (*BOOKKEEPING, *OF_NETWORK)) for key in _names(given)
-    ):
+    if "tracking.run_name" not in _names(given) and not all(is_bookkeeping(key, task) for key in _names(given)):
         leaves["tracking.run_name"] = None
     nested = _nested(leaves)
     return Rebuilt(
@@ -91,32 +91,36 @@ def rebuild(
         config=check(nested),
         composed=OmegaConf.to_yaml(OmegaConf.create(nested)),
         defaulted=defaulted,
-        other_data=any(key in _names(given) or base.get(key) != leaves.get(key) for key in _data_source(leaves)),
+        other_data=any(key in _names(given) or base.get(key) != leaves.get(key) for key in _data_source(task, leaves)),
     )
 
 
-def _recorded(tree: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Leaves, Leaves, list[str]]:
+def _recorded(task: Task[Any], tree: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Leaves, Leaves, list[str]]:
     """The recorded config with the keys of today, those of them that it lacks, and the overrides that are left."""
-    recorded = _leaves(tree)
-    today = _leaves(plain(compose(_groups(recorded))))
+    recorded = _leaves(task, tree)
+    today = _leaves(task, plain(compose(_groups(task, recorded))))
     unknown = [key for key in recorded if key not in today]
     dropped = [o for o in overrides if o.startswith("~") and _names([o])[0] in unknown]
-    lost = [key for key in unknown if not _within(key, [*BOOKKEEPING, *OF_NETWORK, *_names(dropped)])]
+    lost = [key for key in unknown if not is_bookkeeping(key, task) and not _within(key, _names(dropped))]
     if lost:
         raise RerunError(
             f"it was made with `{lost[0]}` = {recorded[lost[0]]!r}, which is no longer a config key; "
             f"add ~{lost[0]} to run it without"
         )
-    kept = {key: value for key, value in recorded.items() if key in today and not _within(key, TODAY)}
-    defaulted = {
-        key: value for key, value in today.items() if key not in kept and not _within(key, (*BOOKKEEPING, *OF_NETWORK))
-    }
+    kept = {key: value for key, value in recorded.items() if key in today and not _within(key, (*TODAY, *task.places))}
+    new = [key for key in today if key not in kept and not is_bookkeeping(key, task)]
+    is_older = "task" not in tree  # from before there were tasks: it did what the default task does
+    defaulted = {key: today[key] for key in new if not (is_older and _within(key, ["task"]))}
     return today | kept, defaulted, [o for o in overrides if o not in dropped]
 
 
-def _leaves(tree: Mapping[str, Any]) -> Leaves:
-    """Keys and values of a config; the options are one value, for those of one method mean nothing to another."""
-    return dict(leaves_of(tree, whole=OPTIONS))
+def _leaves(task: Task[Any], tree: Mapping[str, Any]) -> Leaves:
+    """Keys and values of a config; the options are one value, for those of one method mean nothing to another.
+
+    Groups that are composed for every task and that this one does not read are left out.
+    """
+    unread = [group for group in tasks.GROUPS if group not in task.groups]
+    return {key: value for key, value in leaves_of(tree, whole=task.options) if not _within(key, unread)}
 
 
 def _nested(leaves: Leaves) -> dict[str, Any]:
@@ -139,16 +143,17 @@ def _names(overrides: Sequence[str]) -> list[str]:
     return [o.lstrip("+~").partition("=")[0].partition("@")[0] for o in overrides]
 
 
-def _data_source(leaves: Leaves) -> list[str]:
+def _data_source(task: Task[Any], leaves: Leaves) -> list[str]:
     """The group and the keys that say which data set it is, not how it is split, scaled or kept."""
-    others = ("data.test_size", "data.validation_size", "data.scale", "data.cache")
-    return ["data", *(key for key in leaves if _within(key, ["data"]) and key not in others)]
+    group = [task.data_group] if task.data_group else []
+    return [*group, *(key for key in leaves if _within(key, group) and key not in task.data_handling)]
 
 
-def _groups(recorded: Leaves) -> list[str]:
+def _groups(task: Task[Any], recorded: Leaves) -> list[str]:
     """Overrides that choose the groups of a recorded config, so that what it lacks is filled from the right ones."""
-    chosen = []
-    for group, key in (("data", "data.name"), ("optimizer", "optimizer.method")):
+    name = recorded.get("task.name", tasks.NETWORK)
+    chosen = [] if name == tasks.NETWORK else ["task=custom", f"task.name={in_grammar(name)}"]
+    for group, key in task.chosen_by.items():
         for path in sorted((config_directory() / group).glob("*.yaml")):
             if OmegaConf.select(OmegaConf.load(path), key.partition(".")[2]) == recorded.get(key):
                 chosen.append(f"{group}={path.stem}")
@@ -156,33 +161,37 @@ def _groups(recorded: Leaves) -> list[str]:
     return chosen
 
 
-def _apply(base: Leaves, groups: Sequence[str], overrides: Sequence[str]) -> Leaves:
+def _apply(task: Task[Any], base: Leaves, groups: Sequence[str], overrides: Sequence[str]) -> Leaves:
     """`base` with all that the overrides name, and all else that they change beside `groups`."""
     if not overrides:
         return base
-    today, wanted = (_leaves(plain(compose(words))) for words in (groups, [*groups, *overrides]))
+    options = task.options
+    today, wanted = (_leaves(task, plain(compose(words))) for words in (groups, [*groups, *overrides]))
     names, leaves = _names(overrides), dict(base)
     for key in dict.fromkeys([*today, *wanted]):
         if key not in wanted:
             leaves.pop(key, None)
-        elif key != OPTIONS and (key in names or key not in today or today[key] != wanted[key]):
+        elif key != options and (key in names or key not in today or today[key] != wanted[key]):
             leaves[key] = wanted[key]
-    if leaves.get("data.name") != base.get("data.name"):
-        leaves = {key: value for key, value in leaves.items() if key in wanted or not _within(key, ("data",))}
-    other_method = leaves.get("optimizer.method") != base.get("optimizer.method")
-    if other_method or "optimizer" in names or OPTIONS in names:
-        return leaves | {OPTIONS: wanted.get(OPTIONS) or {}}
-    return leaves | {OPTIONS: _options(base.get(OPTIONS) or {}, today[OPTIONS] or {}, wanted.get(OPTIONS) or {}, names)}
+    is_other = {group: leaves.get(key) != base.get(key) for group, key in {**task.chosen_by, **TASK}.items()}
+    for group, is_changed in is_other.items():
+        if is_changed:
+            leaves = {key: value for key, value in leaves.items() if key in wanted or not _within(key, [group])}
+    group = options.partition(".")[0]
+    if is_other.get(group) or group in names or options in names:
+        return leaves | {options: wanted.get(options) or {}}
+    before, now = today.get(options) or {}, wanted.get(options) or {}
+    return leaves | {options: _options(options, base.get(options) or {}, before, now, names)}
 
 
-def _options(base: Leaves, today: Leaves, wanted: Leaves, names: Sequence[str]) -> Leaves:
-    """The recorded options of the method, with those that are set or dropped."""
-    named = {key.removeprefix(OPTIONS + ".") for key in names}
-    changed = {key: value for key, value in wanted.items() if key in named or today.get(key) != value}
-    return {key: value for key, value in base.items() if key not in named} | changed
+def _options(key: str, base: Leaves, today: Leaves, wanted: Leaves, names: Sequence[str]) -> Leaves:
+    """The recorded options, with those that are set or dropped."""
+    named = {name.removeprefix(f"{key}.") for name in names}
+    changed = {name: value for name, value in wanted.items() if name in named or today.get(name) != value}
+    return {name: value for name, value in base.items() if name not in named} | changed
 
 
-def _find_again(path: Any, then: str | None) -> Any:
+def _moved(path: Any, then: str | None) -> Any:
     """The data file: where the config says, or else where it was found then."""
     if isinstance(path, str) and then and not Path(path).expanduser().is_file() and Path(then).is_file():
         return then

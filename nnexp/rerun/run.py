@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nnexp import execute
 from nnexp.config import Config, ConfigError
 from nnexp.errors import ExitStatus
@@ -15,17 +17,17 @@ from nnexp.rerun.changes import Made, changes, other_code, same_value, text
 from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Comparison, Numbers, compare
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.rebuild import Rebuilt, rebuild
-from nnexp.rerun.source import CONFIG, WEIGHTS, Recorded, RecordedHere
+from nnexp.rerun.source import CONFIG, DirectorySource, RunSource, compared_files
 from nnexp.runs import provenance
 from nnexp.runs.directory import RUNS, RunDirectory, run_name
-from nnexp.runs.history import TABLE as HISTORY
-from nnexp.runs.identity import array_digest
+from nnexp.runs.history import TABLE, columns_of, history_digest
+from nnexp.runs.identity import array_digest, digest_of
+from nnexp.runs.records import RunResult
 from nnexp.runs.tags import CHANGED, CHECK, RERUN_OF
 from nnexp.sweeps.plan import decisive
-from nnexp.tasks.network.results import history_digest
-from nnexp.tasks.network.training import columns_of
 
 REPORT = "reports/check.json"
+DIGEST = "_digest"  # how the keys of a result end that are digests
 LONGEST = 5000  # characters of a tag
 
 
@@ -37,7 +39,7 @@ class DataChangedError(RerunError):
 class Plan:
     """A rerun that can be done."""
 
-    original: Recorded
+    original: RunSource
     overrides: Sequence[str]
     rebuilt: Rebuilt
     data_digest: str
@@ -90,7 +92,7 @@ class Rerun:
         return told | ({"refused": self.refused} if self.refused else {})
 
 
-def plan(original: Recorded, overrides: Sequence[str], *, check: bool) -> Plan:
+def plan(original: RunSource, overrides: Sequence[str], *, check: bool) -> Plan:
     """Prepare a rerun; nothing is written.
 
     Raises
@@ -101,7 +103,7 @@ def plan(original: Recorded, overrides: Sequence[str], *, check: bool) -> Plan:
     _refuse_by_status(original, check)
     if check:
         numbers_of(original)
-    data_path = original.data_path if isinstance(original, RecordedHere) else None
+    data_path = original.data_path
     try:
         rebuilt = rebuild(original.config, overrides, name=original.name, data_path=data_path)
         if rebuilt.config.dry_run:
@@ -114,7 +116,7 @@ def plan(original: Recorded, overrides: Sequence[str], *, check: bool) -> Plan:
     return Plan(original, overrides, rebuilt, digest, check, data_changed=not same)
 
 
-def _refuse_by_status(run: Recorded, check: bool) -> None:
+def _refuse_by_status(run: RunSource, check: bool) -> None:
     if run.status == "RUNNING":
         raise RerunError(f"{run} is still running; it can be run again when it has ended")
     if check and run.status == "FAILED":
@@ -125,12 +127,12 @@ def _refuse_by_status(run: Recorded, check: bool) -> None:
         raise RerunError(f"{run} was interrupted before it had numbers to check; without --check it is run again")
 
 
-def _whole_rows(run: Recorded) -> list[dict[str, float]]:
+def _whole_rows(run: RunSource) -> list[dict[str, float]]:
     """The rows that an uninterrupted run has too: of one ended by Ctrl-C the last was completed at its best point."""
-    return run.history[:-1] if run.status == "KILLED" and run.thetas else run.history
+    return run.history[:-1] if run.status == "KILLED" and run.arrays else run.history
 
 
-def numbers_of(run: Recorded) -> Numbers:
+def numbers_of(run: RunSource) -> Numbers:
     """What of a run is compared; of an interrupted one only its history.
 
     Raises
@@ -138,25 +140,61 @@ def numbers_of(run: Recorded) -> Numbers:
     RerunError
         Where its files are not those of which it recorded the digests.
     """
-    rows, finished = _whole_rows(run), run.status == "FINISHED"
-    thetas = run.thetas if finished else {}
-    for name, theta in thetas.items():
-        _has_digest(run, WEIGHTS, f"{name}_digest", array_digest(theta))
-    if finished:
-        if not thetas or not rows:
-            missing = HISTORY if thetas else WEIGHTS
-            raise RerunError(f"{run}: {missing} is neither on this machine nor in the store; nothing to check")
-        _has_digest(run, HISTORY, "history_digest", history_digest(columns_of(rows)))
-    predictions = run.result.get("predictions_digest") if finished else None
-    return Numbers(rows, thetas, predictions, str(run.params.get("training.dtype", "float64")))
+    rows, result = _whole_rows(run), run.result
+    if result is None or run.status != "FINISHED":
+        return Numbers(rows, params=run.params, is_cut_off=True)
+    _refuse_missing(run, result, rows)
+    _refuse_changed(run, result, rows)
+    arrays = _compared_arrays(run)
+    covered = {"history", *(name for file in run.arrays.values() for name in file)}
+    digests = {name: value for name, value in digests_in(result).items() if name not in covered}
+    return Numbers(rows, arrays, result.final_metrics, digests, run.params)
 
 
-def _has_digest(run: Recorded, file: str, key: str, digest: str) -> None:
-    if run.result.get(key) not in (None, digest):
-        raise RerunError(f"{run}: {file} was changed after the run: its digest is not the recorded {key}")
+def digests_in(result: RunResult) -> dict[str, str]:
+    """The digests that a result has, by what they are of."""
+    return {key.removesuffix(DIGEST): str(each) for key, each in result.values.items() if key.endswith(DIGEST)}
 
 
-def _is_untouched(run: Recorded, config: Config | None) -> None:
+def _compared_arrays(run: RunSource) -> dict[str, np.ndarray]:
+    """The arrays that are compared; those of several files are named with their file."""
+    found = {}
+    for file, arrays in run.arrays.items():
+        for name in run.task.compared.get(file) or arrays:
+            if name in arrays:
+                found[name if len(run.arrays) == 1 else f"{name} of {file}"] = arrays[name]
+    return found
+
+
+def _refuse_missing(run: RunSource, result: RunResult, rows: Sequence[Any]) -> None:
+    missing = [file for file in compared_files(run.task, result) if file not in run.arrays]
+    if not rows and digests_in(result).get("history"):
+        missing.append(TABLE)
+    if missing:
+        raise RerunError(f"{run}: {missing[0]} is neither on this machine nor in the store; nothing to check")
+
+
+def _refuse_changed(run: RunSource, result: RunResult, rows: Sequence[dict[str, float]]) -> None:
+    """Refuse files that are not those of which the run recorded the digests."""
+    digests, saved = digests_in(result), result.values.get("saved", {})
+    for file, arrays in run.arrays.items():
+        found = {name: array_digest(array) for name, array in arrays.items()}
+        if saved.get(file) not in (None, digest_of(found)):
+            raise _changed(run, file, "one")
+        for name, digest in found.items():
+            if digests.get(name) not in (None, digest):
+                raise RerunError(
+                    f"{run}: {file} was changed after the run: its digest is not the recorded {name}_digest"
+                )
+    if digests.get("history") not in (None, history_digest(columns_of(rows))):
+        raise _changed(run, TABLE, "history_digest")
+
+
+def _changed(run: RunSource, file: str, what: str) -> RerunError:
+    return RerunError(f"{run}: {file} was changed after the run: its digest is not the recorded {what}")
+
+
+def _is_untouched(run: RunSource, config: Config | None) -> None:
     """Refuse a recorded config that is not the one whose values the run was logged with."""
     for key, value in config.deciding().items() if config else ():
         if key in run.params and not same_value(run.params[key], value):
@@ -176,7 +214,7 @@ def data_line(planned: Plan) -> str:
     )
 
 
-def again(planned: Plan) -> Rerun:
+def execute_plan(planned: Plan) -> Rerun:
     """Train as planned, and compare where that was asked for.
 
     With `check`, changed data are an answer: different, and nothing is trained.
@@ -207,14 +245,14 @@ def again(planned: Plan) -> Rerun:
 
 def _checked(planned: Plan, outcome: execute.Outcome) -> Rerun:
     """The outcome with its verdict, which is kept with the new run."""
-    original, new = planned.original, RecordedHere(RunDirectory(outcome.path))
+    original, new = planned.original, DirectorySource(RunDirectory(outcome.path))
     made = [
         Made(run.params, planned.config.task.data_name(planned.config.of_task), run.data_digest, run.environment)
         for run in (original, new)
     ]
     changed = changes(*made)
     if outcome.status == "FINISHED":
-        comparison = compare(numbers_of(original), numbers_of(new))
+        comparison = compare(numbers_of(original), numbers_of(new), planned.config.task)
         if comparison.verdict != IDENTICAL and not changed:
             changed = other_code(original.environment, new.environment)
         done = Rerun(original.name, original.run_id, changed, outcome, comparison, comparison.verdict)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,24 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from nnexp.config import task_of
 from nnexp.errors import one_line
+from nnexp.lookup import FoundRun, ids_of
 from nnexp.rerun.errors import RerunError
 from nnexp.runs import lease, places
-from nnexp.runs.directory import PUBLISHED, RESULT, RunDirectory
+from nnexp.runs.directory import RESULT, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
 from nnexp.runs.history import TABLE
-from nnexp.runs.tags import DATA_DIGEST, DIRECTORY, RUN_KEY, STATUS_MESSAGE, UID
+from nnexp.runs.records import RunResult
+from nnexp.runs.tags import DATA_DIGEST, RUN_KEY, STATUS_MESSAGE, UID
+from nnexp.tasks.interface import Task
 from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
 
 CONFIG, OVERRIDES, ENVIRONMENT = "config/config.yaml", "config/overrides.yaml", "environment/environment.json"
-WEIGHTS = "weights.npz"
 
 
-class Recorded(ABC):
+class RunSource(ABC):
     """What a run says of itself. Its files are read at the first use; a file that it does not have reads as empty."""
 
     def __init__(self, run_id: str, name: str, status: str, message: str, tags: Mapping[str, str]) -> None:
@@ -65,10 +69,20 @@ class Recorded(ABC):
     def _json(self, name: str) -> dict[str, Any]:
         return self.files.read_json(name) if (self.files.path / name).exists() else {}
 
+    @property
+    def data_path(self) -> str | None:
+        """The data file as it was found then, where the data set came from a file of this machine."""
+        return None
+
     @cached_property
-    def result(self) -> dict[str, Any]:
+    def task(self) -> Task[Any]:
+        """What it did."""
+        return task_of(self.config)
+
+    @cached_property
+    def result(self) -> RunResult | None:
         """How it ended, with the digests of its numbers."""
-        return self._json(RESULT)
+        return self.files.result
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -86,7 +100,7 @@ class Recorded(ABC):
         Raises
         ------
         RerunError
-            Where it was never published, or cannot be read.
+            If it was never published, or cannot be read.
         """
         path = self.files.path / CONFIG
         if not path.exists():
@@ -94,12 +108,9 @@ class Recorded(ABC):
                 f"{self}: its config is neither on this machine nor in the store; nothing to rerun it from"
             )
         try:
-            tree = OmegaConf.to_container(OmegaConf.load(path))
+            return _read_config(path)
         except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
             raise RerunError(f"{self}: {CONFIG} is damaged: {' '.join(str(error).split())[:200]}") from error
-        if not isinstance(tree, dict):
-            raise RerunError(f"{self}: {CONFIG} is damaged: it is no mapping")
-        return {str(key): value for key, value in tree.items()}
 
     @cached_property
     def overrides(self) -> list[str]:
@@ -116,16 +127,21 @@ class Recorded(ABC):
         return self.files.history()
 
     @cached_property
-    def thetas(self) -> dict[str, np.ndarray]:
-        """`theta0` and `theta`; empty where it has no weights."""
-        try:
-            stored = read_arrays(self.files.path / WEIGHTS)
-        except FileNotFoundError:
-            return {}
-        return {key: stored[key] for key in ("theta0", "theta") if key in stored}
+    def arrays(self) -> dict[str, dict[str, np.ndarray]]:
+        """The arrays of each file that a rerun compares, of those files that it has."""
+        found = {}
+        for name in compared_files(self.task, self.result):
+            with suppress(FileNotFoundError):
+                found[name] = read_arrays(self.files.path / name)
+        return found
 
 
-class RecordedHere(Recorded):
+def compared_files(task: Task[Any], result: RunResult | None) -> list[str]:
+    """The files whose arrays a rerun compares: those that the task names, or else all that it saved."""
+    return list(task.compared or (result.values.get("saved", {}) if result else {}))
+
+
+class DirectorySource(RunSource):
     """A run whose directory is on this machine."""
 
     def __init__(self, directory: RunDirectory, run_id: str | None = None) -> None:
@@ -136,7 +152,7 @@ class RecordedHere(Recorded):
         status = result.status if result else "RUNNING" if lost is None else "KILLED"
         message = result.message if result else lost or ""
         super().__init__(
-            run_id or published_id(directory) or (result.run_id if result else None) or self._record.uid,
+            run_id or ids_of(directory)[0],
             self._record.name or directory.path.name,
             status,
             message,
@@ -165,7 +181,7 @@ class RecordedHere(Recorded):
         return self._directory
 
 
-class RecordedInStore(Recorded):
+class StoreSource(RunSource):
     """A run of the store that has no directory on this machine; its files are fetched."""
 
     def __init__(self, store: Store, run: StoredRun, scratch: Path) -> None:
@@ -193,45 +209,45 @@ class RecordedInStore(Recorded):
         client = self._store.client
         try:
             there = {item.path for item in client.list_artifacts(self.run_id)}
-            for name in (CONFIG, OVERRIDES, ENVIRONMENT, TABLE, RESULT, WEIGHTS):
-                if name.split("/")[0] in there:
-                    self._fetch(client, name, folder)
+            for name in (CONFIG, OVERRIDES, ENVIRONMENT, TABLE, RESULT):
+                self._fetch(client, name, folder, there)
+            result = RunDirectory(folder).result
+            saved = result.values.get("saved", ()) if result else ()
+            for name in {*saved, *(name for name in there if name.endswith(".npz"))}:
+                self._fetch(client, name, folder, there)
         except Exception as error:
             raise RerunError(
                 f"{self}: its artifacts cannot be fetched: {' '.join(str(error).split())[:200]}"
             ) from error
         return RunDirectory(folder)
 
-    def _fetch(self, client: Any, name: str, folder: Path) -> None:
+    def _fetch(self, client: Any, name: str, folder: Path, there: Collection[str]) -> None:
         parent = name.rpartition("/")[0]
+        if name.partition("/")[0] not in there:
+            return
         if not parent or name in {item.path for item in client.list_artifacts(self.run_id, parent)}:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(client.download_artifacts(self.run_id, name, str(target.parent)), target)
 
 
-def from_store(store: Store, run: StoredRun, scratch: Path) -> Recorded:
-    """A run of the store, read from its directory where this machine has that.
+def source_of(found: FoundRun, store: Store | None, scratch: Path) -> RunSource:
+    """A run that was found, read from its directory where this machine has that.
 
     Raises
     ------
     RerunError
-        Where somebody else made the run.
+        If somebody else made the run.
     """
-    uid = run.tags.get(UID)
-    if uid is None:
-        raise RerunError(f"run {run.run_id} ({run.name}) was not made by nnexp: it has no tag {UID}; nothing to rerun")
-    directory = RunDirectory(run.tags.get(DIRECTORY, ""))
-    if DIRECTORY in run.tags and places.is_here(directory, uid):
-        return RecordedHere(directory, run.run_id)
-    return RecordedInStore(store, run, scratch)
+    if found.directory is not None:
+        return DirectorySource(found.directory, found.run_id)
+    if store is None or found.stored is None or UID not in found.stored.tags:
+        raise RerunError(f"{found} was not made by nnexp: it has no tag {UID}; nothing to rerun")
+    return StoreSource(store, found.stored, scratch)
 
 
-def published_id(directory: RunDirectory) -> str | None:
-    """The id that a store gave the run of a directory; the latest where several did."""
-    try:
-        states = directory.read_json(PUBLISHED).values()
-    except (FileNotFoundError, RecordError):  # it only saves looking the id up
-        return None
-    ids = [state["run_id"] for state in states if isinstance(state, dict) and state.get("run_id")]
-    return ids[-1] if ids else None
+def _read_config(path: Path) -> dict[str, Any]:
+    tree: Any = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(tree, dict):
+        raise ValueError("it is no mapping")
+    return {str(key): value for key, value in tree.items()}

@@ -10,9 +10,9 @@ from nnexp.config import ConfigError, TrackingConfig
 from nnexp.errors import one_line
 from nnexp.rerun.compare import IDENTICAL, ORDER
 from nnexp.rerun.errors import RerunError
-from nnexp.rerun.find import SweepFound
-from nnexp.rerun.run import CHECK, Rerun, again, plan
-from nnexp.rerun.source import Recorded
+from nnexp.rerun.jobs import SweepSource
+from nnexp.rerun.run import CHECK, Rerun, execute_plan, plan
+from nnexp.rerun.source import RunSource
 from nnexp.runs.directory import RunDirectory, run_name
 from nnexp.runs.tags import KIND, PARENT, RERUN_KIND, RERUN_OF, SOURCE, UID
 from nnexp.tracking.notes import LONGEST, NOTE
@@ -49,7 +49,7 @@ class SweepRerun:
 
 
 def rerun_sweep(
-    found: SweepFound, overrides: Sequence[str], tracking: TrackingConfig, *, check: bool, tell: Callable[[str], None]
+    found: SweepSource, overrides: Sequence[str], tracking: TrackingConfig, *, check: bool, tell: Callable[[str], None]
 ) -> SweepRerun:
     """Run every job of a sweep again, one after the other; one that is refused is told and left."""
     reruns: list[Rerun] = []
@@ -62,11 +62,11 @@ def rerun_sweep(
     return SweepRerun(_parent(found, reruns, tracking, check, tell), found.run_id, reruns)
 
 
-def _one(name: str, original: Recorded | None, overrides: Sequence[str], check: bool) -> Rerun:
+def _one(name: str, original: RunSource | None, overrides: Sequence[str], check: bool) -> Rerun:
     if original is None:
         return Rerun(name, None, refused="it was never run")
     try:
-        return again(plan(original, overrides, check=check))
+        return execute_plan(plan(original, overrides, check=check))
     except (RerunError, ConfigError) as error:
         return Rerun(name, original.run_id, refused=str(error))
 
@@ -88,7 +88,7 @@ def rows(reruns: Sequence[Rerun]) -> list[tuple[str, str, str, str]]:
 
 
 def _parent(
-    found: SweepFound, reruns: Sequence[Rerun], tracking: TrackingConfig, check: bool, tell: Callable[[str], None]
+    found: SweepSource, reruns: Sequence[Rerun], tracking: TrackingConfig, check: bool, tell: Callable[[str], None]
 ) -> str | None:
     """Put the new runs under one parent run, made when all are done, so that none is ever left open."""
     children = [r.run_id for r in reruns if r.outcome is not None and r.outcome.published and r.run_id]

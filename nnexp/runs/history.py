@@ -13,7 +13,7 @@ import math
 import os
 import re
 import time as clock
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ import numpy as np
 
 from nnexp.runs import files
 from nnexp.runs.files import is_number, tell_once
+from nnexp.runs.identity import array_digest
 
 HISTORY, TABLE = "history.csv", "reports/history.csv"
 HEADER = "step,key,value,time"
@@ -165,6 +166,18 @@ def rows_of(values: Iterable[Value]) -> list[Row]:
 def has_history(folder: Path) -> bool:
     """Whether anything was logged into a run directory, by this version or an earlier one."""
     return any((folder / name).exists() for name in (HISTORY, TABLE))
+
+
+def columns_of(rows: Sequence[Row]) -> dict[str, np.ndarray]:
+    """Rows as arrays by name, NaN where a row lacks a value."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return {key: np.array([row.get(key, np.nan) for row in rows]) for key in keys}
+
+
+def history_digest(columns: Mapping[str, np.ndarray]) -> str:
+    """Digest of all that repeats in a history: every column but the clocks'."""
+    kept = [key for key in sorted(columns) if key not in CLOCKS]
+    return array_digest(np.array([columns[key] for key in kept], dtype=float)) if kept else ""
 
 
 def read_rows(folder: Path, *, is_described: bool = False, has_ended: bool = False) -> list[Row]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from nnexp.readers import ConfigError
 from nnexp.tasks.metrics import MetricSpec
 from nnexp.tasks.presentation import Presentation
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nnexp.comparison.spec import ComparisonSpec
 
 Config = TypeVar("Config")
+ROUNDING = 1e-6  # relative; optimizers amplify the last digit
 
 
 class Run(Protocol):
@@ -85,6 +87,40 @@ class Described:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class EvaluatedRun(Generic[Config]):
+    """The run whose result is evaluated.
+
+    `name` and `status` are for messages, `recorded` is its config as it was recorded, None where today's code does not
+    understand it; `is_overridden` says whether the config to evaluate by is another, `has_other_data` that it asks for
+    other data than those of `data_digest`, on which it was trained.
+    """
+
+    name: str
+    status: str
+    recorded: Config | None
+    data_digest: str | None
+    is_overridden: bool
+    has_other_data: bool
+
+
+class Report(Protocol):
+    """What `nnexp evaluate` and `nnexp gradcheck` tell: one JSON object, or text for a person."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the exit status is 0, else it is 3."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object."""
+        ...
+
+    def text(self) -> str:
+        """The text."""
+        ...
+
+
 class Task(Generic[Config]):
     """Something to train. Only `read`, `deciding`, `code` and `train` must be given."""
 
@@ -95,6 +131,13 @@ class Task(Generic[Config]):
     groups: Sequence[str] = ()  # of the config, that it reads
     bookkeeping: Sequence[str] = ()  # keys of these groups that do not decide the numbers, and cannot be swept
     named_by_content: Sequence[str] = ()  # those among them that name a file, whose content decides: they can
+    places: Sequence[str] = ()  # those among them that a rerun takes from today's config, not from the record
+    chosen_by: Mapping[str, str] = {}  # of groups of several files: the key whose value tells which was chosen
+    options: str = "task.options"  # the key of a mapping whose names mean nothing to another choice of its group
+    data_group: str = ""  # the group that says which data, but for the keys that say how they are handled
+    data_handling: Sequence[str] = ()
+    weights: str = ""  # the file of a run's result that `evaluate` takes
+    compared: Mapping[str, Sequence[str]] = {}  # files and their arrays that a rerun compares; {}: all that it saved
 
     @property
     def presentation(self) -> Presentation:
@@ -169,6 +212,18 @@ class Task(Generic[Config]):
         """The counters of a run that was cut off, from what it logged last for each key; it may have logged nothing."""
         return {}
 
+    def tolerance(self, key: str, step: int | None, params: Mapping[str, Any]) -> float:
+        """The largest relative difference of a metric at a step, or of an array (step None), that may be rounding."""
+        return ROUNDING
+
     def describe(self, directory: Any) -> Described:
         """Draw and write what people look at, from the run directory alone, in any process, any number of times."""
         return Described()
+
+    def evaluate(self, path: Path, config: Config, run: EvaluatedRun[Config] | None = None) -> Report:
+        """Judge a file of weights, of a run or of none; a ConfigError of one line if that cannot be done."""
+        raise ConfigError(f"`task.name`: {self.name} has no weights that `nnexp evaluate` could judge")
+
+    def gradcheck(self, config: Config) -> Report:
+        """Check the gradient numerically, parameter by parameter."""
+        raise ConfigError(f"`task.name`: {self.name} has no gradient that `nnexp gradcheck` could check")

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from nnexp.rerun import compare as comparison
 from nnexp.rerun.changes import Made, changes, other_code
-from nnexp.rerun.compare import Numbers, compare
+from nnexp.rerun.compare import Numbers
+from nnexp.tasks.interface import Task
+from nnexp.tasks.metrics import MetricSpec
+from nnexp.tasks.network.task import Network
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23}
 
@@ -20,7 +24,13 @@ def numbers(*, n_rows=6, factors=(), theta_factor=1.0, dtype="float64", predicti
     for name, (i, value) in cells.items():
         rows[i][name] = value
     theta0 = np.linspace(-0.1, 0.1, 9)
-    return Numbers(rows, {"theta0": theta0, "theta": theta0 * 7 * theta_factor}, predictions, dtype)
+    arrays = {"theta0": theta0, "theta": theta0 * 7 * theta_factor}
+    digests, params = {"predictions": predictions}, {"training.dtype": dtype}
+    return Numbers(rows, arrays, digests=digests, params=params)
+
+
+def compare(old, new):
+    return comparison.compare(old, new, Network())
 
 
 def test_equal_bits_are_identical_whatever_the_clocks_say():
@@ -51,7 +61,7 @@ def test_a_zero_of_the_other_sign_is_not_identical():
 
 def test_a_weight_of_zero_of_the_other_sign_is_not_identical():
     old, new = numbers(), numbers()
-    old.thetas["theta"][4], new.thetas["theta"][4] = 0.0, -0.0
+    old.arrays["theta"][4], new.arrays["theta"][4] = 0.0, -0.0
     assert compare(old, new).verdict == "equal within rounding"
 
 
@@ -75,7 +85,7 @@ def test_a_difference_at_the_start_is_none_of_rounding(dtype):
 
 def test_another_initial_theta_is_different():
     new = numbers()
-    new.thetas["theta0"] = new.thetas["theta0"] * (1 + 1e-9)
+    new.arrays["theta0"] = new.arrays["theta0"] * (1 + 1e-9)
     assert compare(numbers(), new).verdict == "different"
 
 
@@ -98,11 +108,34 @@ def test_other_predictions_of_equal_weights_are_different():
 
 
 def test_an_interrupted_run_is_compared_as_far_as_it_goes():
-    cut = Numbers(numbers(n_rows=3).rows)
+    cut = Numbers(numbers(n_rows=3).rows, is_cut_off=True)
     outcome = compare(cut, numbers())
     assert (outcome.verdict, outcome.compared) == ("identical", "3 rows of the history")
     assert compare(cut, numbers(factors=[1, 1, 1.1])).verdict == "different"
     assert compare(cut, numbers(n_rows=2)).verdict == "different"
+
+
+class Other(Task):
+    """A task that counts, and measures a time."""
+
+    metrics = {"n_calls": MetricSpec(is_count=True), "wall": MetricSpec(is_clock=True)}  # noqa: RUF012 - never changed
+
+
+@pytest.mark.parametrize(
+    ("new", "verdict"),
+    [
+        ({"n_calls": 2, "wall": 9.0}, "identical"),
+        ({"n_calls": 3}, "different"),
+        ({"loss": 0.5 + 1e-9}, "equal within rounding"),
+        ({"loss": 0.6}, "different"),
+        ({"of a newer version": 1.0}, "identical"),
+    ],
+)
+def test_a_task_says_what_is_a_clock_and_what_a_count(new, verdict):
+    old = {"loss": 0.5, "n_calls": 2, "wall": 1.0}
+    made = [Numbers([{"step": 0.0, **metrics}], metrics=metrics) for metrics in (old, old | new)]
+    made[1] = Numbers(made[0].rows, metrics=made[1].metrics)
+    assert comparison.compare(*made, Other()).verdict == verdict
 
 
 ENVIRONMENT = {

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from nnexp.cli import main
-from nnexp.rerun.source import RecordedHere
+from nnexp.rerun.source import DirectorySource
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.tags import UID
@@ -97,7 +97,7 @@ def test_damaged_histories_and_weights_are_left_out_of_what_is_published_and_rep
 def test_a_damaged_description_of_the_environment_is_left_out_of_a_rerun(tmp_path, store, capsys):
     directory = make(tmp_path / "outputs", store, "run")
     directory.write_text("environment/environment.json", "[")
-    assert RecordedHere(directory).environment == {}
+    assert DirectorySource(directory).environment == {}
     assert "environment.json is damaged" in capsys.readouterr().err
 
 

@@ -17,11 +17,11 @@ from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, predict
 from nnexp.runs.directory import RunDirectory, to_json, write_atomically
 from nnexp.runs.files import read_arrays
+from nnexp.runs.history import columns_of
 from nnexp.runs.places import data_file
 from nnexp.runs.records import RunRecord
 from nnexp.tasks.interface import Described
 from nnexp.tasks.network.curves import cost_curves
-from nnexp.tasks.network.training import columns_of
 from nnexp.terminal import percent
 
 TABLE = "per_class.json"  # shown by the UI across runs

@@ -6,23 +6,23 @@ overrides on top. Weights that belong to no run are judged by the config of toda
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from nnexp.blas import blas_threads
+from nnexp.datasets import Dataset, Split
+from nnexp.evaluation import evaluate as report_of
+from nnexp.nn import Objective, predict
 from nnexp.readers import ConfigError
+from nnexp.tasks.interface import EvaluatedRun
 from nnexp.tasks.network.config import NetworkConfig
+from nnexp.tasks.network.data import load, split_of
 from nnexp.tasks.network.weights import Network, read_weights
 from nnexp.terminal import percent
 
-if TYPE_CHECKING:
-    from nnexp.datasets import Dataset, Split
-    from nnexp.rerun.source import Recorded
-
-WEIGHTS = "weights.npz"
 PENALTY = "cost = loss + penalty / samples, so the costs of parts of different sizes do not compare; the losses do"
 
 
@@ -60,6 +60,7 @@ class Judgement:
     run: str | None = None
     train: Figures | None = None
     trained_on: int | None = None
+    is_good: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object of the command."""
@@ -93,99 +94,52 @@ class Judgement:
         return f"it was trained on {f'{self.trained_on:,}' if self.trained_on else 'none'} of these samples"
 
 
-def evaluate(name: str, overrides: Sequence[str], scratch: Path) -> Judgement:
-    """Judge the weights that a word names on the held-out part, or on all data where nothing is held out.
-
-    Parameters
-    ----------
-    name
-        A file, or what names a run.
-    overrides
-        On top of the run's recorded config, or of today's where the weights belong to no run.
-    scratch
-        A folder for what is fetched from the store.
+def evaluate(path: Path, config: NetworkConfig) -> Judgement:
+    """Judge weights that belong to no run on the held-out part, or on all data where nothing is held out.
 
     Raises
     ------
-    ConfigError, RerunError
-        If there is nothing of that name, or it cannot be judged so.
-    StoreError
-        If only the store could know and it does not answer.
+    ConfigError
+        If the file cannot be judged so.
     """
-    path = _plain_file(Path(name))
-    if path is not None:
-        from nnexp.compose import compose, read_config
-
-        config = read_config(compose(overrides)).of_task
-        network = read_weights(path, config)
-        part, data, _ = _parts(config, f"--weights {name}", network)
-        figures, report = _figures(network, data, config)
-        return Judgement(part, figures, report)
-    return _of_run(_find(name, overrides, scratch), overrides)
+    network = read_weights(path, config)
+    part, data, _ = _parts(config, f"--weights {path}", network)
+    figures, report = _figures(network, data, config)
+    return Judgement(part, figures, report)
 
 
-def _plain_file(path: Path) -> Path | None:
-    """The file of weights that belong to no run."""
-    from nnexp.runs.directory import RECORD
+def evaluate_run(weights: Path, config: NetworkConfig, run: EvaluatedRun[NetworkConfig]) -> Judgement:
+    """Judge a run by its own config, or by one with overrides.
 
-    if path.is_dir():
-        path = path / WEIGHTS
-    is_runs = path.name == WEIGHTS and (path.parent / RECORD).is_file()
-    return path if path.is_file() and not is_runs else None
-
-
-def _find(name: str, overrides: Sequence[str], scratch: Path) -> Recorded:
-    """The run that a word names, by the same rules as `nnexp rerun`."""
-    from nnexp.compose import compose, read_config
-    from nnexp.rerun.find import Finder, SweepFound
-
-    path = Path(name)
-    if ("/" in name or "." in name) and not path.exists():
-        raise ConfigError(f"--weights {name}: no such file")
-    word = str(path.parent) if path.name == WEIGHTS and path.is_file() else name
-    tracking = read_config(compose([o for o in overrides if o.lstrip("+").startswith("tracking")])).tracking
-    found = Finder(tracking, scratch).find(word)
-    if isinstance(found, SweepFound):
-        raise ConfigError(f"--weights {name}: a sweep of {len(found.jobs)} jobs; name one of its runs")
-    return found
-
-
-def _of_run(run: Recorded, overrides: Sequence[str]) -> Judgement:
-    """Judge a run by its own config."""
-    from nnexp.rerun.rebuild import rebuild
-    from nnexp.rerun.source import RecordedHere
-    from nnexp.tasks.network.data import load
-
-    weights = run.files.path / WEIGHTS
+    Raises
+    ------
+    ConfigError
+        If it has no weights, or they cannot be judged so.
+    """
     if not weights.is_file():
-        raise ConfigError(f"{run} has no {WEIGHTS} ({run.status})")
-    data_path = run.data_path if isinstance(run, RecordedHere) else None
-    rebuilt = rebuild(run.config, overrides, name=run.name, data_path=data_path)
-    config = rebuilt.config.of_task
+        raise ConfigError(f"{run.name} has no {weights.name} ({run.status})")
     network = read_weights(weights, config)
     _same_network(network, config)
-    part, data, digest = _parts(config, str(run), network)
-    if not rebuilt.other_data and run.data_digest not in (None, digest):
+    part, data, digest = _parts(config, run.name, network)
+    if not run.has_other_data and run.data_digest not in (None, digest):
         raise ConfigError(
-            f"{run}: the data of {config.data.source.get('path') or config.data.name} have changed since it was "
+            f"{run.name}: the data of {config.data.source.get('path') or config.data.name} have changed since it was "
             f"trained: digest {digest[:12]}, then {str(run.data_digest)[:12]}; an override of the data judges it on "
             "them all the same"
         )
-    before = rebuilt.before.of_task if rebuilt.before is not None else None
-    own = before if overrides else config
+    own = run.recorded if run.is_overridden else config
     try:
         dataset = load(own) if own is not None else None
     except ConfigError:
         dataset = None  # the data that it was trained on are gone, and others are judged
-    if own is None or dataset is None or run.data_digest not in (None, dataset.digest):
-        figures, report = _figures(network, data, config)
-        return Judgement(part, figures, report, run=str(run))
-    train = _split(own, dataset, network).train
     figures, report = _figures(network, data, config)
+    if own is None or dataset is None or run.data_digest not in (None, dataset.digest):
+        return Judgement(part, figures, report, run=run.name)
+    train = _split(own, dataset, network).train
     overlap = _overlap(data, train)
     is_the_same = part == "whole" and overlap == len(data) == len(train)
     of_training = None if is_the_same else _figures(network, train, config)[0]
-    return Judgement(part, figures, report, str(run), of_training, overlap)
+    return Judgement(part, figures, report, run.name, of_training, overlap)
 
 
 def _same_network(network: Network, config: NetworkConfig) -> None:
@@ -204,8 +158,6 @@ def _same_network(network: Network, config: NetworkConfig) -> None:
 
 def _parts(config: NetworkConfig, name: str, network: Network) -> tuple[str, Dataset, str]:
     """The part to judge and its name, and the digest of the data set."""
-    from nnexp.tasks.network.data import load
-
     dataset = load(config)
     fits, has = (dataset.X.shape[1], len(dataset.classes)), (network.layer_sizes[0], network.layer_sizes[-1])
     if has != fits:
@@ -219,8 +171,6 @@ def _parts(config: NetworkConfig, name: str, network: Network) -> tuple[str, Dat
 
 def _split(config: NetworkConfig, dataset: Dataset, network: Network) -> Split:
     """The parts, scaled as the samples were that the network was trained on."""
-    from nnexp.tasks.network.data import split_of
-
     if network.scaling is None:
         return split_of(config, dataset)
     return split_of(replace(config, data=replace(config.data, scale="none")), dataset).scaled(network.scaling)
@@ -228,10 +178,6 @@ def _split(config: NetworkConfig, dataset: Dataset, network: Network) -> Split:
 
 def _figures(network: Network, part: Dataset, config: NetworkConfig) -> tuple[Figures, str]:
     """Figures and report of a part, computed as a fit computes them, to the same bits."""
-    from nnexp.blas import blas_threads
-    from nnexp.evaluation import evaluate as report_of
-    from nnexp.nn import Objective, predict
-
     with blas_threads(1):
         objective = Objective(
             part.X,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,11 @@ import numpy as np
 from nnexp.blas import blas_threads
 from nnexp.datasets import Split
 from nnexp.nn import Forward, unpack
+from nnexp.runs.history import history_digest
 from nnexp.runs.identity import array_digest
 from nnexp.tasks.interface import Ending
 from nnexp.tasks.network.config import NetworkConfig
 from nnexp.tasks.network.training import FitResult
-
-NOT_IN_DIGEST = ("time", "seconds")
 
 
 def arrays_of(result: FitResult, split: Split) -> dict[str, Any]:
@@ -77,12 +75,6 @@ def ending_of(config: NetworkConfig, result: FitResult, split: Split) -> Ending:
             **{f"nnexp.{key}": value for key, value in digests.items()},
         },
     )
-
-
-def history_digest(history: Mapping[str, np.ndarray]) -> str:
-    """Digest of all that repeats in a history: every column but the clocks'."""
-    kept = [key for key in sorted(history) if key not in NOT_IN_DIGEST]
-    return array_digest(np.array([history[key] for key in kept], dtype=float)) if kept else ""
 
 
 def predictions_digest(config: NetworkConfig, result: FitResult, split: Split) -> str:

@@ -11,10 +11,10 @@ from nnexp.datasets import Dataset, Split
 from nnexp.readers import ConfigError
 from nnexp.runs.identity import digest_of, source_digests
 from nnexp.signals import undisturbed
-from nnexp.tasks.interface import Code, Described, Ending, Run, Task
+from nnexp.tasks.interface import Code, Described, Ending, EvaluatedRun, Report, Run, Task
 from nnexp.tasks.metrics import MetricSpec
-from nnexp.tasks.network import data
-from nnexp.tasks.network.config import BOOKKEEPING, NetworkConfig, read
+from nnexp.tasks.network import data, rounding
+from nnexp.tasks.network.config import BOOKKEEPING, OPTIONS, NetworkConfig, read
 from nnexp.tasks.network.presentation import NetworkPresentation, Progress
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
@@ -67,6 +67,13 @@ class Network(Task[NetworkConfig]):
     groups = NAMED_GROUPS
     bookkeeping = BOOKKEEPING
     named_by_content = ("data.path",)
+    places = ("data.cache",)
+    chosen_by = {"data": "data.name", "optimizer": "optimizer.method"}  # noqa: RUF012 - never changed
+    options = OPTIONS
+    data_group = "data"
+    data_handling = ("data.test_size", "data.validation_size", "data.scale", "data.cache")
+    weights = WEIGHTS
+    compared = {WEIGHTS: ("theta0", "theta")}  # noqa: RUF012
     objective, search_objective = "accuracy/test", "loss/validation"
     metrics = METRICS
 
@@ -221,11 +228,27 @@ class Network(Task[NetworkConfig]):
         if metric.endswith("/validation") and not config.data.validation_size:
             raise ConfigError("`data.validation_size` must be > 0 for a search by its validation part, got 0")
 
+    def tolerance(self, key: str, step: int | None, params: Mapping[str, Any]) -> float:
+        """What may be rounding."""
+        return rounding.tolerance(key, step, params)
+
     def describe(self, directory: Any) -> Described:
         """Reports, tables and figures of an ended run."""
         from nnexp.tasks.network.description import describe
 
         return describe(directory)
+
+    def evaluate(self, path: Path, config: NetworkConfig, run: EvaluatedRun[NetworkConfig] | None = None) -> Report:
+        """Cost and report of weights on the held-out part, or on all data where nothing is held out."""
+        from nnexp.tasks.network.evaluate import evaluate, evaluate_run
+
+        return evaluate(path, config) if run is None else evaluate_run(path, config, run)
+
+    def gradcheck(self, config: NetworkConfig) -> Report:
+        """Every parameter by central differences and by complex step."""
+        from nnexp.tasks.network.gradcheck import gradcheck
+
+        return gradcheck(config)
 
 
 def _shared(run: Run, split: Split) -> Split:

@@ -6,7 +6,7 @@ Knows no Hydra, no MLflow and no files. What wants to follow a fit live passes `
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from nnexp.blas import blas_threads
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, Objective, cross_entropy, directional_check, initialize, predict
 from nnexp.optim import Iterate, minimize
+from nnexp.runs.history import columns_of
 
 Row = dict[str, float]
 
@@ -100,12 +101,6 @@ class History:
     def columns(self) -> dict[str, np.ndarray]:
         """The rows as arrays by name, NaN where a row lacks a value."""
         return columns_of(self.rows)
-
-
-def columns_of(rows: Sequence[Row]) -> dict[str, np.ndarray]:
-    """Rows as arrays by name, NaN where a row lacks a value."""
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    return {key: np.array([row.get(key, np.nan) for row in rows]) for key in keys}
 
 
 class _HeldOut:
