@@ -71,7 +71,7 @@ class Network(Task[NetworkConfig]):
     chosen_by = {"data": "data.name", "optimizer": "optimizer.method"}  # noqa: RUF012 - never changed
     options = OPTIONS
     data_group = "data"
-    data_handling = ("data.test_size", "data.validation_size", "data.scale", "data.cache")
+    data_handling = (*PARTITION, "data.cache")
     weights = WEIGHTS
     compared = {WEIGHTS: ("theta0", "theta")}  # noqa: RUF012
     objective, search_objective = "accuracy/test", "loss/validation"
