@@ -145,7 +145,9 @@ class Lookup:
 
     def runs_with(self, tag: str, value: str) -> list[FoundRun]:
         """The runs of both places that have a tag of this value, each once: the one of this machine."""
-        found = {known.record.uid: known.found() for known in self._here if known.record.tags.get(tag) == value}
+        here = [known for known in self._here if known.record.tags.get(tag) == value]
+        here.sort(key=lambda known: places.is_at_home(known.directory))  # of copies, the one that the run was made in
+        found = {known.record.uid: known.found() for known in here}
         for run in self.search(equals(tag, value)):
             is_it = run.tags.get(tag) == value and RUN_KEY in run.tags
             if is_it and UID in run.tags and run.tags[UID] not in found:

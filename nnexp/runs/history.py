@@ -171,7 +171,7 @@ def has_history(folder: Path) -> bool:
 def columns_of(rows: Sequence[Row]) -> dict[str, np.ndarray]:
     """Rows as arrays by name, NaN where a row lacks a value."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    return {key: np.array([row.get(key, np.nan) for row in rows]) for key in keys}
+    return {key: np.array([row.get(key, np.nan) for row in rows], dtype=float) for key in keys}
 
 
 def history_digest(columns: Mapping[str, np.ndarray]) -> str:
