@@ -33,7 +33,7 @@ from nnexp.runs.records import Destination
 from nnexp.runs.temporary import system_folder
 from nnexp.tracking.store import StoreError
 
-POLL_SECONDS = {Question.CLAIM: 0.005, Question.DRAW: 0.01, Question.PUBLISH: 0.01}
+SHORTEST_POLL, LONGEST_POLL = 0.005, 0.05  # seconds between two looks for an answer: a twentieth of the wait so far
 BRIEFLY = 1.0  # seconds to wait for a store, once all the patience with it is used up
 RESTARTS = 5  # times in a row that a companion which dies of itself is started again, though nobody waits for it
 RESTART_PAUSE = 1.0  # seconds before the first of them, doubled at each
@@ -86,8 +86,9 @@ class Companion:
                 return self
             errors = tempfile.TemporaryFile(dir=system_folder())
             words = [sys.executable, "-m", "nnexp.publisher", json.dumps(asdict(self.settings))]
-            pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": errors, "stderr": errors}
-            self.process = subprocess.Popen(words, bufsize=0, start_new_session=True, **pipes)
+            self.process = subprocess.Popen(
+                words, bufsize=0, stdin=subprocess.PIPE, stdout=errors, stderr=errors, start_new_session=True
+            )
             self._runs, self._is_closed = True, False
             threading.Thread(target=self._attend, args=(self.process, errors), daemon=True).start()
         return self
@@ -161,15 +162,17 @@ class Companion:
         if asks_store:
             seconds = min(seconds, max(seconds - self._waited, BRIEFLY))
         began, deaths = time.monotonic(), self._deaths
+        asked, entry = directory.path / question, backlog.entry(self.settings.root, directory)
         try:
-            while questions.is_asked(directory, question) and self.has_something_of(directory):
+            while asked.exists() and entry.exists():
                 if self._deaths - deaths >= DEATHS_PER_QUESTION:
                     raise StoreError(f"the publishing process ended: {self._last_words}")
                 self.start()
-                if time.monotonic() - began > seconds:
+                waited = time.monotonic() - began
+                if waited > seconds:
                     who = "the tracking store" if asks_store else "the publishing process"
                     raise StoreError(f"{who} did not answer within {seconds:.0f} s")
-                time.sleep(POLL_SECONDS[question])
+                time.sleep(min(max(waited / 20, SHORTEST_POLL), LONGEST_POLL))
             self._restarts = 0
         except OSError as error:
             raise StoreError(one_line(error)) from error

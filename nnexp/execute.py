@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.signals import interruptible
 from nnexp.tasks.disk_run import DiskRun, Share
-from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import StoreError, open_store
 
 DRAWING_SECONDS = 120
@@ -284,15 +283,3 @@ def _address(directory: RunDirectory) -> str | None:
         return next((state["address"] for state in known.values() if state.get("address")), None)
     except (OSError, ValueError, KeyError, AttributeError):
         return None
-
-
-def amend(directory: RunDirectory, tracking: TrackingConfig, tags: Mapping[str, str]) -> None:
-    """Give an ended run tags, and publish them with the files that its directory got since, now or later."""
-    directory.amend_result(tags=tags)
-    if tracking.backend != "mlflow":
-        return
-    Publication(directory, open_store(tracking.uri, tracking.experiment)).reopen()
-    companion = companion_of(tracking)
-    with suppress(StoreError):  # it is in the directory and in the backlog; `nnexp sync` publishes it
-        companion.ask(directory, Question.PUBLISH)
-        companion.answer(directory, Question.PUBLISH, tracking.patience)

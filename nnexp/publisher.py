@@ -32,12 +32,12 @@ from nnexp.describe import describe
 from nnexp.errors import one_line
 from nnexp.recovery import TRAINER_KILLED, close_and_describe, close_lost, recover, remove_leftovers
 from nnexp.runs import backlog, lease, questions
-from nnexp.runs.directory import RECORD, RunDirectory
+from nnexp.runs.directory import RunDirectory
 from nnexp.runs.questions import Question
-from nnexp.runs.records import RunRecord, RunResult, RunStatus
+from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_own_folder, use_own_folder
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.reachability import LONGEST_PAUSE, Reachability
+from nnexp.tracking.publications import Publications
 from nnexp.tracking.store import Store, StoreError, import_mlflow
 
 LOOK_SECONDS = 2.0  # between two looks at what is new, where the trainer does not ring
@@ -45,15 +45,17 @@ SUSPICIOUS_SECONDS = 2.0  # of waiting for a store, after which it is asked whet
 LINGER_SECONDS = 120.0  # to go on publishing when the trainer is gone
 TRAINER_LOOK_SECONDS = 5.0  # between looks at the trainer: a process that it has forked may keep the pipe open
 TURN_SECONDS = 0.0005  # that a thread which computes holds up the others: a claim must not wait for drawing
+OF_THE_STORE = (Question.CLAIM, Question.PUBLISH)
 
 
 class Publisher:
-    """The runs of one trainer, and the store that they go to."""
+    """What is done for the runs of one trainer."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.store = Store(settings.uri, settings.experiment) if settings.uri else None
-        self.reach = Reachability(self.store, self._refuse) if self.store else None
+        self.store = None
+        if settings.uri is not None:
+            self.store = Publications(Store(settings.uri, settings.experiment), self._refuse)
         self.entries = backlog.Watch(settings.root, self._is_mine)
         self.bells = {question: threading.Event() for question in Question}
         self.is_ready = threading.Event()  # MLflow is imported
@@ -61,8 +63,6 @@ class Publisher:
         self.is_over = threading.Event()  # the trainer is gone
         self.failures: list[dict[str, str]] = []  # ends that the disk cannot hold
         self._failed: set[Path] = set()
-        self._publications: dict[Path, Publication] = {}
-        self._refused: dict[Path, tuple[int, float]] = {}  # failures in a row, and when to try again
         self._last_beat = time.monotonic()
 
     def _is_mine(self, record: RunRecord) -> bool:
@@ -82,7 +82,7 @@ class Publisher:
         for bell in self.bells.values():
             bell.set()
 
-    # Questions.
+    # Answering.
 
     def serve(self, question: Question, work: Callable[[RunDirectory], dict[str, Any]]) -> None:
         """Answer the questions of one kind, one after the other, until the trainer is gone and none is left."""
@@ -107,12 +107,12 @@ class Publisher:
         self.serve(Question.CLAIM, self._claim)
 
     def _claim(self, directory: RunDirectory) -> dict[str, Any]:
-        if self.store is None or self.reach is None or self.is_over.is_set():
+        if self.store is None or self.is_over.is_set():
             raise StoreError("there is no store to ask, or nobody who asks")
-        if self.reach.problem is not None:
-            raise StoreError(self.reach.problem)
-        publication = Publication(directory, self.store)
-        claim = self.reach.attempt(lambda: publication.claim(close_lost))
+        if self.store.problem is not None:
+            raise StoreError(self.store.problem)
+        publication = Publication(directory, self.store.store)
+        claim = self.store.attempt(lambda: publication.claim(close_lost))
         return {"verdict": claim.verdict, "run_id": claim.run_id}
 
     def draw(self) -> None:
@@ -129,22 +129,21 @@ class Publisher:
     def _refuse(self, problem: str) -> None:
         """Let nobody wait for a store that is silent; what there is to publish stays in the backlog."""
         for directory in self.entries.directories():
-            for question in (Question.CLAIM, Question.PUBLISH):
+            for question in OF_THE_STORE:
                 questions.answer(directory, question, problem=problem)
 
     def suspect(self) -> None:
-        """While somebody waits for the store, ask whether it is there."""
+        """While somebody waits for a tracking server, ask whether it is there."""
         self.is_ready.wait()
         since: dict[tuple[Path, Question], float] = {}
-        while self.store is not None and self.reach is not None and self.store.is_server:
+        while self.store is not None and self.store.store.is_server:
             time.sleep(SUSPICIOUS_SECONDS / 2)
-            now = time.monotonic()
-            kinds = (Question.CLAIM, Question.PUBLISH)
-            asked = [(d.path, q) for d in self.entries.directories() for q in kinds if questions.is_asked(d, q)]
+            now, directories = time.monotonic(), self.entries.directories()
+            asked = [(d.path, q) for d in directories for q in OF_THE_STORE if questions.is_asked(d, q)]
             since = {key: since.get(key, now) for key in asked}
-            if self.reach.problem is None and now - min(since.values(), default=now) > SUSPICIOUS_SECONDS:
+            if self.store.problem is None and now - min(since.values(), default=now) > SUSPICIOUS_SECONDS:
                 with suppress(StoreError):
-                    self.reach.check()
+                    self.store.check()
 
     # Publishing.
 
@@ -168,80 +167,56 @@ class Publisher:
         if runs:
             self.has_begun.set()
         self._close_failed()
-        self._let_go_of_deleted()
-        if time.monotonic() - self._last_beat > self.settings.heartbeat:
-            self._beat(runs)
+        self._beat(runs)
         for directory in runs:
             with suppress(OSError, ValueError):
                 if not directory.has_ended:
                     directory.write_history_table()
         for directory in runs:
-            if self.reach is not None and self.reach.problem is not None and self.reach.is_left_alone:
-                self._refuse(self.reach.problem)
+            if self.store is not None and self.store.problem is not None and self.store.is_left_alone:
+                self._refuse(self.store.problem)
                 return
             self._look_at(directory)
 
     def _look_at(self, directory: RunDirectory) -> None:
         is_asked = questions.is_asked(directory, Question.PUBLISH)
-        n_failures, until = self._refused.get(directory.path, (0, 0.0))
-        if time.monotonic() < until and not is_asked:
+        if self.store is not None and self.store.is_refused(directory) and not is_asked:
             return
-        said, is_last = {}, False
+        said, is_last = {}, is_asked and not questions.is_asked(directory, Question.DRAW)
         try:
-            is_last = is_asked and not questions.is_asked(directory, Question.DRAW)
             result = directory.result
-            self._advance(directory, to_the_end=is_last or _is_drawn(result))
-            self._refused.pop(directory.path, None)
+            is_drawn = result is not None and bool(result.described or result.not_described)
+            self._advance(directory, to_the_end=is_last or is_drawn)
         except Exception as error:
             said["problem"] = one_line(error)
-            pause = min(LOOK_SECONDS * 2**n_failures, LONGEST_PAUSE)  # the store is there, but does not take it
-            self._refused[directory.path] = n_failures + 1, time.monotonic() + pause
         if is_last:
             questions.answer(directory, Question.PUBLISH, **said)
 
     def _advance(self, directory: RunDirectory, *, to_the_end: bool = True) -> None:
         """Publish what is new of a run; one that no store is to get leaves the backlog when it is drawn."""
-        if self.store is None or self.reach is None:
-            if to_the_end:
-                backlog.leave(backlog.folder(self.settings.root), directory)
-            return
-        publication = self._publications.get(directory.path) or Publication(directory, self.store)
-        self._publications[directory.path] = publication
-        if self.reach.attempt(lambda: publication.advance(to_the_end=to_the_end)):
-            self._publications.pop(directory.path, None)
+        if self.store is not None:
+            self.store.advance(directory, to_the_end=to_the_end)
+        elif to_the_end:
+            backlog.leave(backlog.folder(self.settings.root), directory)
 
-    def _beat(self, runs: list[RunDirectory]) -> None:
-        """Say of the runs that are not ended in the store that they are alive, on the disk and in the store."""
-        self._last_beat = time.monotonic()
-        for directory in runs:
-            backlog.beat(directory)
-            publication = self._publications.get(directory.path)
-            if publication is not None and publication.run_id and self.reach is not None and not self.reach.problem:
-                with suppress(Exception):  # what is wrong with the store shows when something is published
-                    publication.store.beat(publication.run_id)
-
-    def _let_go_of_deleted(self) -> None:
-        """Nothing more is to be published of a run whose directory was deleted; its run in the store is closed."""
-        for path, publication in list(self._publications.items()):
-            if not (path / RECORD).exists():
-                del self._publications[path]
-                with suppress(Exception):  # the store is away; who finds the run there closes it as lost
-                    publication.close_vanished(f"its directory {path} was deleted before it was published")
+    def _beat(self, runs: Sequence[RunDirectory]) -> None:
+        is_due = time.monotonic() - self._last_beat > self.settings.heartbeat
+        self._last_beat = time.monotonic() if is_due else self._last_beat
+        if self.store is not None:
+            self.store.let_go_of_deleted()
+            self.store.beat(runs if is_due else ())
+        else:
+            for directory in runs if is_due else ():
+                backlog.beat(directory)
 
     def _close_failed(self) -> None:
         """Close runs as FAILED whose directories cannot be written to any more."""
         while self.failures:
             failure = self.failures.pop()
-            directory, message = RunDirectory(failure["path"]), failure["message"]
+            directory = RunDirectory(failure["path"])
             self._failed.add(directory.path)
-            if self.store is None or self.reach is None:
-                continue
-            try:
-                publication = self._publications.pop(directory.path, None) or Publication(directory, self.store)
-                run_id = self.reach.attempt(lambda p=publication: p.ensure_run(p.directory.record))
-                self.store.terminate(run_id, RunStatus.FAILED, message=message)
-            except Exception as error:
-                _tell(error)
+            if self.store is not None:
+                _attempt(self.store.fail, directory, failure["message"])
 
     # The end.
 
@@ -252,12 +227,11 @@ class Publisher:
         if not left and not self.has_begun.is_set():
             return
         for directory in left:
-            _attempt(lambda d=directory: self._close(d))
-        if self.store is not None:
-            _attempt(self._finish)
-        else:
+            _attempt(self._close, directory)
+        if self.store is None or _attempt(self.store.check):
             for directory in self.runs():
-                _attempt(lambda d=directory: self._advance(d))
+                _attempt(self._advance, directory)
+            _attempt(self._repair)
         remove_leftovers(self.settings.root)
 
     def _close(self, directory: RunDirectory) -> None:
@@ -268,28 +242,25 @@ class Publisher:
         elif directory.path not in self._failed:
             close_and_describe(directory, TRAINER_KILLED, _tell)
 
-    def _finish(self) -> None:
-        assert self.store is not None
-        self.store.ping()
-        for directory in self.runs():
-            _attempt(lambda d=directory: self._advance(d))
-        self._let_go_of_deleted()
-        recover(self.store, self.settings.root, _tell)
+    def _repair(self) -> None:
+        if self.store is not None:
+            self.store.let_go_of_deleted()
+            recover(self.store.store, self.settings.root, _tell)
 
 
-def _is_drawn(result: RunResult | None) -> bool:
-    return result is not None and bool(result.described or result.not_described)
-
-
-def _attempt(work: Callable[[], object]) -> None:
+def _attempt(work: Callable[..., object], *arguments: object) -> bool:
+    """Whether it could be done."""
     try:
-        work()
+        work(*arguments)
+        return True
     except Exception as error:
-        _tell(error)
+        _tell(one_line(error))
+        return False
 
 
-def _tell(line: object) -> None:
-    print(one_line(line) if isinstance(line, Exception) else line, file=sys.stderr)
+def _tell(line: str) -> None:
+    """The last line is told by the trainer, if it is there when this process dies."""
+    print(line, file=sys.stderr)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnexp import execute
+from nnexp.companion import companion_of
 from nnexp.config import Config, ConfigError
 from nnexp.errors import ExitStatus
 from nnexp.rerun.changes import Made, changes, other_code, same_value, text
@@ -22,9 +24,12 @@ from nnexp.runs import provenance
 from nnexp.runs.directory import RUNS, RunDirectory, run_name
 from nnexp.runs.history import TABLE, columns_of, history_digest
 from nnexp.runs.identity import array_digest, digest_of
+from nnexp.runs.questions import Question
 from nnexp.runs.records import RunResult
 from nnexp.runs.tags import CHANGED, CHECK, RERUN_OF
 from nnexp.sweeps.plan import decisive
+from nnexp.tracking.publication import Publication
+from nnexp.tracking.store import StoreError, open_store
 
 REPORT = "reports/check.json"
 DIGEST = "_digest"  # how the keys of a result end that are digests
@@ -267,7 +272,15 @@ def _keep(planned: Plan, done: Rerun, directory: RunDirectory) -> None:
     """Write the verdict into the run directory, and have it published with the run, now or later."""
     directory.write_json(REPORT, done.as_dict())
     tags = {CHECK: str(done.verdict), **tag_of_changes(done.changed)}
-    execute.amend(directory, planned.config.tracking, tags)
+    directory.amend_result(tags=tags)
+    tracking = planned.config.tracking
+    if tracking.backend != "mlflow":
+        return
+    Publication(directory, open_store(tracking.uri, tracking.experiment)).reopen()
+    companion = companion_of(tracking)
+    with suppress(StoreError):  # it is in the directory and in the backlog; `nnexp sync` publishes it
+        companion.ask(directory, Question.PUBLISH)
+        companion.answer(directory, Question.PUBLISH, tracking.patience)
 
 
 def tag_of_changes(changed: Sequence[str]) -> dict[str, str]:

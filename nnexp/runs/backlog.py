@@ -66,9 +66,14 @@ def remove_leftovers(root: str | Path) -> None:
     remove_abandoned(folder(root))
 
 
+def entry(root: str | Path, directory: RunDirectory) -> Path:
+    """The file that is there as long as the directory has something to publish."""
+    return _entry(folder(root), directory)
+
+
 def has(root: str | Path, directory: RunDirectory) -> bool:
     """Whether the directory has something to publish."""
-    return _entry(folder(root), directory).exists()
+    return entry(root, directory).exists()
 
 
 def beat(directory: RunDirectory) -> None:
