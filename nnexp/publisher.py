@@ -239,6 +239,8 @@ class Publisher:
         if questions.is_open(directory, Question.CLAIM):
             backlog.leave(backlog.folder(self.settings.root), directory)
             shutil.rmtree(directory.path)
+        elif directory.has_ended:
+            describe(directory)  # where that fails, `nnexp sync` tries it again
         elif directory.path not in self._failed:
             close_and_describe(directory, TRAINER_KILLED, _tell)
 
