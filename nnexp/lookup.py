@@ -87,10 +87,10 @@ class _Here:
 
 
 class Lookup:
-    """Looks in an output directory and in a store, if there is one."""
+    """Looks in an output directory and in a store, as far as there are such."""
 
-    def __init__(self, root: str | Path, store: Store | None = None) -> None:
-        self.root, self.store = Path(root).resolve(), store
+    def __init__(self, root: str | Path | None, store: Store | None = None) -> None:
+        self.root, self.store = None if root is None else Path(root).resolve(), store
         self.unreachable: str | None = None  # why the store gave no answer, though runs of this machine were found
 
     @classmethod
@@ -209,18 +209,28 @@ class Lookup:
     @cached_property
     def _here(self) -> list[_Here]:
         """The runs of the output directory, and those elsewhere that its backlog knows."""
+        if self.root is None:
+            return []
         found = [*run_directories(self.root), *readable(backlog.entries(self.root, damaged=True))]
         every = [_Here.of(directory) for directory in {directory.path: directory for directory in found}.values()]
         return [known for known in every if known.record.kind == RUN]
 
     def _by_path(self, word: str) -> FoundRun | FoundSweep | None:
-        for path in (Path(word), self.root / SWEEPS / word):
+        for path in self._places(SWEEPS, word):
             if (path / PLAN_FILE).is_file():
                 return FoundSweep(path.resolve().name, path.resolve())
-        for path in (Path(word), self.root / RUNS / word):
+        for path in self._places(RUNS, word):
             if (path / RECORD).is_file():
-                return _Here.of(RunDirectory(path)).found()
+                directory = RunDirectory(path)
+                try:
+                    return _Here.of(directory).found()
+                except RecordError:  # which is told where it is read
+                    return FoundRun(directory.path.name, directory.path.name, directory)
         return None
+
+    def _places(self, folder: str, word: str) -> list[Path]:
+        """Where a word may be a path or a name."""
+        return [Path(word), *([self.root / folder / word] if self.root is not None else [])]
 
     def _beginning_with(self, word: str) -> dict[str, _Here]:
         """Runs of this machine by their id; of a directory and its copies the one that the run was made in."""
@@ -238,7 +248,8 @@ class Lookup:
 
     def _sweeps(self, word: str, stored: Mapping[str, StoredRun]) -> dict[str, StoredRun | None]:
         """Sweeps by the beginning of their id, or by the id of their parent run."""
-        here = {path.parent.name for path in (self.root / SWEEPS).glob(f"*/{PLAN_FILE}")}
+        plans = (self.root / SWEEPS).glob(f"*/{PLAN_FILE}") if self.root is not None else ()
+        here = {path.parent.name for path in plans}
         here |= {sweep for known in self._here if (sweep := known.record.sweep)}
         found: dict[str, StoredRun | None] = {sweep: None for sweep in sorted(here) if sweep.startswith(word)}
         parents = [run for run in stored.values() if run.tags.get(KIND) == SWEEP_KIND]
@@ -257,10 +268,10 @@ class Lookup:
         names |= {run_id: run.name for run_id, run in stored.items()} | dict.fromkeys(sweeps, "a sweep")
         chosen = [word] if word in names else list(names)
         if not chosen:
-            where = f"under {self.root}"
-            where += f" or in {self.store.shown_uri}" if self.store is not None and not self.unreachable else ""
+            where = [f"under {self.root}"] if self.root is not None else []
+            where += [f"in {self.store.shown_uri}"] if self.store is not None and not self.unreachable else []
             trouble = f" ({self.unreachable})" if self.unreachable else ""
-            raise UnknownWordError(f"{word}: there is no such run or sweep {where}{trouble}")
+            raise UnknownWordError(f"{word}: there is no such run or sweep {' or '.join(where)}{trouble}")
         if len(chosen) > 1:
             shown = ", ".join(f"{name} ({names[name]})" for name in chosen[:SHOWN])
             more = f" and {len(chosen) - SHOWN} more" if len(chosen) > SHOWN else ""
@@ -268,8 +279,8 @@ class Lookup:
         return chosen[0]
 
     def _folder(self, sweep: str) -> Path | None:
-        folder = self.root / SWEEPS / sweep
-        return folder if (folder / PLAN_FILE).is_file() else None
+        folder = self.root / SWEEPS / sweep if self.root is not None else None
+        return folder if folder is not None and (folder / PLAN_FILE).is_file() else None
 
 
 def ids_of(directory: RunDirectory) -> list[str]:

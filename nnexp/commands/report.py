@@ -49,7 +49,7 @@ def report(arguments: argparse.Namespace) -> Any:
     if path is not None and not path.exists():
         raise ConfigError(f"there is no store at {path} yet")
     store = open_store(tracking.uri, arguments.experiment or tracking.experiment)
-    found = find(store, selection)
+    found = find(store, selection, tracking.directory)
     folder = Path(arguments.directory or Path(tracking.directory) / "reports" / found.name)
     return write_report(found, RunFiles(store), folder, config.figures)
 

@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Publish and say how many."""
     from nnexp.compose import compose, in_grammar, read_config
     from nnexp.config import ConfigError
+    from nnexp.lookup import Lookup
     from nnexp.paths import absolute_uri, uri_problem
     from nnexp.recovery import sync
     from nnexp.sweeps.publication import SweepPublication
@@ -43,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         tell=say,
         to=arguments.to,
         parent_of=SweepPublication,
+        lookup=Lookup.of(tracking),
     )
     if arguments.json:
         print(json.dumps({"published": done, "kept_back": kept}))

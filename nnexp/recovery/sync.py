@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nnexp.errors import UsageError, one_line
+from nnexp.lookup import Lookup
 from nnexp.paths import absolute_uri
 from nnexp.recovery import selection
 from nnexp.recovery.closing import StillTrainingError, Tell, close_lost, complete
@@ -61,6 +62,7 @@ def sync(
     tell: Tell,
     to: str | None = None,
     parent_of: MakeParent | None = None,
+    lookup: Lookup | None = None,
 ) -> tuple[int, int]:
     """Publish the named runs, or all of the backlog of `root`, with the sweeps that they belong to.
 
@@ -78,6 +80,8 @@ def sync(
         Another store, into which the named runs, or all of `root`, are copied.
     parent_of
         Gives the parent run of a sweep by the output directory, the sweep's id and the stores.
+    lookup
+        Says what the names mean; default: what is on this machine does.
 
     Returns
     -------
@@ -87,11 +91,11 @@ def sync(
     Raises
     ------
     UsageError
-        If a name is neither a run nor a sweep, or all that are named were made with ``tracking=none``.
+        If a name is neither a run of this machine nor a sweep, or all that are named were made with ``tracking=none``.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(2 * PATIENCE)))
     stores = Stores(default_uri, to)
-    directories, sweeps = selection.chosen(root, names, is_copy=to is not None)
+    directories, sweeps = selection.chosen(lookup or Lookup(root), root, names, is_copy=to is not None)
     directories, private = selection.split_private(directories)
     if private:
         _leave_private(root, private, tell, only=bool(names) and not directories)

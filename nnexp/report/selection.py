@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nnexp.errors import UsageError, one_line
+from nnexp.lookup import Lookup
 from nnexp.report.files import RunFiles
 from nnexp.runs.directory import PLAN_FILE
 from nnexp.runs.files import tell_once
@@ -49,28 +50,30 @@ class Found:
     plan: SweepPlan | None = None
 
 
-def find(store: Store, selection: Selection) -> Found:
-    """Read the runs of a selection from the store.
+def find(store: Store, selection: Selection, root: str | Path | None = None) -> Found:
+    """Read the runs of a selection from the store; the output directory `root` helps to know what a word means.
 
     Raises
     ------
+    UnknownWordError
+        If the word for a sweep means none, or several.
     NothingToReportError
-        Where there is no such experiment or sweep, or no run in it, or the filter cannot be read.
+        If there is no such experiment or sweep, or no run in it, or the filter cannot be read.
     """
     if not store.has_experiment():
         raise NothingToReportError(f"There is no experiment {store.experiment!r} in {store.shown_uri}.")
     finders = {"sweep": _sweep, "experiment": _experiment, "filter": _filter}
-    return finders[selection.kind](store, selection.value)
+    return finders[selection.kind](store, selection.value, root)
 
 
-def _experiment(store: Store, value: str) -> Found:
+def _experiment(store: Store, value: str, root: str | Path | None) -> Found:
     runs = _children(store.search())
     if not runs:
         raise NothingToReportError(f"The experiment {store.experiment!r} has no runs yet.")
     return Found(runs, f"all runs of the experiment {store.experiment}", _safe(store.experiment))
 
 
-def _filter(store: Store, value: str) -> Found:
+def _filter(store: Store, value: str, root: str | Path | None) -> Found:
     mlflow: Any = import_mlflow()
     try:
         runs = _children(store.search(value))
@@ -82,22 +85,19 @@ def _filter(store: Store, value: str) -> Found:
     return Found(runs, f"runs with {value}", name)
 
 
-def _sweep(store: Store, value: str) -> Found:
+def _sweep(store: Store, value: str, root: str | Path | None) -> Found:
     parents = store.sweeps(newest_first=True)
     if not parents:
         raise NothingToReportError(
             f"The experiment {store.experiment!r} has no sweep; "
             f"`nnexp report --experiment {store.experiment}` compares all its runs."
         )
-    matching = [run for run in parents if run.tags[SWEEP].startswith(value) or run.run_id == value]
-    sweeps = list(dict.fromkeys(run.tags[SWEEP] for run in matching))
-    if not sweeps:
+    sweep = Lookup(root, store).sweep(value).sweep if value else parents[0].tags[SWEEP]
+    parent = next((run for run in parents if run.tags[SWEEP] == sweep), None)
+    if parent is None:
         raise NothingToReportError(
-            f"There is no sweep {value!r} in the experiment {store.experiment!r}; see `nnexp sweeps`."
+            f"The sweep {sweep} is not in the experiment {store.experiment!r}; `nnexp sweeps` lists those that are."
         )
-    if value and len(sweeps) > 1:
-        raise NothingToReportError(f"{value!r} begins the ids of {len(sweeps)} sweeps: {', '.join(sweeps)}.")
-    parent, sweep = matching[0], sweeps[0]
     plan = _plan(store, parent)
     runs = _children(store.tagged(SWEEP, sweep))
     runs += _from_elsewhere(store, plan, runs)

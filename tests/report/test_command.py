@@ -7,7 +7,8 @@ import matplotlib
 import pytest
 
 from nnexp.cli import main
-from nnexp.report import NothingToReportError, Selection, make_report
+from nnexp.errors import UsageError
+from nnexp.report import Selection, make_report
 from nnexp.report.files import RunFiles
 from nnexp.report.selection import find
 from nnexp.tracking.store import Store
@@ -21,11 +22,11 @@ def folder(tmp_path_factory, empty_store):
     folder = tmp_path_factory.mktemp("report")
     store = Store(empty_store(folder / "outputs/mlflow.db"), "nnexp")
     add_run(store, 0, "key-elsewhere", seed=1)
-    add_sweep(store, "aaa1", ["x", "y"], start=1)
+    add_sweep(store, "aaab1", ["x", "y"], start=1)
     for number, key in enumerate(("x", "y")):
-        add_run(store, 1 + number, key, {"nnexp.sweep": "aaa1"}, model__l2=float(number))
-    add_sweep(store, "aab2", ["z", "key-elsewhere", "to come"], start=5)
-    add_run(store, 6, "z", {"nnexp.sweep": "aab2"})
+        add_run(store, 1 + number, key, {"nnexp.sweep": "aaab1"}, model__l2=float(number))
+    add_sweep(store, "aaac2", ["z", "key-elsewhere", "to come"], start=5)
+    add_run(store, 6, "z", {"nnexp.sweep": "aaac2"})
     return folder
 
 
@@ -60,12 +61,12 @@ def names(found):
 
 def test_the_newest_sweep_is_the_default_and_runs_elsewhere_stand_for_its_jobs(store):
     found = find(store, Selection("sweep"))
-    assert found.name == "aab2"
+    assert found.name == "aaac2"
     assert names(found) == ["run 6", "run 0"]
     assert found.plan.command == "nnexp -m seed=0,1"
 
 
-@pytest.mark.parametrize("value", ["aaa1", "aaa"])
+@pytest.mark.parametrize("value", ["aaab1", "aaab"])
 def test_a_sweep_is_named_by_its_id_or_the_beginning_of_it(store, value):
     assert names(find(store, Selection("sweep", value))) == ["run 1", "run 2"]
 
@@ -81,8 +82,8 @@ def test_a_filter_takes_what_matches(store):
 @pytest.mark.parametrize(
     ("selection", "experiment", "message"),
     [
-        (Selection("sweep", "aa"), "nnexp", "'aa' begins the ids of 2 sweeps"),
-        (Selection("sweep", "nosuch"), "nnexp", "no sweep 'nosuch'"),
+        (Selection("sweep", "aaa"), "nnexp", "aaa is the beginning of 2 ids"),
+        (Selection("sweep", "nosuch"), "nnexp", "nosuch: there is no such run or sweep"),
         (Selection("filter", "params.`seed` = '77'"), "nnexp", "No run of the experiment 'nnexp' matches"),
         (Selection("filter", "nonsense ="), "nnexp", "The filter 'nonsense =' cannot be read"),
         (Selection("experiment"), "typo", "There is no experiment 'typo'"),
@@ -90,7 +91,7 @@ def test_a_filter_takes_what_matches(store):
 )
 def test_nothing_found_is_one_sentence(store, selection, experiment, message):
     asked = Store(store.uri, experiment)
-    with pytest.raises(NothingToReportError, match=message) as raised:
+    with pytest.raises(UsageError, match=message) as raised:
         find(asked, selection)
     assert "\n" not in str(raised.value)
     assert store.client.get_experiment_by_name("typo") is None
@@ -106,16 +107,16 @@ def test_a_history_without_its_file_comes_from_the_metrics(store):
 
 def test_files_come_from_the_store_where_this_machine_does_not_have_them(store, monkeypatch):
     monkeypatch.setattr(RunFiles, "_folder", lambda self, run: None)
-    (parent,) = store.search("tags.`nnexp.sweep` = 'aaa1' and tags.`nnexp.kind` = 'sweep'")
+    (parent,) = store.search("tags.`nnexp.sweep` = 'aaab1' and tags.`nnexp.kind` = 'sweep'")
     files = RunFiles(store)
-    assert json.loads(files.read(parent, "plan.json") or "")["sweep"] == "aaa1"
+    assert json.loads(files.read(parent, "plan.json") or "")["sweep"] == "aaab1"
     assert files.read(parent, "weights.npz") is None
     assert files.histories([parent]) == {}
 
 
 def test_make_report_writes_into_the_folder_and_only_reads_the_store(store, tmp_path):
     before = [run.tags for run in store.search()]
-    result = make_report(store, Selection("sweep", "aab2"), tmp_path / "out", formats=("pdf",))
+    result = make_report(store, Selection("sweep", "aaac2"), tmp_path / "out", formats=("pdf",))
     assert result.path == tmp_path / "out" / "report.html"
     assert result.n_runs == 2
     assert (tmp_path / "out" / "figures" / "curves.pdf").exists()
@@ -124,10 +125,10 @@ def test_make_report_writes_into_the_folder_and_only_reads_the_store(store, tmp_
 
 
 def test_the_command_prints_where_the_page_is(store, folder, capsys):
-    assert main(["report", "--json", "aaa1"]) == 0
+    assert main(["report", "--json", "aaab1"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["n_runs"] == 2
-    assert (folder / "outputs/reports/aaa1/report.html").samefile(printed["path"])
+    assert (folder / "outputs/reports/aaab1/report.html").samefile(printed["path"])
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_the_command_prints_where_the_page_is(store, folder, capsys):
         ["nosuch"],
         ["--filter", "params.seed = '77'"],
         ["--experiment", "typo"],
-        ["aaa1", "--filter", "params.seed = '0'"],
+        ["aaab1", "--filter", "params.seed = '0'"],
         ["tracking.uri=sqlite:///nowhere.db"],
         ["figures.format=bmp"],
     ],
@@ -150,7 +151,7 @@ def test_what_is_not_there_is_told_in_one_line_with_status_2(store, capsys, word
 
 def test_the_users_own_style_changes_no_picture_of_a_report(folder, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(folder)
-    words = ["report", "aaa1", "--json", "--directory"]
+    words = ["report", "aaab1", "--json", "--directory"]
     assert main([*words, str(tmp_path / "plain")]) == 0
     with matplotlib.rc_context({"text.usetex": True, "figure.facecolor": "black", "axes.grid": True}):
         assert main([*words, str(tmp_path / "users")]) == 0
