@@ -9,9 +9,9 @@ from pathlib import Path
 from nnexp.lookup import FoundSweep, Lookup
 from nnexp.rerun.errors import RerunError
 from nnexp.rerun.source import RunSource, source_of
-from nnexp.runs.tags import RERUN_OF, RUN_KEY, SWEEP
-
-BETTER = ("FINISHED", "FAILED", "KILLED", "RUNNING")  # which run of a job is run again, the first the rather
+from nnexp.runs.records import RunStatus
+from nnexp.runs.tags import RUN_KEY, SWEEP
+from nnexp.sweeps.status import STATE_OF, JobState, State, states
 
 
 @dataclass(frozen=True)
@@ -38,25 +38,22 @@ def jobs_of(lookup: Lookup, found: FoundSweep, scratch: Path) -> SweepSource:
 
     of_sweep = runs(SWEEP, found.sweep)
     names = {job.key: job.name for job in (plan.jobs if plan else ())} or {run.key: run.name for run in of_sweep}
-    best = _best(of_sweep)
+    best = _standing(of_sweep)
     for key in filter(None, names):
-        if key not in best or best[key].status != "FINISHED":  # it may have been finished outside the sweep
-            best |= _best([*of_sweep, *runs(RUN_KEY, key)], only=key)
+        if key not in best or best[key].status != RunStatus.FINISHED:  # it may have been finished outside the sweep
+            best |= _standing([*of_sweep, *runs(RUN_KEY, key)])
     if not names:
         raise RerunError(f"{found}: its plan is neither on this machine nor in the store")
     jobs = [(name, best.get(key)) for key, name in names.items() if key]
     return SweepSource(found.sweep, parent.run_id if parent else found.sweep, jobs)
 
 
-def _rank(run: RunSource) -> tuple[int, bool, float]:
-    rank = BETTER.index(run.status) if run.status in BETTER else len(BETTER)
-    return rank, RERUN_OF in run.tags, run.started
+def _standing(runs: Iterable[RunSource]) -> dict[str, RunSource]:
+    """For each key the run that stands for the job, which is the one to run again."""
+    by_id = {run.run_id: run for run in runs if run.key}
+    return {key: by_id[state.run_id] for key, state in states(map(_state_of, by_id.values())).items()}
 
 
-def _best(runs: Iterable[RunSource], only: str | None = None) -> dict[str, RunSource]:
-    """For each key the run to repeat: a finished one, no rerun, the oldest."""
-    best: dict[str, RunSource] = {}
-    for run in sorted(runs, key=_rank):
-        if run.key and only in (None, run.key):
-            best.setdefault(run.key, run)
-    return best
+def _state_of(run: RunSource) -> JobState:
+    state = STATE_OF.get(RunStatus(run.status), State.LOST)
+    return JobState(run.key or "", state, run.run_id, start=run.started, tags=run.tags)

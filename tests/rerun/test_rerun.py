@@ -183,14 +183,14 @@ def test_data_file_that_is_gone_is_refused(folder, of_file):
 
 
 def test_sweep_by_joblib_is_identical_to_its_serial_rerun(with_store):
-    from nnexp.commands.sweeps import states
+    from nnexp.commands.sweeps import table
     from nnexp.runs.tags import PARENT
 
     nnexp = with_store
     swept = nnexp("experiment=smoke", "model.l2=0.1,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "-m")
     assert swept.status == 0, swept.err
     store = nnexp.store()
-    [sweep] = states(store)
+    [sweep] = table(store)
     done = nnexp("rerun", sweep["sweep"][:8], "--check", "--json")
     assert done.status == 0, done.err
     assert (done.json["verdict"], done.json["changed"]) == ("identical", [])
@@ -204,4 +204,4 @@ def test_sweep_by_joblib_is_identical_to_its_serial_rerun(with_store):
     parent = store.get(done.json["run_id"])
     assert (parent.status, parent.tags["nnexp.rerun_of"]) == ("FINISHED", done.json["original_run_id"])
     assert "identical" in parent.tags["mlflow.note.content"]
-    assert states(store) == [sweep]  # a rerun is no sweep of its own and adds nothing to the old one
+    assert table(store) == [sweep]  # a rerun is no sweep of its own and adds nothing to the old one
