@@ -275,7 +275,7 @@ class Lookup:
         if len(chosen) > 1:
             shown = ", ".join(f"{name} ({names[name]})" for name in chosen[:SHOWN])
             more = f" and {len(chosen) - SHOWN} more" if len(chosen) > SHOWN else ""
-            raise UnknownWordError(f"{word} is the beginning of {len(chosen)} ids: {shown}{more}")
+            raise UnknownWordError(f"{word} is ambiguous: {len(chosen)} ids begin with it: {shown}{more}")
         return chosen[0]
 
     def _folder(self, sweep: str) -> Path | None:

@@ -166,4 +166,4 @@ def test_a_full_disk_is_told_in_one_line_with_the_file(with_store):
     assert started["store"].returncode == 4
     *cache, line = said["store"][1].splitlines()
     assert all("digits.npz could not be cached" in told for told in cache)
-    assert re.fullmatch(r"Not published: [^\[]*(disk I/O error|disk is full)\. The run is whole .*", line)
+    assert re.fullmatch(r"Not published: [^\[]*(disk I/O error|disk is full)\. The run is complete .*", line)

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         required=True,
         metavar="FILE",
-        help="a run (its directory, its id or the beginning of it), an .npz, or the exercise's ex4weights.mat "
-        "(Theta1, ...); a run is judged on the part that it held out, by its own config",
+        help="a run (its directory, its id or a prefix of it), an .npz, or the exercise's ex4weights.mat "
+        "(Theta1, ...); a run is evaluated on its held-out part, with its own config",
     )
     parser.add_argument("overrides", nargs="*", help="config overrides, such as data.test_size=0 model.l2=3")
 

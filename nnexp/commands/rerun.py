@@ -22,11 +22,11 @@ from nnexp.terminal import say, table
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.description = (
-        "Run a run again from what it recorded, as a new run that is linked to it. Overrides are the difference. "
-        "Exit status: 0 done; 2 refused, nothing was trained; with --check 3 where not everything is identical."
+        "Repeat a run from its record, as a new run that is linked to it. Overrides change its config. "
+        "Exit status: 0 done; 2 rejected, nothing was trained; with --check 3 if not everything is identical."
     )
     parser.add_argument(
-        "run", metavar="RUN", help="a run's id or the beginning of it, a run directory, or the id of a sweep"
+        "run", metavar="RUN", help="the id of a run or a prefix of it, a run directory, or the id of a sweep"
     )
     parser.add_argument("--check", action="store_true", help="compare with the old run: theta, history, predictions")
     parser.add_argument("overrides", nargs="*", help="config overrides, such as training.threads=2 optimizer=cg")
@@ -48,7 +48,7 @@ def _one(original: RunSource, overrides: Sequence[str], check: bool, as_json: bo
     planned = plan(original, overrides, check=check)
     say(f"Rerunning {original}" + (f" with {' '.join(overrides)}" if overrides else ""))
     for key, value in planned.rebuilt.defaulted.items():
-        say(f"It was made before there was `{key}`; the default of today is taken: {value}")
+        say(f"`{key}` did not exist when it was made; the current default is used: {value}")
     done = execute_plan(planned)
     if done.refused:
         say(done.refused)

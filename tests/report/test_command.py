@@ -82,7 +82,7 @@ def test_a_filter_takes_what_matches(store):
 @pytest.mark.parametrize(
     ("selection", "experiment", "message"),
     [
-        (Selection("sweep", "aaa"), "nnexp", "aaa is the beginning of 2 ids"),
+        (Selection("sweep", "aaa"), "nnexp", "aaa is ambiguous: 2 ids begin with it"),
         (Selection("sweep", "nosuch"), "nnexp", "nosuch: there is no such run or sweep"),
         (Selection("filter", "params.`seed` = '77'"), "nnexp", "No run of the experiment 'nnexp' matches"),
         (Selection("filter", "nonsense ="), "nnexp", "The filter 'nonsense =' cannot be read"),

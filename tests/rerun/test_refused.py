@@ -73,7 +73,7 @@ def test_unknown_id_where_there_is_no_store(refused, tmp_path, monkeypatch):
 def test_ambiguous_beginning_lists_what_it_could_be(refused, folder):
     uids = [json.loads(path.read_text())["uid"] for path in folder.glob("outputs/runs/*/run.json")]
     line = refused(uids[0][:8])
-    assert "is the beginning of" in line
+    assert "is ambiguous" in line
     assert any(uid in line for uid in uids)
 
 

@@ -60,7 +60,7 @@ def test_a_run_is_named_by_its_directory_its_name_or_its_id(stores, tmp_path):
     assert run_sync(tmp_path, c.result.run_id, store=laptop) == ((1, 0), [])
     for beginning in (c.result.run_id[:20], "named-3-u"):
         assert run_sync(tmp_path, beginning, store=laptop) == ((1, 0), [])
-    with pytest.raises(ValueError, match="named is the beginning of 4 ids"):
+    with pytest.raises(ValueError, match="named is ambiguous: 4 ids begin with it"):
         run_sync(tmp_path, "named", store=laptop)
     with pytest.raises(ValueError, match="nobody: there is no such run or sweep under"):
         run_sync(tmp_path, "nobody", store=laptop)

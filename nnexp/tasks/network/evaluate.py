@@ -124,8 +124,8 @@ def evaluate_run(weights: Path, config: NetworkConfig, run: EvaluatedRun[Network
     if not run.has_other_data and run.data_digest not in (None, digest):
         raise ConfigError(
             f"{run.name}: the data of {config.data.source.get('path') or config.data.name} have changed since it was "
-            f"trained: digest {digest[:12]}, then {str(run.data_digest)[:12]}; an override of the data judges it on "
-            "them all the same"
+            f"trained: digest {digest[:12]}, then {str(run.data_digest)[:12]}; to evaluate it on them, give "
+            "an override of the data"
         )
     own = run.recorded if run.is_overridden else config
     try:
