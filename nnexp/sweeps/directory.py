@@ -15,8 +15,8 @@ from nnexp.config import TrackingConfig
 from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import PLAN_FILE, RECORD, RESULT, SWEEPS, RunDirectory, run_name, to_json, write_atomically
 from nnexp.runs.files import VanishedError
+from nnexp.runs.records import NETWORK, Destination, PlannedJob, RunRecord, RunResult, RunStatus, SweepPlan
 from nnexp.runs.records import SWEEP as SWEEP_RECORD
-from nnexp.runs.records import Destination, PlannedJob, RunRecord, RunResult, RunStatus, SweepPlan
 from nnexp.runs.tags import KIND, SOURCE, STATUS_MESSAGE, SWEEP, SWEEP_KIND, SWEPT, USER
 from nnexp.sweeps.plan import Job
 from nnexp.tasks.interface import Task
@@ -109,7 +109,7 @@ def record_of(directory: RunDirectory) -> RunRecord:
         return directory.record
     except VanishedError:
         plan = directory.plan
-        return _record(plan, "network", plan.owner or "", HEARTBEAT, str(directory.path.parent.parent))
+        return _record(plan, NETWORK, plan.owner or "", HEARTBEAT, str(directory.path.parent.parent))
 
 
 def _record(plan: SweepPlan, task: str, owner: str, heartbeat: float, root: str) -> RunRecord:

@@ -4,62 +4,54 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from nnexp.errors import one_line
 from nnexp.runs import backlog
 from nnexp.runs.history import last_row
-from nnexp.sweeps.status import JobState
+from nnexp.sweeps.status import JobState, State
 from nnexp.terminal import clock, say
 from nnexp.tracking.store import StoreError
 
-if TYPE_CHECKING:
-    from nnexp.sweeps.session import Session
-
-LOOK_SECONDS = 2.0  # between two looks at what the jobs do
+POLL_SECONDS = 2.0
 SHOWN_FITS = 4
 
 
-class Watch:
-    """While the launcher works: the progress line, the parent's counts and its heartbeat."""
+class Repeatedly:
+    """While the launcher works: does something now and then, in a thread of its own.
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    Parameters
+    ----------
+    step
+        What is done; it is given a function that says whether the launcher has come back in the meantime.
+    """
+
+    def __init__(self, step: Callable[[Callable[[], bool]], None]) -> None:
+        self._step = step
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="nnexp-watch", daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Repeatedly:
         self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._stop.set()
         self._thread.join(5)
-        self.session.line.close()
 
     def _work(self) -> None:
-        session, pause = self.session, LOOK_SECONDS
+        pause = POLL_SECONDS
         while not self._stop.wait(pause):
-            began, returns = time.monotonic(), session.job_states.returns
+            began = time.monotonic()
             try:
-                found = session.known_runs.refresh(session.jobs, since=session.since, repair=False, elsewhere=False)
-                if self._stop.is_set():
-                    return  # the session has looked itself since
-                if session.job_states.returns != returns:
-                    continue  # so it does now: a run that has come back would be taken for one that still runs
-                session.learn(found)
-                session.report()
-                session.beat()
+                self._step(self._stop.is_set)
             except (StoreError, OSError):
-                continue
+                continue  # a store that is away now may be back at the next step
             except Exception as error:
                 say(one_line(error))
-            if session.line.is_due() and not self._stop.is_set():
-                session.line.show(session.progress())
-            pause = max(LOOK_SECONDS, 20 * (time.monotonic() - began))
+            pause = max(POLL_SECONDS, 20 * (time.monotonic() - began))
 
 
 def describe(
@@ -100,7 +92,7 @@ def last_rows(root: str | Path, sweep: str) -> dict[str, dict[str, float]]:
     return rows
 
 
-def time_left(standings: Collection[JobState], n_open: int, began: float, now: float) -> float | None:
+def time_left(jobs: Collection[JobState], n_open: int, began: float, now: float) -> float | None:
     """Seconds until the rest of a sweep is done; None before the first fit of this start of it has ended.
 
     What is left to be done, in seconds of fits, at the rate at which it is done: the seconds of fits, ended and under
@@ -109,17 +101,17 @@ def time_left(standings: Collection[JobState], n_open: int, began: float, now: f
 
     Parameters
     ----------
-    standings
+    jobs
         What is known of the jobs.
     n_open : int
         Jobs that have neither finished nor failed.
     began, now : float
         When this start of the sweep began, and now.
     """
-    here = [s for s in standings if s.start >= began]
-    ended = [s.seconds for s in here if s.state in ("finished", "failed") and s.seconds is not None]
-    fits = [s.seconds for s in here if s.state == "finished" and s.seconds is not None]
-    ages = [max(now - s.start, 0.0) for s in here if s.state == "running"]
+    here = [s for s in jobs if s.start >= began]
+    ended = [s.seconds for s in here if s.state in (State.FINISHED, State.FAILED) and s.seconds is not None]
+    fits = [s.seconds for s in here if s.state is State.FINISHED and s.seconds is not None]
+    ages = [max(now - s.start, 0.0) for s in here if s.state is State.RUNNING]
     if not fits:
         return None
     mean = fmean(fits)

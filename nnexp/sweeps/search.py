@@ -22,7 +22,7 @@ from nnexp.sweeps import plan
 from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, text_of, values
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
-from nnexp.sweeps.status import JobState
+from nnexp.sweeps.status import JobState, State
 from nnexp.tasks.interface import Task
 from nnexp.tasks.metrics import MetricSpec
 from nnexp.terminal import say
@@ -215,15 +215,15 @@ class Search:
             else:
                 self.study.tell(trial, values)
 
-    def _values(self, standing: JobState | None) -> list[float] | None:
-        if standing is None or standing.state != "finished":
+    def _values(self, known: JobState | None) -> list[float] | None:
+        if known is None or known.state is not State.FINISHED:
             return None
         try:
-            return [standing.metrics[objective] for objective in self.settings["objectives"]]
+            return [known.metrics[objective] for objective in self.settings["objectives"]]
         except KeyError as error:
-            known = ", ".join(sorted(standing.metrics))
+            logged = ", ".join(sorted(known.metrics))
             raise ConfigError(
-                f"`hydra.sweeper.search.objectives`: runs have no metric {error}; they have {known}"
+                f"`hydra.sweeper.search.objectives`: runs have no metric {error}; they have {logged}"
             ) from error
 
     def _say_best(self) -> None:

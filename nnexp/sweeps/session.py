@@ -1,4 +1,4 @@
-"""One start of a sweep: skip what stands, launch the rest, look what came of it, and go on until all is decided."""
+"""One start of a sweep: skip what is done, launch the rest, refresh what is known, until every job is decided."""
 
 from __future__ import annotations
 
@@ -147,24 +147,30 @@ class Session:
         self.jobs |= {job.key: job for job in jobs}
         self.learn(known if known is not None else self.refresh(jobs))
         messages.tell_other_arithmetic([state for job in jobs if (state := self.states.get(job.key))])
+        try:
+            with progress.Repeatedly(self._watch):
+                self._until_decided(jobs)
+        finally:
+            self.line.close()
+
+    def _until_decided(self, jobs: Sequence[Job]) -> None:
         launched: set[str] = set()  # keys of jobs that came back, or took their process down
-        with progress.Watch(self):
-            while True:
-                missing = [job for job in jobs if self.job_states.is_missing(job, launched)]
-                if self.controls.fail_fast:
-                    missing = missing[: self.controls.concurrency]
-                if missing:
-                    left = self._launch(missing)
-                    launched |= {job.key for job in missing} - left
-                    if len(left) == len(missing):
-                        time.sleep(POLL_SECONDS)
-                elif any(self.job_states.of(job) is State.RUNNING for job in jobs):
+        while True:
+            missing = [job for job in jobs if self.job_states.is_missing(job, launched)]
+            if self.controls.fail_fast:
+                missing = missing[: self.controls.concurrency]
+            if missing:
+                left = self._launch(missing)
+                launched |= {job.key for job in missing} - left
+                if len(left) == len(missing):
                     time.sleep(POLL_SECONDS)
-                else:
-                    return
-                self._learn_of(jobs)
-                if self.controls.fail_fast and self.overview().failures:
-                    return
+            elif any(self.job_states.of(job) is State.RUNNING for job in jobs):
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+            self._learn_of(jobs)
+            if self.controls.fail_fast and self.overview().failures:
+                return
 
     def close(self) -> int:
         """Tell how the sweep ended; return the exit status."""
@@ -216,6 +222,18 @@ class Session:
         """Take what was read into what is known."""
         # Without a store, what this machine does not know of has ended.
         self.job_states.learn(found, complete=complete or self.store is None)
+
+    def _watch(self, is_over: Callable[[], bool]) -> None:
+        """Bring what is known, the parent run and the progress line up to date while the launcher works."""
+        returns = self.job_states.returns
+        found = self.known_runs.refresh(self.jobs, since=self.since, repair=False, elsewhere=False)
+        if is_over() or self.job_states.returns != returns:
+            return  # the session reads anew by itself: a run that has come back would be taken for one that runs
+        self.learn(found)
+        self.report()
+        self.beat()
+        if self.line.is_due() and not is_over():
+            self.line.show(self.progress())
 
     def _learn_of(self, jobs: Sequence[Job]) -> None:
         """Find out what came of a launch or a wait; the runs of other sweeps are asked for where own ones are open."""

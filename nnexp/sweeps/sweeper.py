@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from hydra.core.config_store import ConfigStore  # noqa: F401
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
@@ -62,7 +61,7 @@ class BaseSweeper(Sweeper):
         tracking = controls.tracking
         store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
         if controls.dry_run and (path := sqlite_path(tracking.uri)) is not None and not path.exists():
-            store = None  # a look makes no store
+            store = None  # a dry run makes none
         if self.search is not None:
             from nnexp.sweeps.search import run_search
 
@@ -142,6 +141,3 @@ class BaseSweeper(Sweeper):
         watched(self.launcher)
         returned = self.launcher.launch(overrides, initial_job_idx=first)
         return [job.return_value if job.status == JobStatus.COMPLETED else None for job in returned]
-
-
-__all__ = ["BaseSweeper", "plain"]
