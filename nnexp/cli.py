@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnexp.credentials import extract_passwords
-from nnexp.errors import ExitStatus, explain_failure, wants_traceback
+from nnexp.errors import ExitStatus, tell_failure, wants_traceback
 from nnexp.presets import CONFIG_GROUPS, choices
 from nnexp.terminal import say
 
@@ -68,9 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if shows_traceback:
             raise
-        text, status = explain_failure(error)
-        say(text)
-        return status
+        return tell_failure(error)
 
 
 def _main(argv: Sequence[str] | None) -> int:

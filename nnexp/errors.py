@@ -8,6 +8,7 @@ import textwrap
 from enum import IntEnum
 
 from nnexp.credentials import without_password
+from nnexp.terminal import say
 
 LONGEST = 300  # characters of an error's message
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with 1, errors come with their traceback
@@ -36,6 +37,10 @@ class UsageError(ValueError):
     """What was asked for cannot be done as it was said; the message is one line for the user."""
 
 
+class FailureError(RuntimeError):
+    """What could not be done, though it was asked for as it should be; the message is one line for the user."""
+
+
 def one_line(error: BaseException) -> str:
     """An exception's message on one line, without the SQL that failed; its type where it has no message."""
     text = without_password(NOISE.sub("", STATEMENT.sub("", str(error))))
@@ -52,11 +57,9 @@ def wants_traceback() -> bool:
 
 def explain_failure(error: Exception) -> tuple[str, ExitStatus]:
     """What to tell of an error that ended a command, and the exit status."""
-    from nnexp.tracking.store import StoreError
-
     if isinstance(error, UsageError):
         return without_password(str(error)), ExitStatus.BAD_USAGE
-    if isinstance(error, StoreError):  # which was made one line of, with its cause shortened and its path not
+    if isinstance(error, FailureError):  # which was made one line of, with its cause shortened and its path not
         return without_password(str(error)), ExitStatus.FAILED
     if isinstance(error, OSError) and error.filename is not None:
         return f"failed: {error.filename}: {error.strerror}", ExitStatus.FAILED
@@ -68,3 +71,10 @@ def explain_failure(error: Exception) -> tuple[str, ExitStatus]:
         return f"failed: not enough memory: {one_line(error)}", ExitStatus.FAILED
     told = f"failed: {type(error).__name__}: {one_line(error)}"
     return f"{told} ({FULL_ERROR}=1 shows where)", ExitStatus.FAILED
+
+
+def tell_failure(error: Exception) -> ExitStatus:
+    """Tell an error that ended a command in one line; return the exit status."""
+    text, status = explain_failure(error)
+    say(text)
+    return status

@@ -11,28 +11,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from nnexp.config import ConfigError, leaves
+from nnexp.config import ConfigError, leaves, task_of
 from nnexp.presets import ADDED_GROUPS, choices
-from nnexp.tasks.network.config import OPTIONS
+from nnexp.tasks.interface import Task
 
 Defaults = Callable[[Sequence[str]], Mapping[str, Any]]  # gives the config of the task that overrides choose
-# What the exercise, SciPy, scikit-learn and PyTorch call keys of ours.
-OTHER_NAMES = {
-    "lambda": "model.l2",
-    "alpha": "model.l2",
-    "weight_decay": "model.l2",
-    "lr": "optimizer.options.learning_rate",
-    "learning_rate_init": "optimizer.options.learning_rate",
-    "hidden_layer_sizes": "model.hidden_size",
-    "random_state": "seed",
-    "max_iter": "optimizer.maxiter",
-    "epochs": "optimizer.maxiter",
-    "maxfev": "optimizer.maxfun",
-    "solver": "optimizer",
-    "method": "optimizer",
-    "dataset": "data",
-}
-LISTS = ("model.hidden_size", "data.image_shape", "figures.format")  # keys that may be one value or a list
+LISTS = ("figures.format",)  # keys of the harness that may be one value or a list
 
 
 def explain(error: BaseException, overrides: Sequence[str], defaults: Defaults) -> str:
@@ -41,7 +25,9 @@ def explain(error: BaseException, overrides: Sequence[str], defaults: Defaults) 
     if wrong_preset := _wrong_preset(overrides):
         return wrong_preset
     if several := re.search(r"(Ambiguous value for argument|Sweep parameters) '(.+?)'(?: requires|\n|$)", text):
-        return explain_several(several.group(2), is_list=several.group(1).startswith("Ambiguous"))
+        is_list = several.group(1).startswith("Ambiguous")
+        lists = (*LISTS, *task_of(defaults(overrides)).presentation.lists) if is_list else ()
+        return explain_several(several.group(2), lists)
     if unknown := re.search(r"Could not override '([^']+)'", text):
         return explain_key(unknown.group(1), overrides, defaults)
     if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
@@ -59,12 +45,12 @@ def explain(error: BaseException, overrides: Sequence[str], defaults: Defaults) 
     return "\n".join(lines[:2])
 
 
-def explain_several(given: str, *, is_list: bool) -> str:
-    """Several values of a key where there is no sweep."""
+def explain_several(given: str, lists: Sequence[str]) -> str:
+    """Several values of a key where there is no sweep; those of `lists` may be a list."""
     key, _, value = given.partition("=")
     if "interval(" in value:
         return f"`{given}` has no single value: add +search=tpe to search it"
-    as_list = f", or write {key}=[{value}] for a list" if is_list and key in LISTS else ""
+    as_list = f", or write {key}=[{value}] for a list" if key in lists else ""
     return f"`{given}` has several values: add -m to sweep over them{as_list}"
 
 
@@ -118,15 +104,13 @@ def _unreadable(overrides: Sequence[str]) -> str | None:
 
 def explain_key(key: str, overrides: Sequence[str], defaults: Defaults) -> str:
     """An override of a key that there is not."""
-    from nnexp import datasets
-
     given = next((o for o in overrides if o.lstrip("+~").split("=")[0] == key), key)
-    if of := [name for name, source in datasets.SOURCES.items() if key.removeprefix("data.") in source.keys]:
-        if key.startswith("data."):
-            return f"`{given}`: `{key}` is a key of {' and '.join(f'data={name}' for name in of)}; add data={of[0]}"
     tree = defaults(overrides)
-    known = [name for name, _ in leaves(tree, whole=OPTIONS)]
-    meant = _meant(key, known)
+    task = task_of(tree)
+    if of := task.presentation.choices_with.get(key):
+        return f"`{given}`: `{key}` is a key of {' and '.join(of)}; add {of[0]}"
+    known = [name for name, _ in leaves(tree, whole=task.options)]
+    meant = _meant(key, known, task)
     hint = f"; did you mean `{meant}`?" if meant else ""
     group = key.rpartition(".")[0]
     allowed = [k for k in known if group and k.rpartition(".")[0] == group] or sorted(tree)
@@ -134,15 +118,12 @@ def explain_key(key: str, overrides: Sequence[str], defaults: Defaults) -> str:
     return f"{told}\nAllowed: {', '.join(allowed)}; `nnexp --cfg job` shows all keys."
 
 
-def _meant(key: str, known: Sequence[str]) -> str | None:
+def _meant(key: str, known: Sequence[str], task: Task[Any]) -> str | None:
     """The key that was probably meant: of the same name elsewhere, of another library's name, or spelt alike."""
-    from nnexp.optim.methods import METHODS
-
-    name = key.rpartition(".")[2]
-    options = {f"{OPTIONS}.{option}" for method in METHODS.values() for option in method.options}
-    every = [*known, *sorted(options)]
-    if name in OTHER_NAMES:
-        return OTHER_NAMES[name]
+    name, shown = key.rpartition(".")[2], task.presentation
+    every = [*known, *(f"{task.options}.{option}" for option in shown.option_names)]
+    if name in shown.synonyms:
+        return shown.synonyms[name]
     if same := [k for k in every if k.rpartition(".")[2] == name]:
         return same[0]
     return next(iter(difflib.get_close_matches(key, every, n=1)), None)

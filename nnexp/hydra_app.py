@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nnexp.compose import command_folder, explain, one_spelling, read_config, to_yaml
 from nnexp.config import ConfigError
 from nnexp.credentials import without_password
-from nnexp.errors import FULL_ERROR, ExitStatus, explain_failure, wants_traceback
+from nnexp.errors import FULL_ERROR, ExitStatus, tell_failure, wants_traceback
 from nnexp.paths import absolute
 from nnexp.preflight import check_places, check_run_directory
 from nnexp.presets import config_directory
@@ -92,9 +92,7 @@ def _run(cfg: DictConfig) -> Any:
     except Exception as error:
         if _switches["traceback"]:
             raise
-        text, status = explain_failure(error)
-        say(text)
-        raise SystemExit(status) from error  # Hydra tells any other exception in its own words first
+        raise SystemExit(tell_failure(error)) from error  # Hydra tells any other exception in its own words first
     else:
         os.chdir(command_folder())  # Hydra may have changed it for its job
         show(outcome, config)

@@ -36,19 +36,15 @@ def run(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> Any:
     """Find the runs and write their report; it goes to a folder named after what was found."""
     from nnexp.compose import compose, read_config
-    from nnexp.config import ConfigError
     from nnexp.report.files import RunFiles
     from nnexp.report.make import write_report
     from nnexp.report.selection import find
-    from nnexp.tracking.store import open_store, sqlite_path
+    from nnexp.tracking.store import open_existing
 
     config = read_config(compose([word for word in arguments.words if "=" in word]))
     tracking = config.tracking
     selection = select(arguments)
-    path = sqlite_path(tracking.uri)
-    if path is not None and not path.exists():
-        raise ConfigError(f"there is no store at {path} yet")
-    store = open_store(tracking.uri, arguments.experiment or tracking.experiment)
+    store = open_existing(tracking.uri, arguments.experiment or tracking.experiment)
     found = find(store, selection, tracking.directory)
     folder = Path(arguments.directory or Path(tracking.directory) / "reports" / found.name)
     return write_report(found, RunFiles(store), folder, config.figures)

@@ -17,14 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List the sweeps, newest last."""
     from nnexp.compose import compose, read_config
-    from nnexp.config import ConfigError
-    from nnexp.tracking.store import open_store, sqlite_path
+    from nnexp.tracking.store import open_existing
 
     tracking = read_config(compose(arguments.overrides)).tracking
-    path = sqlite_path(tracking.uri)
-    if path is not None and not path.exists():
-        raise ConfigError(f"there is no store at {path} yet")
-    rows = table(open_store(tracking.uri, tracking.experiment))
+    rows = table(open_existing(tracking.uri, tracking.experiment))
     if arguments.json:
         print(json.dumps([{key: value for key, value in row.items() if key != "name"} for row in rows]))
     else:

@@ -32,15 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C; print what to open once it answers."""
     from nnexp.compose import compose, read_config
-    from nnexp.config import ConfigError
-    from nnexp.tracking.store import open_store, sqlite_path
+    from nnexp.tracking.store import open_existing
 
     tracking = read_config(compose(arguments.overrides)).tracking
-    path = sqlite_path(tracking.uri)
-    if path is not None and not path.exists():
-        raise ConfigError(f"there is no store at {path} yet; train something first, for example with `nnexp`")
+    store = open_existing(tracking.uri, tracking.experiment)
     port = free_port(arguments.port)
-    store = open_store(tracking.uri, tracking.experiment)
     if store.is_server:
         show(places(store), arguments.open)
         return ExitStatus.DONE

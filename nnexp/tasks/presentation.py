@@ -34,6 +34,8 @@ class Presentation:
     images: Mapping[str, Sequence[str]] = {}  # the same of series of images
     synonyms: Mapping[str, str] = {}  # what people type, and the key that they mean
     lists: Sequence[str] = ()  # keys that may be one value or a list
+    choices_with: Mapping[str, Sequence[str]] = {}  # keys that not every choice of a group has: those that have them
+    option_names: Sequence[str] = ()  # all names that the mapping `Task.options` may hold
 
     def __init__(self, metrics: Mapping[str, MetricSpec]) -> None:
         self.metrics = metrics

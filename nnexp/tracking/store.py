@@ -26,7 +26,7 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp.credentials import extract_password, with_password
-from nnexp.errors import one_line
+from nnexp.errors import FailureError, UsageError, one_line
 from nnexp.paths import SQLITE, absolute_uri, sqlalchemy_uri, sqlite_path
 from nnexp.runs.tags import HEARTBEAT, KIND, REQUEST, STATUS_MESSAGE, SWEEP, SWEEP_KIND, UID, checked, equals
 from nnexp.runs.temporary import system_folder
@@ -60,7 +60,7 @@ LONGEST_NAME = 250
 HALF_UPLOADS = ".artifact.uploading.*"  # MLflow's name for what it copies
 
 
-class StoreError(RuntimeError):
+class StoreError(FailureError):
     """The store cannot be used; the message says which and why in one line."""
 
 
@@ -403,6 +403,20 @@ def open_store(uri: str, experiment: str) -> Store:
     """The store of this process for a URI and an experiment; one for all runs, so that it is opened once."""
     key = (absolute_uri(extract_password(uri)), experiment, os.getpid())
     return _stores.setdefault(key, Store(uri, experiment))
+
+
+def open_existing(uri: str, experiment: str) -> Store:
+    """The same, of a store that must be there: looking into it makes none.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    """
+    path = sqlite_path(absolute_uri(uri))
+    if path is not None and not path.exists():
+        raise UsageError(f"there is no store at {path} yet; train something first, for example with `nnexp`")
+    return open_store(uri, experiment)
 
 
 def batches(items: Sequence[Any], size: int):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from nnexp import datasets
+from nnexp.optim.methods import METHODS
 from nnexp.runs.records import RunRecord, RunResult
 from nnexp.tasks.presentation import Presentation, ServedModel
 from nnexp.terminal import StatusLine, clock, percent
@@ -42,6 +44,11 @@ class NetworkPresentation(Presentation):
         "dataset": "data",
     }
     lists = ("model.hidden_size", "data.image_shape")
+    option_names = tuple(sorted({option for method in METHODS.values() for option in method.options}))
+    choices_with = {  # noqa: RUF012
+        f"data.{key}": [f"data={name}" for name, source in datasets.SOURCES.items() if key in source.keys]
+        for key in sorted({key for source in datasets.SOURCES.values() for key in source.keys})
+    }
 
     def what(self, record: RunRecord) -> str:
         """Data, method, lambda, hidden units and seed."""
