@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table(store: Any) -> list[dict[str, Any]]:
     """For each sweep of the experiment how many of its jobs are planned, finished, failed, lost and running."""
+    from nnexp.runs.records import RunStatus
     from nnexp.runs.tags import ELSEWHERE, PLANNED, RUN_KEY, SWEEP
     from nnexp.sweeps.status import count, of_stored, states
     from nnexp.tracking.store_arbiter import is_lost
@@ -37,7 +38,7 @@ def table(store: Any) -> list[dict[str, Any]]:
     rows = []
     for parent in store.sweeps():
         runs = [run for run in store.tagged(SWEEP, parent.tags[SWEEP]) if RUN_KEY in run.tags]
-        jobs = states(of_stored(run, is_lost=run.status == "RUNNING" and is_lost(run)) for run in runs)
+        jobs = states(of_stored(run, is_lost=run.status == RunStatus.RUNNING and is_lost(run)) for run in runs)
         counts = count(jobs.values(), int(parent.tags.get(PLANNED, len(jobs))))
         counts["finished"] += int(parent.tags.get(ELSEWHERE, 0))
         rows.append({"sweep": parent.tags[SWEEP], **{key: counts[key] for key in COLUMNS}, "name": parent.name})

@@ -55,20 +55,20 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     except Exception as error:
         say(f"failed: {name}: {one_line(error)} ({shown})")
         return _record_failure(cfg, overrides, path, error)
-    if outcome.status == "SKIPPED" and not outcome.path:
+    if outcome.status == RunStatus.SKIPPED and not outcome.path:
         say(f"skipped: {name}: {outcome.message}")
-    if outcome.status == "KILLED":
+    if outcome.status == RunStatus.KILLED:
         raise KeyboardInterrupt
     return outcome
 
 
 def _tell(outcome: Outcome, name: str, shown: str) -> None:
     """How a run ended, on one line."""
-    if outcome.status == "FAILED":
+    if outcome.status == RunStatus.FAILED:
         say(f"failed: {name}: {outcome.message} ({shown})")
-    elif outcome.status == "SKIPPED":
+    elif outcome.status == RunStatus.SKIPPED:
         say(f"not counted: {name}: {outcome.message}, which has the same key")
-    elif outcome.status == "FINISHED" and outcome.result is not None:
+    elif outcome.status == RunStatus.FINISHED and outcome.result is not None:
         brief = tasks.recorded(RunDirectory(outcome.path).record.task).presentation.brief(outcome.result)
         say(f"finished: {name}: {brief} (run {outcome.run_id})")
         if not outcome.published:

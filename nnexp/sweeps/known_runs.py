@@ -8,6 +8,7 @@ from nnexp import recovery
 from nnexp.runs import arithmetic, backlog, lease
 from nnexp.runs.directory import RunDirectory, peek, run_directories
 from nnexp.runs.history import last_row
+from nnexp.runs.records import RunStatus
 from nnexp.runs.tags import RUN_KEY, SWEEP
 from nnexp.sweeps.status import JobState, of_record, of_stored, states
 from nnexp.tracking.store import Store, StoredRun
@@ -59,7 +60,7 @@ class KnownRuns:
         for run in runs:
             if run.tags.get(RUN_KEY) not in wanted:
                 continue
-            if run.status == "RUNNING" and repair and self.store is not None:
+            if run.status == RunStatus.RUNNING and repair and self.store is not None:
                 run = recovery.close_lost(self.store, run)
             if run.end is None or (run.end >= since and not self._is_of_other_arithmetic(run.tags, run.end)):
                 yield of_stored(run)
@@ -95,7 +96,7 @@ def runs_of_keys(store: Store, keys: Collection[str]) -> list[StoredRun]:
     """The runs that have one of the keys, of whatever sweep; of many keys the finished runs, and others among them."""
     if len(keys) <= SEARCHED_ONE_BY_ONE:
         return [run for key in sorted(keys) for run in store.tagged(RUN_KEY, key)]
-    return store.search("attributes.status = 'FINISHED'")
+    return store.search(f"attributes.status = '{RunStatus.FINISHED}'")
 
 
 def _last_values(directory: RunDirectory) -> dict[str, float]:

@@ -10,7 +10,7 @@ from nnexp import tasks
 from nnexp.runs import lease
 from nnexp.runs.arbitration import State
 from nnexp.runs.directory import PLAN_FILE, to_json
-from nnexp.runs.records import RunRecord, SweepPlan
+from nnexp.runs.records import RunRecord, RunStatus, SweepPlan
 from nnexp.runs.tags import BEST, CLAIM, HEARTBEAT, HEARTBEAT_EVERY, JOBS, KIND, OWNER, PARENT, SWEEP, UID
 from nnexp.sweeps.overview import Overview
 from nnexp.sweeps.ranking import heading
@@ -58,7 +58,7 @@ class Parent:
         """Say that the sweep runs, in this process, and show its plan."""
         run_id = self.ensure()
         self._take_over(self.store.get(run_id))
-        self.store.client.update_run(run_id, status="RUNNING")
+        self.store.client.update_run(run_id, status=RunStatus.RUNNING.value)
         self.hold()
         self.introduce()
 
@@ -83,8 +83,8 @@ class Parent:
         """See how the sweep ended when it ran before."""
         if run is None or run.tags.get(OWNER) == lease.owner():
             return
-        is_at_work = run.status == "RUNNING" and not is_lost(run)
-        self.was_broken_off = run.status == "KILLED" or (run.status == "RUNNING" and not is_at_work)
+        is_at_work = run.status == RunStatus.RUNNING and not is_lost(run)
+        self.was_broken_off = run.status == RunStatus.KILLED or (run.status == RunStatus.RUNNING and not is_at_work)
         if not is_at_work:
             self.store.remove_half_uploads(run.run_id)
 

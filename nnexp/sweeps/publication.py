@@ -9,7 +9,7 @@ from nnexp.runs import lease
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.files import RecordError, tell_once
 from nnexp.runs.places import store_at
-from nnexp.runs.records import SweepPlan
+from nnexp.runs.records import RunStatus, SweepPlan
 from nnexp.runs.tags import OWNER, RUN_KEY, SWEEP
 from nnexp.sweeps.directory import finish, record_of, sweep_directory
 from nnexp.sweeps.known_runs import KnownRuns
@@ -83,7 +83,7 @@ class SweepPublication:
 
 
 def _is_held_elsewhere(run: StoredRun) -> bool:
-    return run.status == "RUNNING" and not is_lost(run) and run.tags.get(OWNER) != lease.owner()
+    return run.status == RunStatus.RUNNING and not is_lost(run) and run.tags.get(OWNER) != lease.owner()
 
 
 def _jobs(plan: SweepPlan, runs: list[StoredRun]) -> dict[str, Job]:
