@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from nnexp import recovery
 from nnexp.runs import arithmetic, backlog, lease
@@ -88,7 +88,7 @@ class KnownRuns:
             elif self.store is None or result.is_finished:  # the store says of the others what became of them
                 yield of_record(record, result, str(directory.path), _last_values(directory))
 
-    def _is_of_other_arithmetic(self, tags: dict[str, str], ended: float) -> bool:
+    def _is_of_other_arithmetic(self, tags: Mapping[str, str], ended: float) -> bool:
         return ended < self.strict_before and arithmetic.difference(tags) is not None
 
 
