@@ -162,7 +162,7 @@ class Companion:
         if asks_store:
             seconds = min(seconds, max(seconds - self._waited, BRIEFLY))
         began, deaths = time.monotonic(), self._deaths
-        asked, entry = directory.path / question, backlog.entry(self.settings.root, directory)
+        asked, entry = directory.path / question, backlog.entry_of(self.settings.root, directory)
         try:
             while asked.exists() and entry.exists():
                 if self._deaths - deaths >= DEATHS_PER_QUESTION:

@@ -130,7 +130,7 @@ def _settle(tracking: TrackingConfig) -> None:
 def _enter(directory: RunDirectory, tracking: TrackingConfig) -> None:
     """Enter a new run into the backlog, by which its companion and whoever comes later find it."""
     try:
-        backlog.enter(backlog.folder(tracking.directory), directory)
+        backlog.enter(tracking.directory, directory)
     except OSError:
         shutil.rmtree(directory.path, ignore_errors=True)
         raise
@@ -181,7 +181,7 @@ def _claim(config: Config, directory: RunDirectory, companion: Companion) -> Cla
             _enter(directory, config.tracking)
             questions.forget(directory)
         else:
-            backlog.leave(backlog.folder(root), directory)
+            backlog.leave(root, directory)
             shutil.rmtree(directory.path, ignore_errors=True)
 
 

@@ -197,7 +197,7 @@ class Publisher:
         if self.store is not None:
             self.store.advance(directory, to_the_end=to_the_end)
         elif to_the_end:
-            backlog.leave(backlog.folder(self.settings.root), directory)
+            backlog.leave(self.settings.root, directory)
 
     def _beat(self, runs: Sequence[RunDirectory]) -> None:
         is_due = time.monotonic() - self._last_beat > self.settings.heartbeat
@@ -237,7 +237,7 @@ class Publisher:
     def _close(self, directory: RunDirectory) -> None:
         """Close a run in the middle of which its trainer was killed; one that waited to begin leaves nothing."""
         if questions.is_open(directory, Question.CLAIM):
-            backlog.leave(backlog.folder(self.settings.root), directory)
+            backlog.leave(self.settings.root, directory)
             shutil.rmtree(directory.path)
         elif directory.has_ended:
             describe(directory)  # where that fails, `nnexp sync` tries it again

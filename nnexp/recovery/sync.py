@@ -40,7 +40,7 @@ class SweepParent(Protocol):
         """Whether the sweep was made with ``tracking=none``."""
         ...
 
-    def is_of(self, directory: RunDirectory) -> bool:
+    def is_of(self, run: RunDirectory) -> bool:
         """Whether a run is of this sweep."""
         ...
 
@@ -191,7 +191,7 @@ def _leave_private(root: str | Path, private: Sequence[RunDirectory], tell: Tell
     for directory in private:
         try:
             complete(root, directory, tell)
-            backlog.leave(backlog.folder(root), directory)
+            backlog.leave(root, directory)
         except (StillTrainingError, OSError, ValueError, KeyError):
             continue  # it still trains, or its directory is damaged
 

@@ -1,6 +1,6 @@
 """Which run directories still have something that no store has: one small file each, gone when all is published.
 
-A run enters the ledger before its first iteration and leaves it when the store has all of it, so that what a crash or
+A run is entered before its first iteration and leaves the backlog when the store has all of it, so that what a crash or
 a lost connection kept back is found without reading every directory. While the run trains its entry is touched at
 every heartbeat: a sign of life on the disk, for those who share the disk and not the process table.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from nnexp.runs import lease, questions
 from nnexp.runs.directory import PLAN_FILE, RECORD, RUNS, SWEEPS, RunDirectory, readable, write_atomically
 from nnexp.runs.files import RecordError, VanishedError, tell_once
-from nnexp.runs.places import backlog_of
+from nnexp.runs.places import root_of
 from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_abandoned, remove_empty_folders
 
@@ -25,38 +25,41 @@ FOLDER = "unpublished"
 
 
 def folder(root: str | Path) -> Path:
-    """The ledger of an output directory."""
+    """The backlog of an output directory."""
     return Path(root).resolve() / FOLDER
 
 
-def _entry(ledger: Path, directory: RunDirectory) -> Path:
-    """The entry's file: sorted by the directory's name, and another for another directory of that name."""
-    return ledger / f"{directory.path.name}.{_digest(_name(ledger, directory))}"
+def entry_of(root: str | Path, directory: RunDirectory) -> Path:
+    """The file that is there as long as the directory has something to publish.
+
+    Sorted by the directory's name, and another for another directory of that name.
+    """
+    return folder(root) / f"{directory.path.name}.{_digest(_name(root, directory))}"
 
 
 def _digest(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
-def _name(ledger: Path, directory: RunDirectory) -> str:
+def _name(root: str | Path, directory: RunDirectory) -> str:
     """The directory as an entry has it: from the output directory where it is in there, which may be moved."""
-    root, path = ledger.parent, directory.path
+    root, path = Path(root).resolve(), directory.path
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
-def enter(ledger: Path, directory: RunDirectory) -> None:
+def enter(root: str | Path, directory: RunDirectory) -> None:
     """Note that the directory has something to publish."""
-    write_atomically(_entry(ledger, directory), _name(ledger, directory))
+    write_atomically(entry_of(root, directory), _name(root, directory))
 
 
-def leave(ledger: Path, directory: RunDirectory) -> None:
+def leave(root: str | Path, directory: RunDirectory) -> None:
     """Note that the store has all of it.
 
     What killed processes left half written in the directory goes first: nobody looks into it for that any more.
     """
     remove_abandoned(directory.path, deep=True)
     remove_empty_folders(directory.path)
-    _entry(ledger, directory).unlink(missing_ok=True)
+    entry_of(root, directory).unlink(missing_ok=True)
     with suppress(OSError):  # they are dotted and no artifacts, so that they may stay where they cannot be removed
         questions.forget(directory)
 
@@ -66,22 +69,16 @@ def remove_leftovers(root: str | Path) -> None:
     remove_abandoned(folder(root))
 
 
-def entry(root: str | Path, directory: RunDirectory) -> Path:
-    """The file that is there as long as the directory has something to publish."""
-    return _entry(folder(root), directory)
-
-
 def has(root: str | Path, directory: RunDirectory) -> bool:
     """Whether the directory has something to publish."""
-    return entry(root, directory).exists()
+    return entry_of(root, directory).exists()
 
 
 def beat(directory: RunDirectory) -> None:
     """Give the run's entry, where it has one, the time of now."""
     try:
-        ledger = backlog_of(directory)
-        if ledger is not None:
-            os.utime(_entry(ledger, directory))
+        if (root := root_of(directory)) is not None:
+            os.utime(entry_of(root, directory))
     except (OSError, RecordError):
         pass  # the run is published, or gone
 
@@ -89,15 +86,14 @@ def beat(directory: RunDirectory) -> None:
 def last_beat(root: str | Path, directory: RunDirectory) -> float | None:
     """When the run of a directory gave its last sign of life, seconds since the epoch."""
     try:
-        return _entry(folder(root), directory).stat().st_mtime
+        return entry_of(root, directory).stat().st_mtime
     except FileNotFoundError:
         return None
 
 
 def lost_reason(root: str | Path, directory: RunDirectory, record: RunRecord) -> str | None:
     """Why the process that holds the run of a directory must be gone; None while it may be there."""
-    sign = last_beat(root, directory)
-    return lease.lost_reason(str(directory.path), record.owner, sign, record.heartbeat)
+    return lease.lost_reason(str(directory.path), record.owner, last_beat(root, directory), record.heartbeat)
 
 
 def entries(root: str | Path, *, damaged: bool = False) -> list[RunDirectory]:
@@ -122,17 +118,16 @@ def _is_sweep(directory: RunDirectory) -> bool:
 
 
 def _entered(root: str | Path) -> list[RunDirectory]:
-    ledger = folder(root)
-    if not ledger.is_dir():
+    if not folder(root).is_dir():
         return []
     found: list[RunDirectory] = []
-    for entry in sorted(ledger.iterdir()):
+    for entry in sorted(folder(root).iterdir()):
         directory = None if entry.name.startswith(".") else _directory_of(entry)
         if directory is None:
             continue
         if (directory.path / RECORD).exists():
             found.append(directory)
-            _rename(entry, ledger, directory)
+            _rename(entry, root, directory)
         elif directory.path.parent.is_dir():  # and not a disk that is away
             entry.unlink(missing_ok=True)
     return found
@@ -185,7 +180,7 @@ def _directory_of(entry: Path) -> RunDirectory | None:
     with suppress(OSError):
         entry.unlink(missing_ok=True)
         if (directory.path / RECORD).exists() and entry.name.rpartition(".")[0]:
-            enter(entry.parent, directory)
+            enter(entry.parent.parent, directory)
             return directory
     tell_once(f"{entry} is damaged: it names no run directory; left out")
     return None
@@ -200,12 +195,12 @@ def _place(root: Path, entered: Path) -> Path:
     return path if is_other else moved
 
 
-def _rename(entry: Path, ledger: Path, directory: RunDirectory) -> None:
+def _rename(entry: Path, root: str | Path, directory: RunDirectory) -> None:
     """Give the entry of an older version the name that it is looked for by."""
-    named = _entry(ledger, directory)
+    named = entry_of(root, directory)
     if entry.name != named.name:
         with suppress(FileNotFoundError):  # another process was faster
             times = entry.stat()
-            enter(ledger, directory)
+            enter(root, directory)
             os.utime(named, (times.st_atime, times.st_mtime))
             entry.unlink()

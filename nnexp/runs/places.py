@@ -16,13 +16,13 @@ from nnexp.runs.records import RunRecord
 from nnexp.runs.tags import DIRECTORY
 
 
-def backlog_of(directory: RunDirectory) -> Path | None:
-    """The backlog that a run is entered in; None where it has none."""
+def root_of(directory: RunDirectory) -> Path | None:
+    """The output directory in whose backlog a run is entered; None where it is in none."""
     backlog = directory.record.backlog
     if not backlog:
         return None
     old, new = _roots(directory)
-    return Path(backlog) if old is None else Path(_rebased(Path(backlog), old, new))
+    return Path(backlog).parent if old is None else new
 
 
 def store_of(directory: RunDirectory) -> str | None:

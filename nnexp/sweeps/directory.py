@@ -76,7 +76,7 @@ def begin(plan: SweepPlan, task: Task[Any], root: str, heartbeat: float) -> RunD
     (directory.path / RESULT).unlink(missing_ok=True)  # of an earlier start
     directory.write_json(RECORD, _record(plan, task.name, lease.owner(), heartbeat, root).to_json())
     if plan.uri is not None:
-        backlog.enter(backlog.folder(root), directory)
+        backlog.enter(root, directory)
     return directory
 
 
@@ -87,7 +87,7 @@ def finish(
     tags = {STATUS_MESSAGE: message}
     directory.write_result(RunResult(run_id, status, message, ended, tags=tags, described=True))
     if is_whole:
-        backlog.leave(backlog.folder(directory.path.parent.parent), directory)
+        backlog.leave(directory.path.parent.parent, directory)
 
 
 def is_own(directory: RunDirectory) -> bool:

@@ -100,7 +100,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
         directory = RunDirectory.create_beside(path, record_in)
         directory.write_text("config/config.yaml", without_password(OmegaConf.to_yaml(cfg)))
         directory.write_result(ended(directory, RunStatus.FAILED, message))
-        backlog.enter(backlog.folder(tracking.directory), directory)
+        backlog.enter(tracking.directory, directory)
         return finish(directory, tracking)
     except Exception as second:
         text = f"{message}; not recorded: {one_line(second)}"

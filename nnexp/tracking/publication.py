@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
@@ -22,7 +23,7 @@ from nnexp.runs.arbitration import Claim, State
 from nnexp.runs.directory import PUBLISHED, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
 from nnexp.runs.history import HistoryReader, Value
-from nnexp.runs.places import backlog_of, store_of
+from nnexp.runs.places import root_of, store_of
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.runs.tags import (
     CLAIM,
@@ -119,8 +120,8 @@ class Publication:
         """Have the end of the run published again, because something was added to it."""
         self.complete = False
         self._remember()
-        if (folder := self._backlog()) is not None:
-            backlog.enter(folder, self.directory)
+        if (root := self._root()) is not None:
+            backlog.enter(root, self.directory)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -293,13 +294,13 @@ class Publication:
         with suppress(OSError):  # on a full disk the store is all the more welcome
             self.directory.write_json(PUBLISHED, self._known() | {self.store.uri: state})
 
-    def _backlog(self) -> Any:
-        """The backlog that the run is entered in; None for a copy, which leaves it as it is."""
-        return None if self.is_copy else backlog_of(self.directory)
+    def _root(self) -> Path | None:
+        """The output directory in whose backlog the run is entered; None for a copy, which leaves that as it is."""
+        return None if self.is_copy else root_of(self.directory)
 
     def _leave_backlog(self) -> None:
-        if (folder := self._backlog()) is not None:
-            backlog.leave(folder, self.directory)
+        if (root := self._root()) is not None:
+            backlog.leave(root, self.directory)
 
 
 def _is_to_be_described(result: RunResult) -> bool:

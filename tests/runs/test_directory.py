@@ -94,7 +94,7 @@ def test_names_of_one_second_differ():
 def test_the_backlog_lists_what_is_not_published_and_forgets_what_is_gone(tmp_path):
     book = backlog.folder(tmp_path)
     directories = [made_up.begin(tmp_path, name) for name in "abc"]
-    backlog.leave(book, directories[1])
+    backlog.leave(tmp_path, directories[1])
     (directories[2].path / "run.json").unlink()
     assert [d.uid for d in backlog.entries(tmp_path)] == ["a-uid"]
     assert [path.read_text() for path in book.iterdir()] == ["runs/a"]  # the output directory may be moved

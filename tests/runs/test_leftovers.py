@@ -81,7 +81,7 @@ def test_directories_of_runs_that_never_began_are_removed_and_those_of_the_livin
     (runs / "empty").mkdir(parents=True)
     owner = killed(runs / "no-record/run.json", runs / "only-a-record/config/config.yaml")
     for name, holder in (("only-a-record", owner), ("alive", lease.owner())):
-        backlog.leave(backlog.folder(tmp_path), run_of(tmp_path, name, holder))
+        backlog.leave(tmp_path, run_of(tmp_path, name, holder))
     remove_leftovers(tmp_path)
     assert [path.name for path in runs.iterdir()] == ["alive"]
 
@@ -97,10 +97,10 @@ def test_empty_folders_of_joblib_go_with_their_process(tmp_path, killed, monkeyp
     assert [path.name for path in sorted(tmp_path.glob("joblib*"))] == sorted(names[1:])
 
 
-def test_a_run_that_no_ledger_has_is_closed_with_what_it_has(tmp_path, killed):
+def test_a_run_that_is_in_no_backlog_is_closed_with_what_it_has(tmp_path, killed):
     directory = run_of(tmp_path, "run", killed())
     made_up.train(directory, range(3)).close()
-    backlog.leave(backlog.folder(tmp_path), directory)
+    backlog.leave(tmp_path, directory)
     remove_leftovers(tmp_path)
     assert (directory.result.status, directory.result.values["n_iter"]) == ("KILLED", 2)
 
@@ -121,7 +121,7 @@ def test_a_run_that_is_published_keeps_nothing_half_written_or_half_copied(tmp_p
     assert not half.exists()
     assert not (directory.path / "images").exists()
     assert os.listdir(backlog.folder(tmp_path)) == []
-    backlog.enter(backlog.folder(tmp_path), directory)  # as if its publisher was killed before it could leave
+    backlog.enter(tmp_path, directory)  # as if its publisher was killed before it could leave
     assert Publication(RunDirectory(directory.path), store).advance()
     assert os.listdir(backlog.folder(tmp_path)) == []
 

@@ -34,7 +34,7 @@ def test_the_run_that_got_furthest_stands_for_its_job_and_of_equal_ones_the_newe
 def published(root, name, **settings):
     """A run that its store has whole."""
     directory = made_up.whole(root, name, sweep="s", **settings)
-    backlog.leave(backlog.folder(root), directory)
+    backlog.leave(root, directory)
     return directory
 
 

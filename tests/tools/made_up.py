@@ -32,7 +32,7 @@ def begin(root: Path, name: str, *, started: float = STARTED, store=None, sweep=
               **({"nnexp.sweep": sweep} if sweep else {})},
     ))  # fmt: skip
     directory.write_text("config/config.yaml", "seed: 0\n")
-    backlog.enter(backlog.folder(root), directory)
+    backlog.enter(root, directory)
     return directory
 
 

@@ -201,7 +201,7 @@ def test_what_a_late_request_made_is_deleted_when_the_run_is_whole(home, repeati
     assert repeating.get(late.info.run_id).deleted
 
 
-def test_a_run_without_figures_waits_for_them_in_the_ledger(home, store):
+def test_a_run_without_figures_waits_for_them_in_the_backlog(home, store):
     directory = made_up.begin(home, "undrawn")
     made_up.train(directory, range(3)).close()
     made_up.end(directory, 2, described=False)
@@ -214,12 +214,11 @@ def test_a_run_without_figures_waits_for_them_in_the_ledger(home, store):
     assert directory.uid not in [d.uid for d in backlog.entries(home)]
 
 
-def test_two_runs_of_one_directory_name_are_both_in_the_ledger(tmp_path):
+def test_two_runs_of_one_directory_name_are_both_in_the_backlog(tmp_path):
     for parent in ("here", "there"):
         made_up.begin(tmp_path / parent, "same")
-    book = backlog.folder(tmp_path)
     for parent in ("here", "there"):
-        backlog.enter(book, made_up.RunDirectory(tmp_path / parent / "runs" / "same"))
+        backlog.enter(tmp_path, made_up.RunDirectory(tmp_path / parent / "runs" / "same"))
     assert len(backlog.entries(tmp_path)) == 2
 
 

@@ -11,6 +11,7 @@ from nnexp.recovery import sync
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
 from nnexp.sweeps.directory import write_plan
+from nnexp.sweeps.publication import SweepPublication
 from nnexp.tracking.publication import Publication, sweep_uid
 from nnexp.tracking.store import Store
 from tests.conftest import Nnexp
@@ -53,7 +54,7 @@ def test_a_store_goes_on_where_it_is_and_writes_nothing_where_it_was(old, tmp_pa
         shutil.rmtree(old.parent)
     before = contents(old)
     told = []
-    counts = sync(new, default_uri=f"sqlite:///{new}/mlflow.db", tell=told.append)
+    counts = sync(new, default_uri=f"sqlite:///{new}/mlflow.db", tell=told.append, parent_of=SweepPublication)
     assert (counts, told) == ((1, 0), [])
     assert capsys.readouterr().err.count(MOVED) == 1
     store = Store(f"sqlite:///{new}/mlflow.db", "e")
@@ -94,7 +95,7 @@ def test_a_database_whose_artifacts_are_away_keeps_their_addresses(old, tmp_path
     assert store.client.list_artifacts(published.run_id)
 
 
-def test_a_ledger_of_an_older_version_is_understood_after_a_move(old, tmp_path):
+def test_a_backlog_of_an_older_version_is_understood_after_a_move(old, tmp_path):
     [entry] = backlog.folder(old).iterdir()
     entry.unlink()
     path = str(old / "runs" / "kept back")
@@ -104,7 +105,7 @@ def test_a_ledger_of_an_older_version_is_understood_after_a_move(old, tmp_path):
     [directory] = backlog.entries(new)
     assert directory.path == new / "runs" / "kept back"
     assert backlog.has(new, directory)
-    backlog.leave(backlog.folder(new), directory)
+    backlog.leave(new, directory)
     assert not backlog.entries(new)
 
 

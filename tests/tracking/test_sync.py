@@ -75,7 +75,7 @@ def test_what_was_made_without_tracking_is_never_published(stores, tmp_path):
     for to in (None, team):
         with pytest.raises(ValueError, match=line):
             run_sync(tmp_path, str(private.path), store=laptop, to=to)
-    backlog.enter(backlog.folder(tmp_path), private)
+    backlog.enter(tmp_path, private)
     assert run_sync(tmp_path, store=laptop) == ((1, 0), [line])
     assert run_sync(tmp_path, store=laptop) == ((0, 0), [])
     for store in stores:
