@@ -78,7 +78,11 @@ def obtain(store: Store, uid: str, create: Create) -> str:
     StoreError
         If another process that makes it neither decides nor dies.
     """
-    board = UniqueBoard(store, uid, create)
+    return obtain_on(UniqueBoard(store, uid, create))
+
+
+def obtain_on(board: UniqueBoard) -> str:
+    """The one run of a board, as :func:`obtain` gives it."""
     deadline = time.monotonic() + CLAIM_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -92,7 +96,7 @@ def obtain(store: Store, uid: str, create: Create) -> str:
         except FencedError:  # this process stalled, and another took it for dead; that one makes the run
             board.me = None
         board.wait()
-    raise StoreError(f"another process that makes the run {uid} did not decide within {CLAIM_SECONDS:g} s")
+    raise StoreError(f"another process that makes the run {board.uid} did not decide within {CLAIM_SECONDS:g} s")
 
 
 class StoreBoard:

@@ -13,7 +13,7 @@ from nnexp.runs import arbitration
 from nnexp.runs.arbitration import FencedError, State, Verdict
 from nnexp.runs.tags import CLAIM, RUN_KEY, SUPERSEDED, UID
 from nnexp.tracking.store import StoredRun
-from nnexp.tracking.store_arbiter import JobBoard, kill
+from nnexp.tracking.store_arbiter import JobBoard, UniqueBoard, kill, obtain_on
 
 KEY = "key"
 
@@ -167,14 +167,26 @@ class Process:
                 board.me = store.create(self.name, 0.0, tags)
 
 
+class Maker(Process):
+    """One that wants the one run of an id, which several make at the same time."""
+
+    def _work(self, _=None):
+        store = Steps(self.world.store, self)
+        board = UniqueBoard(store, KEY, lambda state: store.create(self.name, 0.0, {UID: KEY, CLAIM: state}),
+                            lost=self.lost)  # fmt: skip
+        board.wait = self.wait
+        self.outcome = obtain_on(board)
+        return "done"
+
+
 class World:
     """One execution: the choices that are given, and then the first of each."""
 
-    def __init__(self, store, names, choices=(), *, deaths=0, lies=0):
+    def __init__(self, store, names, choices=(), *, deaths=0, lies=0, actor=Process):
         self.store, self.choices, self.taken, self.open = store, list(choices), [], []
         self.deaths, self.lies, self.processes = deaths, lies, []
         self.scheduler = greenlet.getcurrent()
-        self.processes = [Process(name, self) for name in names]
+        self.processes = [actor(name, self) for name in names]
         for process in self.processes:
             process.thread.switch()  # to its first operation
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from nnexp.runs import arbitration
 from nnexp.runs.arbitration import Action, Rival, State, decide, decide_end
+from nnexp.runs.tags import CLAIM
 from nnexp.tracking.store import Store
 from nnexp.tracking.store_arbiter import StoreBoard
 
-from .interleaving import MemoryStore, ViolationError, World, explore
+from .interleaving import Maker, MemoryStore, ViolationError, World, explore
 
 
 @pytest.mark.parametrize(("deaths", "lies"), [(1, 0), (0, 1)])
@@ -41,6 +42,16 @@ def test_a_sample_in_a_real_database(tmp_path, empty_store):
         world = World(Store(uri, f"e{number}"), ["a", "b"], choices, deaths=number % 2, lies=number % 3)
         world.run()
         world.start_again()
+
+
+@given(st.lists(st.integers(0, 5), max_size=60), st.integers(0, 2))
+@settings(max_examples=300, deadline=None, database=None, derandomize=True)
+def test_all_who_make_the_one_run_of_an_id_get_the_same(choices, deaths):
+    world = World(MemoryStore(), ["a", "b", "c"], choices, deaths=deaths, actor=Maker)
+    world.run()
+    made = {process.outcome for process in world.processes if not process.is_dead}
+    assert len(made) <= 1
+    assert made <= {run.run_id for run in world.store.search() if run.tags[CLAIM] == State.HELD}
 
 
 def without(state):
