@@ -288,7 +288,7 @@ def ids_of(directory: RunDirectory) -> list[str]:
     ids: list[str] = []
     try:
         states: list[Any] = list(directory.read_json(PUBLISHED).values())
-        ids = [state["run_id"] for state in states if isinstance(state, dict) and state.get("run_id")][::-1]
+        ids = [state["run_id"] for state in reversed(states) if isinstance(state, dict) and "run_id" in state]
     except (FileNotFoundError, RecordError):
         pass  # it only saves asking a store
     result = directory.result

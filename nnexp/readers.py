@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from nnexp.errors import UsageError
 
@@ -22,10 +22,15 @@ def leaves(tree: Mapping[str, Any], prefix: str = "", *, whole: str | None = Non
     """Dotted keys and values of nested dictionaries; the dictionary under the key `whole` is one value."""
     for name, value in tree.items():
         key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and key != whole:
+        if is_group(value) and key != whole:
             yield from leaves(value, f"{key}.", whole=whole)
         else:
             yield key, value
+
+
+def is_group(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a value of a config has keys of its own."""
+    return isinstance(value, Mapping)
 
 
 def refused(key: str, expected: str, value: Any) -> ConfigError:
@@ -87,7 +92,7 @@ def options(key: str, value: Any) -> dict[str, Any]:
     """Read a mapping; null is an empty one."""
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if not is_group(value):
         raise refused(key, "a mapping of option names to values", value)
     return dict(value)
 
@@ -105,7 +110,7 @@ def read_group(
 ) -> dict[str, Any]:
     """A group of the config, each of its keys read; other keys are errors unless it is `open_ended`."""
     group = tree.get(name)
-    if not isinstance(group, Mapping):
+    if not is_group(group):
         raise refused(name, "a config group with the keys " + ", ".join(readers), group)
     missing = [key for key in readers if key not in group]
     if missing:

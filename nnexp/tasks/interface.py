@@ -65,10 +65,10 @@ class Ending:
     reason: str
     message: str
     step: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    counters: Mapping[str, int] = field(default_factory=dict)
-    values: Mapping[str, Any] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    counters: Mapping[str, int] = field(default_factory=dict[str, int])
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,15 @@ class Code:
     """The code that decides a task's numbers: one digest of all, and the digest of each file by its name."""
 
     digest: str
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
 class Described:
     """What a description adds to a run: metrics at its last step, and tags. Its files are in the directory."""
 
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)

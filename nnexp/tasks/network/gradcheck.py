@@ -81,7 +81,7 @@ def check_gradient(config: NetworkConfig) -> GradientCheck:
     layer_sizes = layer_sizes_of(config, dataset)
     check_resources(layer_sizes, len(train))
     theta = initialize(layer_sizes, config.model.init_scale, np.random.default_rng(config.seed))
-    settings = {"activation": config.model.activation, "l2": config.model.l2}
+    settings: dict[str, Any] = {"activation": config.model.activation, "l2": config.model.l2}
     line = StatusLine()
 
     def show(done: int, total: int) -> None:
