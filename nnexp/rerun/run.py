@@ -215,7 +215,7 @@ def data_line(planned: Plan) -> str:
     source = config.task.data_name(config.of_task, as_file=True)
     return (
         f"{planned.original}: the data of {source} have changed: digest {planned.data_digest[:12]}, it was trained on "
-        f"{str(then)[:12]}; nothing was trained (to train on them, give an override such as data.path={source})"
+        f"{str(then)[:12]}; nothing was trained (an override of the data set trains on them)"
     )
 
 

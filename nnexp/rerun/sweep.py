@@ -77,8 +77,7 @@ def said(rerun: Rerun) -> str:
         return f"{rerun.verdict or NOT_CHECKED}: {rerun.refused}"
     if rerun.comparison is not None:
         return str(rerun.comparison)
-    assert rerun.outcome is not None
-    return f"{rerun.outcome.status}: {rerun.outcome.message}"
+    return f"{rerun.outcome.status}: {rerun.outcome.message}" if rerun.outcome else NOT_CHECKED
 
 
 def rows(reruns: Sequence[Rerun]) -> list[tuple[str, str, str, str]]:

@@ -79,8 +79,10 @@ def wait_for(root: str, sweep: str) -> None:
 def _is_under_way(directory: RunDirectory, sweep: str) -> bool:
     """Whether somebody alive waits for the end of the run: a worker of this sweep, maybe another start of it."""
     known = peek(directory)
-    if known is None or known[1] is None or not questions.is_asked(directory, Question.PUBLISH):
+    if known is None:
         return False
     record, result = known
+    if result is None or not questions.is_asked(directory, Question.PUBLISH):
+        return False
     is_of_others = record.sweep == sweep and record.owner != lease.owner()  # this process has all its slots back
     return is_of_others and lease.gone_reason(record.owner) is None and time.time() - result.ended < LONGEST_SECONDS

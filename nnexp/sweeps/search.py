@@ -87,7 +87,8 @@ def corners(fixed: Sequence[str], space: Mapping[str, Any]) -> Grid:
 def read_settings(search: Any, task: Task[Any]) -> dict[str, Any]:
     """The search settings, checked."""
     settings = OmegaConf.to_object(search) if OmegaConf.is_config(search) else search
-    assert isinstance(settings, dict)
+    if not isinstance(settings, dict):
+        raise ConfigError(f"`hydra.sweeper.search` must be a mapping, got {settings!r}")
     objective = task.search_objective or task.objective
     spec = task.metrics.get(objective or "", MetricSpec())
     known: dict[str, Any] = {

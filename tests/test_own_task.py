@@ -1,0 +1,79 @@
+"""The harness for a task of the user's own: what holds for the network holds for ten lines that somebody else wrote."""
+
+import json
+import signal
+from subprocess import DEVNULL
+
+from tests.tools.waiting import wait_for
+
+TOY = """
+import time
+
+def train(run, lr=0.1, n=4, pause=0.0):
+    x = 1.0 + run.seed
+    for step in range(n):
+        x -= lr * 2 * x
+        run.log({"toy/loss": x * x}, step=step)
+        if step == 2:
+            run.log({"toy/late": x}, step=step)
+        time.sleep(pause)
+    run.save("x.npz", x=x)
+    return {"toy/final": x * x}
+"""
+TASK = ("task=custom", "task.name=toy.train")
+
+
+def toy(nnexp):
+    (nnexp.folder / "toy.py").write_text(TOY)
+    return nnexp
+
+
+def test_a_run_is_kept_published_rerun_and_checked(with_store):
+    nnexp = toy(with_store)
+    done = nnexp(*TASK, "task.options={lr: 0.2}")
+    assert done.status == 0, done.err
+    assert "toy/final" in done.out
+    [directory] = nnexp.directories()
+    [result] = nnexp.results().values()
+    assert (result["status"], result["message"]) == ("FINISHED", "toy.train returned")
+    [run] = nnexp.store().search()
+    assert run.params == {"task.name": "toy.train", "task.options.lr": "0.2", "task.options.n": "4",
+                          "task.options.pause": "0.0", "seed": "0"}  # fmt: skip
+    assert set(run.metrics) == {"toy/loss", "toy/late", "toy/final"}
+    checked = nnexp("rerun", str(directory), "--check", "--json")
+    assert (checked.status, json.loads(checked.out)["verdict"]) == (0, "identical"), checked.err
+    lines = (directory / "reports/history.csv").read_text().replace("0.36", "0.37")
+    (directory / "reports/history.csv").write_text(lines)
+    assert nnexp("rerun", str(directory), "--check").status != 0
+
+
+def test_a_sweep_by_joblib_is_killed_resumed_and_reported(with_store):
+    nnexp = toy(with_store)
+    line = ["-m", *TASK, "task.options.lr=0.05,0.1", "seed=0,1,2", "task.options.pause=0.3",
+            "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]  # fmt: skip
+    sweep = nnexp.start(*line, stdout=DEVNULL, stderr=DEVNULL)
+    wait_for(lambda: any(result["status"] == "FINISHED" for result in nnexp.results().values()))
+    sweep.send_signal(signal.SIGKILL)
+    sweep.wait()
+    finished = nnexp(*line)
+    assert finished.status == 0, finished.err
+    runs = [run for run in nnexp.store().search() if "nnexp.kind" not in run.tags]
+    keys = [run.tags["nnexp.run_key"] for run in runs if run.status == "FINISHED"]
+    assert len(keys) == len(set(keys)) == 6
+    assert {run.status for run in runs} <= {"FINISHED", "KILLED"}
+    again = nnexp(*line)
+    assert again.status == 0
+    assert again.err.count("skipped:") == 6
+    report = nnexp("report", "--json")
+    assert report.status == 0, report.err
+    page = (nnexp.folder / json.loads(report.out)["path"]).read_text()
+    assert "toy/final" in page
+
+
+def test_options_that_the_function_does_not_have_are_refused_before_any_work(nnexp):
+    toy(nnexp)
+    for wrong, told in (("task.options={lrr: 1}", "lrr"), ("task.name=toy.trian", "toy.trian")):
+        done = nnexp(*TASK, wrong)
+        assert (done.status, len(done.err.splitlines())) == (2, 1), done.err
+        assert told in done.err
+    assert not (nnexp.folder / "outputs/runs").exists()
