@@ -8,6 +8,7 @@ directories know the ids that stores gave them. An id that is given whole is nev
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -217,10 +218,10 @@ class Lookup:
 
     def _by_path(self, word: str) -> FoundRun | FoundSweep | None:
         for path in self._places(SWEEPS, word):
-            if (path / PLAN_FILE).is_file():
+            if os.path.isfile(path / PLAN_FILE):  # False also for what no file system takes for a name
                 return FoundSweep(path.resolve().name, path.resolve())
         for path in self._places(RUNS, word):
-            if (path / RECORD).is_file():
+            if os.path.isfile(path / RECORD):
                 directory = RunDirectory(path)
                 try:
                     return _Here.of(directory).found()

@@ -100,7 +100,7 @@ def test_a_word_for_a_sweep_means_it_to_rerun_evaluate_sync_and_report(folder, r
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("20260", "20260 is the beginning of 2 ids: "),
+        ("20260", "20260 is ambiguous: 2 ids begin with it: "),
         ("0ddba11", "0ddba11: there is no such run or sweep under "),
         ("fe", "fe: neither a run directory"),
     ],

@@ -46,7 +46,7 @@ def test_a_scaled_run_is_evaluated_and_served_as_it_was_trained(command):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's, of type hints
-        from nnexp.tracking.served_model import ServedNetwork
+        from nnexp.tasks.network.served_model import ServedNetwork
 
     raw = datasets.load("csv", path=str(command.nnexp.folder / "own.csv"), target="digit").split(0.2, 0, 3).test
     model = ServedNetwork()

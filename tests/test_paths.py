@@ -38,7 +38,7 @@ def test_files_are_made_in_the_folder_of_the_command_whatever_its_name_and_where
     runs = [run for run in store.search() if "nnexp.uid" in run.tags and run.tags.get("nnexp.kind") != "sweep"]
     assert [run.status for run in runs] == ["FINISHED"] * 2
     for path in strange.directories():
-        assert json.loads((path / "run.json").read_text())["data"]["path"] == str(home / "x.mat")
+        assert json.loads((path / "run.json").read_text())["details"]["data"]["path"] == str(home / "x.mat")
         names = {item.path for item in store.client.list_artifacts(runs[0].run_id)}
         assert {"weights.npz", "confusion_matrix.png"} <= names
 

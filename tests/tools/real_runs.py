@@ -20,6 +20,7 @@ HANGING = {HANGING}
 """
     + """
 import contextlib, io, json, sys
+from dataclasses import replace
 from pathlib import Path
 from nnexp import execute
 from nnexp.compose import compose, read_config, to_yaml
@@ -33,7 +34,7 @@ def finish(directory, tracking):
     directory.write_history_table()
     companion.ask(directory, Question.PUBLISH)
     companion.answer(directory, Question.PUBLISH, HANGING)  # or it would draw what the process leaves open
-    return execute.outcome_of(directory, companion, None)
+    return replace(execute.outcome_of(directory, companion, None), published=True)  # but for the figures
 
 execute.finish = finish
 """

@@ -123,7 +123,8 @@ def test_the_model_predicts_what_the_run_did_where_there_is_no_nnexp(swept, tmp_
     directory = swept.directories[0]
     record = directory.record
     (model,) = models(swept.store, directory.result.run_id)
-    part = load_split(record | {"data": record["data"] | {"cache": str(swept.command.cache)}}).test
+    details = record.details | {"data": record.details["data"] | {"cache": str(swept.command.cache)}}
+    part = load_split(record, details).test
     np.save(tmp_path / "X.npy", part.X)
     done = subprocess.run(
         [sys.executable, "-I", "-c", LOAD, f"models:/{model['id']}", "X.npy"],
@@ -134,7 +135,7 @@ def test_the_model_predicts_what_the_run_did_where_there_is_no_nnexp(swept, tmp_
     )
     assert done.returncode == 0, done.stderr
     with np.load(directory.path / "weights.npz") as stored:
-        logits = Forward(part.X, tuple(record["layer_sizes"]), activation=record["activation"])(stored["theta"])
+        logits = Forward(part.X, tuple(details["layer_sizes"]), activation=details["activation"])(stored["theta"])
     assert json.loads(done.stdout.splitlines()[-1]) == [part.classes[i] for i in predict(logits)]
 
 
