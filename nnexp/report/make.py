@@ -106,12 +106,13 @@ def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[
     for spec in specs:
         own = [group for group in parts if group.spec is spec]
         over = spec.over_groups(own, _complete(histories, spec))
-        if len(own) > 1 and over.pictures:
+        if len(own) > 1 and (over.pictures or over.tables):
             sections.append(over)
             continue
         is_shown = len(own) == 1 and own[0] in parts[:MOST_GROUPS]
         last = sections[parts.index(own[0])] if is_shown else sections[-1]
         last.sentences += over.sentences
+        last.tables += over.tables
         last.pictures[1:1] = over.pictures
     if len(parts) == 1:
         said += sections[0].sentences
