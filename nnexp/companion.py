@@ -36,6 +36,7 @@ from nnexp.tracking.store import StoreError
 SHORTEST_POLL, LONGEST_POLL = 0.005, 0.05  # seconds between two looks for an answer: a twentieth of the wait so far
 BRIEFLY = 1.0  # seconds to wait for a store, once all the patience with it is used up
 RESTARTS = 5  # times in a row that a companion which dies of itself is started again, though nobody waits for it
+HEALTHY_SECONDS = 60.0  # of life, after which the count of restarts begins anew
 RESTART_PAUSE = 1.0  # seconds before the first of them, doubled at each
 DEATHS_PER_QUESTION = 3  # after which the question is taken for what kills it
 
@@ -95,6 +96,7 @@ class Companion:
 
     def _attend(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
         """Note what a process said when it died, and start another: this one may train and ask nothing for hours."""
+        began = time.monotonic()
         process.wait()
         with errors:
             errors.seek(0)
@@ -105,6 +107,8 @@ class Companion:
                 return
             self._last_words = lines[-1].decode(errors="replace") if lines else "no message"
             self._runs = False
+            if time.monotonic() - began > HEALTHY_SECONDS:
+                self._restarts = 0  # what killed it is not what kills it at once
             self._deaths += not self._is_closed
             if self._is_closed or self._restarts == RESTARTS:
                 return

@@ -217,8 +217,8 @@ def _do(
             result = _train(request.config, directory, share)
         except KeyboardInterrupt:
             result = ended(directory, RunStatus.KILLED, "interrupted before the first iteration")
-        except Exception as error:
-            result = ended(directory, RunStatus.FAILED, f"{type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:  # a task that calls sys.exit fails, and ends no sweep
+            result = ended(directory, RunStatus.FAILED, f"{type(error).__name__}: {one_line(error)}")
     try:
         directory.write_history_table()
         directory.write_result(result)

@@ -16,6 +16,7 @@ from nnexp.companion import destination_of
 from nnexp.config import Config
 from nnexp.runs import arithmetic, backlog, lease, provenance
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.history import check_metrics
 from nnexp.runs.identity import Identity
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.runs.tags import COMMIT, DIRECTORY, SOURCE, STATUS_MESSAGE, SWEEP, TASK, USER, VERSION
@@ -87,7 +88,14 @@ def write_description(directory: RunDirectory, request: Request) -> None:
 
 
 def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str]) -> RunResult:
-    """What `result.json` says of a run that ended by itself or was interrupted."""
+    """What `result.json` says of a run that ended by itself or was interrupted.
+
+    Raises
+    ------
+    ValueError
+        If its final metrics are none that a store takes.
+    """
+    check_metrics(ending.metrics)
     return RunResult(
         run_id=directory.uid,
         status=RunStatus.KILLED if ending.reason == INTERRUPTED else RunStatus.FINISHED,

@@ -4,6 +4,8 @@ import json
 import signal
 from subprocess import DEVNULL
 
+import pytest
+
 from tests.tools.waiting import wait_for
 
 TOY = """
@@ -68,6 +70,35 @@ def test_a_sweep_by_joblib_is_killed_resumed_and_reported(with_store):
     assert report.status == 0, report.err
     page = (nnexp.folder / json.loads(report.out)["path"]).read_text()
     assert "toy/final" in page
+
+
+WRONG = """
+import sys
+
+def train(run, how):
+    if how == "leaves":
+        sys.exit(0)
+    if how == "climbs":
+        run.log({"../x": 1.0}, step=0)
+    if how == "escapes":
+        run.save("../../evil.npz", x=1)
+    if how == "overwrites":
+        run.save("run.json", x=1)
+    return {"loss": "high"}
+"""
+
+
+@pytest.mark.slow
+def test_a_function_that_does_wrong_is_a_failed_run_and_ends_no_sweep(nnexp):
+    (nnexp.folder / "wrong.py").write_text(WRONG)
+    names = ("leaves", "climbs", "returns", "escapes", "overwrites")
+    words = ("task=custom", "task.name=wrong.train", f"task.options.how={','.join(names)}", "tracking=none")
+    done = nnexp("-m", *words)
+    assert done.status == 3, done.err
+    assert [result["status"] for result in nnexp.results().values()] == ["FAILED"] * len(names)
+    assert "0 of 5 jobs finished, 5 failed" in done.out
+    assert not list(nnexp.folder.glob("outputs/**/evil*"))
+    assert all((path / "run.json").is_file() for path in nnexp.directories())
 
 
 def test_options_that_the_function_does_not_have_are_refused_before_any_work(nnexp):

@@ -14,7 +14,7 @@ from nnexp.runs.places import is_here
 from nnexp.runs.records import RunResult, RunStatus
 from nnexp.runs.tags import DIRECTORY, STATUS_MESSAGE, UID
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import Store, StoredRun
+from nnexp.tracking.store import Store, StoredRun, StoreError
 from nnexp.tracking.store_arbiter import kill, lost_reason
 
 TRAINER_KILLED = "the training process was killed"
@@ -92,5 +92,11 @@ def close_lost(store: Store, run: StoredRun) -> StoredRun:
     if not is_here(directory, run.tags[UID]):
         return kill(store, run, reason)
     close_and_describe(directory, reason, lambda line: None)
-    Publication(directory, store, run_id=run.run_id).advance()
+    try:
+        Publication(directory, store, run_id=run.run_id).advance()
+    except StoreError:
+        raise
+    except Exception:  # the store does not take something of it, which shall hold up nothing but this run
+        store.ping()
+        return kill(store, run, reason)
     return store.get(run.run_id) or run

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import posixpath
 import re
 import time as clock
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ HEADER = "step,key,value,time"
 KEY = re.compile(r"[\w./ :-]{1,250}")  # what MLflow takes for the key of a metric
 CLOCKS = ("time", "seconds")  # columns of the table that are no metrics
 NOT_METRICS = ("step", *CLOCKS)
+LARGEST_STEP = 2**63
 TAIL = 8192  # bytes of a history that hold its last rows
 
 Row = dict[str, float]
@@ -41,6 +43,29 @@ class Value(NamedTuple):
     key: str
     value: float
     time: float
+
+
+def check_metrics(metrics: Mapping[str, float]) -> None:
+    """See that a store takes values as metrics.
+
+    Raises
+    ------
+    ValueError
+        If a key is no name of a metric, or a value no number.
+    """
+    for key, value in metrics.items():
+        if key in NOT_METRICS:
+            raise ValueError(f"a metric's key must be another than {key!r}, which the history has for itself")
+        # MLflow keeps a metric as a file of this name, and takes no path that leads elsewhere.
+        if (
+            not _is_a(key, str)
+            or not KEY.fullmatch(key)
+            or posixpath.normpath(key) != key
+            or key.startswith(("/", ".."))
+        ):
+            raise ValueError(f"a metric's key must be letters, digits and any of _./:- or a space, got {key!r}")
+        if not _is_a(value, int, float, np.integer, np.floating):
+            raise ValueError(f"`{key}` must be a number, got {value!r}")
 
 
 class HistoryWriter:
@@ -60,16 +85,11 @@ class HistoryWriter:
         ValueError
             If a key is no name of a metric, a value no number, or the step no integer.
         """
-        if not _is_a(step, int, np.integer):
-            raise ValueError(f"`step` must be an integer, got {step!r}")
+        if not _is_a(step, int, np.integer) or not abs(step) < LARGEST_STEP:
+            raise ValueError(f"`step` must be an integer of 64 bits, got {step!r}")
+        check_metrics(metrics)
         time = clock.time() if time is None else time
-        lines: list[str] = []
-        for key, value in metrics.items():
-            if not _is_a(key, str) or not KEY.fullmatch(key) or key in NOT_METRICS[:2]:
-                raise ValueError(f"a metric's key must be letters, digits and any of _./:- or a space, got {key!r}")
-            if not _is_a(value, int, float, np.integer, np.floating):
-                raise ValueError(f"`{key}` must be a number, got {value!r}")
-            lines.append(f"{step},{key},{_exact(value)},{time!r}\n")
+        lines = [f"{step},{key},{_exact(value)},{time!r}\n" for key, value in metrics.items()]
         self._file.write("".join(lines))
         self._file.flush()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import HistoryWriter
 from nnexp.runs.identity import array_digest, digest_of
 
+FILE = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")  # a path that stays in the run directory
 Share = Callable[[str, np.ndarray, Sequence[str]], np.ndarray]
 
 
@@ -38,12 +40,22 @@ class DiskRun:
         self._history.log(metrics, step, time)
 
     def save(self, name: str, **arrays: Any) -> None:
-        """Keep arrays."""
+        """Keep arrays.
+
+        Raises
+        ------
+        ValueError
+            If the name is none of an `.npz` file in the run directory.
+        """
+        if not FILE.fullmatch(name) or not name.endswith(".npz"):
+            raise ValueError(f"arrays are saved as NAME.npz, or FOLDER/NAME.npz, in the run directory, got {name!r}")
         self._directory.write_arrays(name, arrays)
         self.saved[name] = digest_of({key: array_digest(np.asarray(array)) for key, array in arrays.items()})
 
     def figure(self, name: str, figure: Any) -> None:
-        """Keep a figure."""
+        """Keep a figure; a ValueError if its name would lead out of the run directory."""
+        if not FILE.fullmatch(name):
+            raise ValueError(f"a figure's name must be NAME or FOLDER/NAME, got {name!r}")
         from nnexp import figures
 
         for suffix in dict.fromkeys(["png", *self._formats]):
