@@ -78,6 +78,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("line", "named"), REFUSED, ids=[line for line, _ in REFUSED])
 def test_a_line_that_means_nothing_is_refused_at_once_with_what_was_meant(call, tmp_path, line, named):
     status, out, err = call(*line.split(), *(["tracking=none"] if "tracking=mlflow" not in line else []))
@@ -119,6 +120,7 @@ PLANNED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("line", "jobs"), PLANNED, ids=[line for line, _ in PLANNED])
 def test_a_sweep_plans_the_jobs_that_were_said(call, line, jobs):
     status, out, err = call("-m", *SMALL, *line.split(), "dry_run=true")

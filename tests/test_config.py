@@ -25,6 +25,7 @@ def test_the_default_config_is_the_exercises_setting():
     assert (config.of_task.optimizer.maxiter, config.of_task.optimizer.maxfun) == (400, 400)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "named"),
     [

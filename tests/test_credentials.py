@@ -85,6 +85,7 @@ def test_a_password_reaches_the_server_and_nothing_else(tmp_path, cache):
     assert {json.loads(p.read_text())["tracking"]["uri"] for p in folder.glob("outputs/runs/*/run.json")} == {proxy.uri}
 
 
+@pytest.mark.slow
 def test_the_password_of_a_database_is_put_back_only_where_it_is_opened(nnexp):
     uri = f"postgresql://alice:{QUOTED}@127.0.0.1:9/runs"
     done = nnexp("experiment=smoke", "tracking=none", f"tracking.uri='{uri}'")

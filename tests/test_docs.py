@@ -59,6 +59,7 @@ def first_job(override):
     return override if value[:1] in ("[", "{") else f"{key}={value.split(',')[0]}"
 
 
+@pytest.mark.slow
 @every_document
 def test_every_command_is_taken_or_refused_as_the_document_says(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -43,6 +43,7 @@ def test_a_damaged_database_is_told_in_one_line(call, words, damage, tmp_path, e
     assert line.endswith("file is not a database" if damage == "garbage" else "database disk image is malformed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", OF_A_STORE, ids=lambda words: words[0])
 def test_a_store_that_is_away_is_told_in_one_line(call, words):
     status, [line] = call(*words, "tracking.uri=http://127.0.0.1:9")

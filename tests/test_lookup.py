@@ -11,6 +11,8 @@ from nnexp.sweeps.publication import SweepPublication
 from nnexp.tracking.store import Store
 from tests.tools import made_up
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 SWEEP = "feedfacecafebeef"
 RUNS = ("20260101-first", "20260102-second")
 WORDS_FOR_A_RUN = {

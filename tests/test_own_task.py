@@ -8,6 +8,8 @@ import pytest
 
 from tests.tools.waiting import wait_for
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 TOY = """
 import time
 
@@ -54,7 +56,7 @@ def test_a_sweep_by_joblib_is_killed_resumed_and_reported(with_store):
     line = ["-m", *TASK, "task.options.lr=0.05,0.1", "seed=0,1,2", "task.options.pause=0.3",
             "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]  # fmt: skip
     sweep = nnexp.start(*line, stdout=DEVNULL, stderr=DEVNULL)
-    wait_for(lambda: any(result["status"] == "FINISHED" for result in nnexp.results().values()))
+    wait_for(lambda: any(result["status"] == "FINISHED" for result in nnexp.results().values()), sweep)
     sweep.send_signal(signal.SIGKILL)
     sweep.wait()
     finished = nnexp(*line)

@@ -48,6 +48,7 @@ def test_files_are_made_in_the_folder_of_the_command_whatever_its_name_and_where
     assert (synced.status, synced.out) == (0, "0 published, 0 not published\n"), synced.err
 
 
+@pytest.mark.slow
 def test_a_single_run_under_chdir_tells_where_it_is_from_the_folder_of_the_command(strange):
     home = strange.folder.parent / "home"
     where = ["tracking.directory='~/out?1'", "data=mat", "data.path='~/x.mat'", *SMALL]
@@ -59,6 +60,7 @@ def test_a_single_run_under_chdir_tells_where_it_is_from_the_folder_of_the_comma
     assert os.listdir(strange.folder) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["nowhere", "it's nowhere", "home/x.mat"])
 def test_sync_of_a_folder_that_does_not_exist_is_refused(strange, given):
     done = strange("sync", "--directory", given)

@@ -27,6 +27,8 @@ from tests.tools.flaky_proxy import HANG, FlakyProxy
 from tests.tools.stored import assert_store_has_all_of, history, runs_of
 from tests.tools.waiting import HANGING, wait_for
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 # A run of many iterations of some 30 ms.
 LONG = ("experiment=smoke", "optimizer=gd", "model.hidden_size=[400,400]", "optimizer.maxiter=100000")
 LONG += ("optimizer.maxfun=100000", "tracking.heartbeat=1")

@@ -16,6 +16,8 @@ from nnexp.optim import METHODS
 from nnexp.runs.directory import RunDirectory
 from tests.tools.waiting import HANGING, wait_for
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 ROOT_FILES = {
     "classification_report.txt", "confusion_matrix.png", "hidden_layer.png", "cost_curves.png", "weights.npz",
     "result.json", "per_class.json",

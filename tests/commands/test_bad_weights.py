@@ -12,6 +12,8 @@ from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store
 from tests.tools import made_up
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 GOOD = {"n_layers": 1, "weights_0": np.ones((10, 400)), "biases_0": np.ones(10), "activation": "sigmoid"}
 
 

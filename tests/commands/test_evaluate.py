@@ -8,6 +8,8 @@ import pytest
 from nnexp.cli import main
 from tests.tools.real_runs import make, publish, write_mat
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 OWN = ["data=mat", "data.path=own.mat", "model.hidden_size=5", "optimizer.maxfun=12"]
 JOBS = [
     ["experiment=smoke", "seed=5", "model.l2=3", "training.dtype=float32"],

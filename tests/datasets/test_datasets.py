@@ -39,6 +39,7 @@ PUBLISHED = """8.56059680e-06 1.94035948e-06 -7.37438725e-04 -8.13403799e-03 -1.
 -1.87572508e-02 -1.90963542e-02 -1.64039011e-02 -3.78191381e-03 3.30347316e-04 1.27655229e-05"""
 
 
+@pytest.mark.slow
 def test_ex4_has_the_published_pixels(ex4):
     first = np.flatnonzero(ex4.X[0])
     assert first[0] == 67

@@ -79,6 +79,7 @@ def test_figures_are_unknown_to_pyplot_and_change_no_global_style(rng):
     assert pyplot is None or not pyplot.get_fignums()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_each_format_is_written_and_repeats_byte_for_byte(rng, tmp_path, monkeypatch, suffix, magic):
     again = all_figures(np.random.default_rng(0))
@@ -97,6 +98,7 @@ def test_an_unknown_format_is_refused(tmp_path):
         figures.save(cost_curves(history()), tmp_path / "figure.tiff")
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_off_at_the_edge(rng, tmp_path):
     names = [f"a class of name {i}" for i in range(10)]
     drawn = all_figures(rng) | {

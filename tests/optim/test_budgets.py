@@ -149,6 +149,7 @@ def test_of_equal_costs_the_latest_iterate_is_kept():
     assert (probed.status, probed.n_iter, probed.n_fev) == ("maxfun", 0, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "seed", "maxfun"),
     [("ex4", 0, 100), ("ex4", 2, 50), *(("digits", seed, maxfun) for seed in (0, 1) for maxfun in (25, 50, 100))],

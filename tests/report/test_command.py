@@ -114,6 +114,7 @@ def test_files_come_from_the_store_where_this_machine_does_not_have_them(store, 
     assert files.histories([parent]) == {}
 
 
+@pytest.mark.slow
 def test_make_report_writes_into_the_folder_and_only_reads_the_store(store, tmp_path):
     before = [run.tags for run in store.search()]
     result = make_report(store, Selection("sweep", "aaac2"), tmp_path / "out", formats=("pdf",))
@@ -149,6 +150,7 @@ def test_what_is_not_there_is_told_in_one_line_with_status_2(store, capsys, word
     assert told.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_users_own_style_changes_no_picture_of_a_report(folder, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(folder)
     words = ["report", "aaab1", "--json", "--directory"]

@@ -12,6 +12,8 @@ from nnexp.tasks.metrics import MetricSpec
 from tests.report.runs import stored_run, trained_run
 from tests.report.test_report import assert_stands_alone, names, report
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 
 class Rated(Task):
     """A task that says what its metrics are."""

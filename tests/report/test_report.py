@@ -14,6 +14,8 @@ from nnexp.report.selection import Found
 from tests.report.runs import grid, grouped, stored_run, trained_run
 from tests.tools import made_up
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 
 class NoClient:
     """A store that knows nothing: all files lie on this machine."""

@@ -7,6 +7,8 @@ import pytest
 from nnexp.cli import main
 from tests.tools.real_runs import in_new_process
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 TASK = """
 import numpy as np
 

@@ -83,6 +83,7 @@ def test_a_preset_brings_what_it_changes_of_the_defaults():
     assert set(rebuild(recorded("data=mat"), ["experiment=smoke"]).config.of_task.data.source) == {"cache"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
@@ -132,6 +133,7 @@ def test_a_method_that_there_no_longer_is_is_refused():
         rebuild(tree, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", ["model.nix=1", "model.l2=1,2", "optimizer=nix", "model.l2=-1"])
 def test_an_override_that_cannot_be_is_refused(override):
     with pytest.raises(ConfigError):

@@ -59,6 +59,7 @@ def refused(folder, monkeypatch, capsys):
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["ffffffffffffffffffffffffffffffff", "0ddba11", "no/such/folder", "what?", "20200101"])
 def test_unknown_word(refused, word):
     assert word in refused(word)

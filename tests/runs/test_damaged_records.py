@@ -67,6 +67,7 @@ def test_damaged_records_are_named_once_and_hold_up_nothing(tmp_path, store, cap
         assert "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_damaged_histories_and_weights_are_left_out_of_what_is_published_and_reported(tmp_path, store, capsys):
     root = tmp_path / "outputs"
     contents = {

@@ -96,6 +96,7 @@ def test_of_several_data_sets_each_has_its_best():
     assert {name.partition(": ")[2] for name, _ in found} == {"data=ex4 model.l2=1", "data=digits model.l2=0"}
 
 
+@pytest.mark.slow
 def test_a_search_that_stops_early_counts_all_its_trials(nnexp):
     words = ["data=digits", "model.hidden_size=5", "optimizer.maxfun=15", "model.init_scale=interval(0.1,0.2)"]
     settings = ["hydra.sweeper.search.n_trials=20", "optimizer=gd", "fail_fast=true", "tracking=none"]

@@ -118,6 +118,7 @@ def test_failures_are_told_the_others_go_on_and_the_exit_status_is_3(with_store)
     assert Counter(run.status for run in children(store)) == {"FINISHED": 1, "FAILED": 2}
 
 
+@pytest.mark.slow
 def test_fail_fast_stops_at_the_first_failure(nnexp):
     rates = "optimizer.options.learning_rate=0.1,1e300,0.2,0.3"
     done = nnexp("-m", *SMALL, "optimizer=gd", rates, "fail_fast=true", "tracking=none")
@@ -125,6 +126,7 @@ def test_fail_fast_stops_at_the_first_failure(nnexp):
     assert sorted(result["status"] for result in nnexp.results().values()) == ["FAILED", "FINISHED"]
 
 
+@pytest.mark.slow
 def test_a_config_that_no_job_can_have_is_refused_before_anything_is_made(nnexp):
     done = nnexp("-m", "modle.l2=0,1")
     assert done.status == 2
@@ -272,6 +274,7 @@ def test_a_search_of_two_objectives_gives_a_front(with_store):
     assert "optimizer/n_fev" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "named"),
     [

@@ -54,6 +54,7 @@ def test_a_run_that_came_back_without_its_end_is_not_waited_for(status, tmp_path
     assert len(launched) == (1 if status == "FAILED" else 2)
 
 
+@pytest.mark.slow
 def test_a_job_that_another_process_does_is_no_failure_however_often_it_is_left(tmp_path):
     tracking = TrackingConfig("none", "", "e", str(tmp_path), 0, 10.0, None, None)
     launched = []

@@ -11,6 +11,7 @@ def digits(cache):
     return datasets.load("digits", cache=str(cache)).split(0.2, 0.0, seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_float32_trains_as_well_as_float64(digits, method):
     double, single = (fit(digits, hidden_sizes=[8], method=method, maxfun=120, dtype=d) for d in ("float64", "float32"))

@@ -8,6 +8,8 @@ from nnexp.config import ConfigError
 from nnexp.runs.tags import HEARTBEAT, HEARTBEAT_EVERY, KIND, OWNER, RUN_KEY, SWEEP, UID
 from nnexp.tracking.store import Store
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 ELSEWHERE = ("../../../x", "/tmp/x", "a/b", ".hidden", "..", "x" * 400, "line\nbreak", "")
 QUOTES = ("it's", 'say "x"', """both ' and " """, "x' OR '1'='1", "100%", "a`b")
 

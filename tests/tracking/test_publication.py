@@ -85,6 +85,7 @@ def test_cut_off_at_any_call_and_repeated_the_store_is_as_if_published_in_one_go
     assert not backlog.entries(home)
 
 
+@pytest.mark.slow
 def test_publishing_twice_is_publishing_once(home, store):
     directory = made_up.whole(home, "twice")
     assert Publication(directory, store).advance()

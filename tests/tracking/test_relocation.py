@@ -18,6 +18,8 @@ from tests.conftest import Nnexp
 from tests.tools import made_up
 from tests.tools.stored import assert_store_has_all_of
 
+pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
+
 MOVED = "was moved or copied from"
 
 

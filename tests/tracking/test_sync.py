@@ -240,6 +240,7 @@ def test_chosen_runs_are_copied_alone(stores, tmp_path):
     assert not runs_of(team, other.uid)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_is_told_for_each_run_and_asked_once(nnexp):
     away = Store("http://127.0.0.1:9", "e")
     for i in range(3):
