@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -290,7 +290,8 @@ def test_a_sweep_whose_companion_is_killed_at_each_job_is_published_whole(with_s
         if len(with_store.directories()) > seen:
             seen = len(with_store.directories())
             for pid in children(sweep.pid):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it may have ended by itself
+                    os.kill(pid, signal.SIGKILL)
     out, err = sweep.communicate(timeout=HANGING)
     assert sweep.returncode == 0, err
     assert "4 of 4 jobs finished" in out
