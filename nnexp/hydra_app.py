@@ -18,11 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.compose import command_folder, explain, one_spelling, read_config, to_yaml
-from nnexp.config import ConfigError
+from nnexp.config import ConfigError, check_places, check_run_directory
 from nnexp.credentials import without_password
 from nnexp.errors import FULL_ERROR, ExitStatus, tell_failure, wants_traceback
 from nnexp.paths import absolute
-from nnexp.preflight import check_places, check_run_directory
 from nnexp.presets import config_directory
 from nnexp.terminal import say
 

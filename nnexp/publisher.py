@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.companion import Settings
-from nnexp.describe import describe
 from nnexp.errors import one_line
 from nnexp.recovery import TRAINER_KILLED, close_and_describe, close_lost, recover, remove_leftovers
 from nnexp.runs import backlog, lease, questions
@@ -36,6 +35,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_own_folder, use_own_folder
+from nnexp.tasks import describe
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.publications import Publications
 from nnexp.tracking.store import Store, StoreError, import_mlflow

@@ -14,7 +14,7 @@ import nnexp
 from nnexp import tasks
 from nnexp.companion import destination_of
 from nnexp.config import Config
-from nnexp.runs import arithmetic, backlog, lease, provenance
+from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import check_metrics
 from nnexp.runs.identity import Identity
@@ -57,7 +57,7 @@ def make_record(request: Request, identity: Identity, details: Mapping[str, Any]
         tags={
             **{f"nnexp.{key}": value for key, value in identity.to_json().items()},
             VERSION: nnexp.__version__,
-            **arithmetic.here(),
+            **provenance.arithmetic(),
             DIRECTORY: str(path.resolve()),
             **SOURCE,
             USER: provenance.user(),

@@ -11,10 +11,9 @@ from pathlib import Path
 from nnexp.compose import tracking_of
 from nnexp.config import TrackingConfig
 from nnexp.lookup import FoundSweep, Lookup
-from nnexp.rerun.jobs import SweepSource, jobs_of
 from nnexp.rerun.run import Rerun, execute_plan, exit_status, plan
 from nnexp.rerun.source import RunSource, source_of
-from nnexp.rerun.sweep import rerun_sweep, rows
+from nnexp.rerun.sweep import SweepSource, jobs_of, rerun_sweep, rows
 from nnexp.summary import show
 from nnexp.terminal import say, table
 

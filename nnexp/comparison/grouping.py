@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import pandas as pd
 
-from nnexp.comparison.metric import MISSING
+from nnexp.comparison.metric import MISSING, Metric
 from nnexp.comparison.settings import SEED, Frame, Group, Setting, plain, sort_key
 from nnexp.comparison.spec import ComparisonSpec
+from nnexp.comparison.statistics import Comparison, compare
 
 COUNTED, TASK = "counted", "task"  # columns of the table: whether a run counts, and the task that it is of
 LONGEST_LABEL = 34  # letters; longer names would be cut in figures and be alike there
@@ -105,3 +107,21 @@ def swept_keys(runs: Frame, params: Sequence[str], spec: ComparisonSpec) -> tupl
     """The params that differ among runs, without the seed, and without those that others decide."""
     values = {key: runs[key].map(plain) for key in params if key != SEED and key in runs}
     return tuple(spec.independent({key: column for key, column in values.items() if column.nunique() > 1}))
+
+
+ALL_PAIRS_UP_TO = 4  # settings; of more, the best is compared with the next best
+MOST_COMPARED = 12
+
+
+def compare_settings(group: Group, metric: Metric) -> list[Comparison]:
+    """All pairs of few settings, or the best of many against the next best, by a metric."""
+    measured = [setting for setting in group.ranked if setting.has(metric.key)]
+    if len(measured) < 2 or group.most_seeds < 2:
+        return []
+    ranked = measured[:MOST_COMPARED]
+    labels = [setting.label for setting in ranked]
+    pairs = [(labels[0], other) for other in labels[1:]]
+    if len(measured) <= ALL_PAIRS_UP_TO:
+        pairs = list(combinations(labels, 2))
+    values = {setting.label: setting.by_seed(metric.key) for setting in ranked}
+    return compare(values, pairs, higher_is_better=metric.higher_is_better is not False)

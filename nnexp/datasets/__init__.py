@@ -12,8 +12,7 @@ from typing import Any
 
 from nnexp.datasets import exercise, matfile, published, tablefile
 from nnexp.datasets.cache import cached
-from nnexp.datasets.dataset import Dataset, Split, upright
-from nnexp.datasets.scaling import SCALES, Scaling
+from nnexp.datasets.dataset import SCALES, Dataset, Scaling, Split, upright
 
 __all__ = ["SOURCES", "Dataset", "Scaling", "Source", "Split", "check", "load", "upright"]
 

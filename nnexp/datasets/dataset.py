@@ -1,16 +1,97 @@
-"""A labelled data set that cannot be changed, and its stratified split."""
+"""A labelled data set that cannot be changed, and its stratified split.
+
+With what makes one of a file's contents: labels, integers or texts, become classes; features are scaled by the
+statistics of the samples that are trained on.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from nnexp.datasets.scaling import Scaling, fit_scaling
+LARGEST_LABEL = 2**53  # beyond, neighbouring integers are one floating-point number
+
+
+def classes_of(labels: Any) -> tuple[tuple[str, ...], np.ndarray]:
+    """Class names and each label's index into them; integers, written as text or not, by value, others by alphabet.
+
+    Parameters
+    ----------
+    labels : array of shape (n,)
+        Integers, floating-point numbers of integer value, or texts.
+
+    Raises
+    ------
+    ValueError
+        If a label is neither: the message names it and its row.
+    """
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "OSU":
+        labels = _integers(labels)
+    values, y = np.unique(labels.astype(str), return_inverse=True)
+    if all(re.fullmatch(r"-?\d+", value) for value in values):
+        order = np.argsort([int(value) for value in values], kind="stable")
+        values, y = values[order], np.argsort(order)[y]
+    return tuple(str(value) for value in values), y
+
+
+def _integers(labels: np.ndarray) -> np.ndarray:
+    if labels.dtype.kind not in "buif":
+        raise ValueError(f"labels must be integers or texts, got {labels.dtype}")
+    if labels.dtype.kind == "f":
+        wrong = np.flatnonzero(~(np.isfinite(labels) & (labels == np.round(labels))))
+        if wrong.size:
+            raise ValueError(f"labels must be integers or texts, got {labels[wrong[0]]} in row {wrong[0]}")
+    large = (
+        np.flatnonzero((labels > LARGEST_LABEL) | (labels < -LARGEST_LABEL))
+        if labels.dtype.kind != "b"
+        else np.empty(0, int)
+    )
+    if large.size:
+        raise ValueError(f"labels must lie between -2^53 and 2^53, got {labels[large[0]]} in row {large[0]}")
+    return labels.astype(np.int64)
+
+
+SCALES = ("none", "minmax", "standard")
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """(x - offset) * factor, feature by feature.
+
+    Attributes
+    ----------
+    offset, factor : ndarray of shape (n_features,)
+    """
+
+    offset: np.ndarray
+    factor: np.ndarray
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Scale rows of features."""
+        return (X - self.offset) * self.factor
+
+
+def fit_scaling(scale: str, X: np.ndarray) -> Scaling | None:
+    """Scaling that brings X to [0, 1] (``minmax``) or to mean 0 and standard deviation 1 (``standard``).
+
+    A feature that does not vary becomes 0. None for ``none``.
+    """
+    if scale == "none":
+        return None
+    if scale == "minmax":
+        offset, width = X.min(axis=0), np.ptp(X, axis=0)
+    else:
+        offset, width = X.mean(axis=0), X.std(axis=0)
+        width = np.where(np.ptp(X, axis=0) > 0, width, 0.0)  # what is left of a constant is rounding
+    return Scaling(offset, 1 / np.where(width > 0, width, 1.0))
+
 
 # The split draws from [seed, SPLIT_STREAM], so that it is independent of theta's first draw from plain [seed].
 SPLIT_STREAM = 1

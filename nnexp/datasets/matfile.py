@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.datasets.dataset import Dataset
+from nnexp.datasets.dataset import Dataset, classes_of
 from nnexp.datasets.exercise import SIZE
-from nnexp.datasets.labels import classes_of
 
 DIGITS, EXERCISE_FEATURES = {str(digit) for digit in range(1, 11)}, SIZE * SIZE  # where 10 is the digit 0
 # How files begin that are no .mat, what they are, and how they are saved so that they can be read.

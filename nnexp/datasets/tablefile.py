@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.datasets.dataset import Dataset
-from nnexp.datasets.labels import classes_of
+from nnexp.datasets.dataset import Dataset, classes_of
 from nnexp.datasets.matfile import fit_image_shape
 
 PARQUET = (".parquet", ".pq")

@@ -7,9 +7,9 @@ from nnexp.recovery.closing import (
     close_and_describe,
     close_lost,
     complete,
+    remove_leftovers,
 )
-from nnexp.recovery.leftovers import remove_leftovers
-from nnexp.recovery.stores import Stores
+from nnexp.recovery.selection import Stores
 from nnexp.recovery.sync import recover, sync
 
 __all__ = [

@@ -13,7 +13,7 @@ from nnexp.lookup import Lookup
 from nnexp.paths import absolute_uri
 from nnexp.recovery import selection
 from nnexp.recovery.closing import StillTrainingError, Tell, close_lost, complete
-from nnexp.recovery.stores import PATIENCE, Stores
+from nnexp.recovery.selection import PATIENCE, Stores
 from nnexp.runs import backlog, lease
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.places import store_of

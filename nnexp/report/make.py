@@ -10,9 +10,8 @@ from pathlib import Path
 
 from nnexp import tasks
 from nnexp.comparison import curves
-from nnexp.comparison.grouping import COUNTED, TASK, groups
+from nnexp.comparison.grouping import COUNTED, TASK, compare_settings, groups
 from nnexp.comparison.metric import Metric
-from nnexp.comparison.pairs import compare_settings
 from nnexp.comparison.sections import Section, slug
 from nnexp.comparison.settings import Frame, Group
 from nnexp.comparison.spec import ComparisonSpec, History, Reader

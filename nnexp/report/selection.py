@@ -16,7 +16,7 @@ from nnexp.runs.directory import PLAN_FILE
 from nnexp.runs.files import tell_once
 from nnexp.runs.records import SweepPlan
 from nnexp.runs.tags import KIND, RUN_KEY, SWEEP
-from nnexp.sweeps.known_runs import runs_of_keys
+from nnexp.sweeps.job_states import runs_of_keys
 from nnexp.sweeps.status import of_stored, states
 from nnexp.tracking.store import Store, StoredRun, import_mlflow
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nnexp.comparison.grouping import COUNTED, TASK
 from nnexp.comparison.settings import Column, Frame
-from nnexp.runs import arithmetic
+from nnexp.runs import provenance
 from nnexp.runs.tags import CODE_DIGEST, DATA_DIGEST, RUN_KEY, STATUS_MESSAGE, SWEEP
 from nnexp.runs.tags import TASK as TASK_TAG
 from nnexp.tasks import NETWORK
@@ -91,7 +91,7 @@ def _about(run: StoredRun) -> dict[str, object]:
         "code_digest": run.tags.get(CODE_DIGEST),
         "started": pd.Timestamp(run.start, unit="s", tz="UTC").floor("ms"),
         "seconds": run.end - run.start if run.end else float("nan"),
-        "arithmetic": arithmetic.shown(run.tags),
+        "arithmetic": provenance.arithmetic_text(run.tags),
         TASK: run.tags.get(TASK_TAG, NETWORK),
         **{
             key.removeprefix(OWN): value

@@ -19,7 +19,7 @@ from nnexp.compose import compose, in_grammar, plain
 from nnexp.config import Config, ConfigError, check, is_bookkeeping, task_of
 from nnexp.presets import config_directory
 from nnexp.readers import leaves as leaves_of
-from nnexp.rerun.errors import RerunError
+from nnexp.rerun.source import RerunError
 from nnexp.tasks.interface import Task
 
 TODAY = ("tracking", "resume", "dry_run", "fail_fast")  # how a run is kept is not taken from the record

@@ -17,9 +17,8 @@ from nnexp.config import Config, ConfigError
 from nnexp.errors import ExitStatus
 from nnexp.rerun.changes import Made, changes, other_code, same_value, text
 from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Comparison, Numbers, compare
-from nnexp.rerun.errors import RerunError
 from nnexp.rerun.rebuild import Rebuilt, rebuild
-from nnexp.rerun.source import CONFIG, DirectorySource, RunSource, compared_files
+from nnexp.rerun.source import CONFIG, DirectorySource, RerunError, RunSource, compared_files
 from nnexp.runs import provenance
 from nnexp.runs.directory import RUNS, RunDirectory, run_name
 from nnexp.runs.history import TABLE, columns_of, history_digest

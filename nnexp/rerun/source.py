@@ -16,9 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from nnexp.config import task_of
-from nnexp.errors import one_line
+from nnexp.errors import UsageError, one_line
 from nnexp.lookup import FoundRun, ids_of
-from nnexp.rerun.errors import RerunError
 from nnexp.runs import lease, places
 from nnexp.runs.directory import RESULT, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
@@ -28,6 +27,11 @@ from nnexp.runs.tags import DATA_DIGEST, RUN_KEY, STATUS_MESSAGE, UID
 from nnexp.tasks.interface import Task
 from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
+
+
+class RerunError(UsageError):
+    """A run that cannot be made again, or not be checked; one line for the user, and nothing has been trained."""
+
 
 CONFIG, OVERRIDES, ENVIRONMENT = "config/config.yaml", "config/overrides.yaml", "environment/environment.json"
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Protocol
 
-from nnexp.runs import arithmetic
+from nnexp.runs import provenance
 
 
 class State(StrEnum):
@@ -155,7 +155,7 @@ def _first(rivals: Sequence[Rival], *states: State) -> Rival | None:
 
 
 def _finished(rivals: Sequence[Rival], resume: bool | str, tags: Mapping[str, str] | None) -> Rival | None:
-    return _first([rival for rival in rivals if arithmetic.stands(resume, rival.tags, tags)], State.FINISHED)
+    return _first([rival for rival in rivals if provenance.stands(resume, rival.tags, tags)], State.FINISHED)
 
 
 def claim_of(decision: Decision, me: str) -> Claim | None:

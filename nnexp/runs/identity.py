@@ -1,6 +1,6 @@
 """Who a run is: digests of its config, data and code, and the key made of the three.
 
-Equal keys mean equal numbers on an equal BLAS kernel, NumPy and SciPy (:mod:`nnexp.runs.arithmetic`): a sweep skips
+Equal keys mean equal numbers on an equal BLAS kernel, NumPy and SciPy (:mod:`nnexp.runs.provenance`): a sweep skips
 a job only where a finished run has the job's very key.
 """
 

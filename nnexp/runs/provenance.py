@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,8 +25,11 @@ from threadpoolctl import threadpool_info
 import nnexp
 from nnexp.blas import blas_threads, is_scipys
 from nnexp.runs.identity import PACKAGE
+from nnexp.runs.tags import KERNEL, NUMPY, SCIPY
 
 GIT_SECONDS = 5
+ARITHMETIC = {KERNEL: "BLAS kernel", NUMPY: "NumPy", SCIPY: "SciPy"}
+STRICT = "strict"  # the value of `resume` with which a run of other arithmetic does not do for a job
 SOURCES = ("nnexp", "conf", "pyproject.toml", "constraints.txt")  # what of a checkout a run can depend on
 
 
@@ -159,3 +162,43 @@ def environment(threads: int, code_digest: str, modules: Mapping[str, str]) -> d
         "cores": os.cpu_count(),
         "system": platform.platform(),
     }
+
+
+# With which arithmetic a run was made: OpenBLAS chooses its kernel by the processor, and kernels round differently, so
+# the numbers of two runs of an equal key are equal only where these tags are equal too.
+
+
+@cache
+def arithmetic() -> dict[str, str]:
+    """The tags of a run that this process makes."""
+    scipy: Any = import_module("scipy")
+    import_module("scipy.linalg")  # loads SciPy's own BLAS, whose kernel counts too
+    kernels = dict.fromkeys(library["kernel"] or library["library"] for library in blas())
+    return {KERNEL: "/".join(kernels) or "unknown", NUMPY: np.__version__, SCIPY: scipy.__version__}
+
+
+def other_arithmetic(made: Mapping[str, str], base: Mapping[str, str] | None = None) -> str | None:
+    """What tells the arithmetic of a run from that of `base` (default: of this process); None where they are equal.
+
+    Parameters
+    ----------
+    made, base
+        Tags of a run; other tags than those of the arithmetic are not looked at.
+    """
+    base = arithmetic() if base is None else base
+    others = {key: name for key, name in ARITHMETIC.items() if made.get(key) != base.get(key)}
+    if others and not all(key in tags for tags in (made, base) for key in ARITHMETIC):
+        return "a BLAS kernel that was not recorded"
+    return ", ".join(f"another {name}: {made[key]}, here {base[key]}" for key, name in others.items()) or None
+
+
+def stands(resume: bool | str, made: Mapping[str, str], base: Mapping[str, str] | None = None) -> bool:
+    """Whether a finished run of a job's key stands for the job, by the value of `resume`."""
+    return resume is True or (resume == STRICT and other_arithmetic(made, base) is None)
+
+
+def arithmetic_text(tags: Mapping[str, str]) -> str:
+    """The arithmetic of a run in a few words; empty where it was not recorded."""
+    if not all(key in tags for key in ARITHMETIC):
+        return ""
+    return f"{tags[KERNEL]}, NumPy {tags[NUMPY]}, SciPy {tags[SCIPY]}"

@@ -24,7 +24,7 @@ DIRECTORY = "nnexp.directory"  # its run directory
 VERSION = "nnexp.version"  # of nnexp
 RUN_KEY, CONFIG_HASH = "nnexp.run_key", "nnexp.config_hash"  # see nnexp.runs.identity
 DATA_DIGEST, CODE_DIGEST = "nnexp.data_digest", "nnexp.code_digest"
-KERNEL, NUMPY, SCIPY = "nnexp.blas_kernel", "nnexp.numpy", "nnexp.scipy"  # see nnexp.runs.arithmetic
+KERNEL, NUMPY, SCIPY = "nnexp.blas_kernel", "nnexp.numpy", "nnexp.scipy"  # see nnexp.runs.provenance
 
 # Who holds it, and how it ended.
 OWNER = "nnexp.owner"  # the process, see nnexp.runs.lease

@@ -12,8 +12,7 @@ from nnexp.runs.arbitration import State
 from nnexp.runs.directory import PLAN_FILE, to_json
 from nnexp.runs.records import RunRecord, RunStatus, SweepPlan
 from nnexp.runs.tags import BEST, CLAIM, HEARTBEAT, HEARTBEAT_EVERY, JOBS, KIND, OWNER, PARENT, SWEEP, UID
-from nnexp.sweeps.overview import Overview
-from nnexp.sweeps.ranking import heading
+from nnexp.sweeps.ranking import Overview, heading
 from nnexp.tracking import store_arbiter, views
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.store import Store, StoredRun

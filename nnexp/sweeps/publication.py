@@ -12,10 +12,10 @@ from nnexp.runs.places import store_at
 from nnexp.runs.records import RunStatus, SweepPlan
 from nnexp.runs.tags import OWNER, RUN_KEY, SWEEP
 from nnexp.sweeps.directory import finish, record_of, sweep_directory
-from nnexp.sweeps.known_runs import KnownRuns
-from nnexp.sweeps.overview import overview
+from nnexp.sweeps.job_states import KnownRuns
 from nnexp.sweeps.parent import Parent
 from nnexp.sweeps.plan import Job, planned
+from nnexp.sweeps.ranking import overview
 from nnexp.sweeps.status import outcome, states
 from nnexp.tracking.store import StoredRun
 from nnexp.tracking.store_arbiter import is_lost

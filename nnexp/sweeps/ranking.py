@@ -1,15 +1,18 @@
-"""Which settings of a sweep are the best: means over their seeds, in the order in which the sweep's report has them."""
+"""How a sweep stands: counts, failures, and which settings are the best.
+
+Those are ranked by means over their seeds, in the order in which the sweep's report has them.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from nnexp.sweeps.plan import Job
-from nnexp.sweeps.status import JobState
+from nnexp.sweeps.status import JobState, State, count
 from nnexp.tasks.interface import Task
 
 SEED = "seed"
@@ -105,3 +108,35 @@ def _without_seed(job: Job) -> tuple[str, ...]:
 
 def _seed_of(job: Job) -> str:
     return next((item.partition("=")[2] for item in job.swept if _key_of(item) == SEED), "")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How a sweep stands.
+
+    Attributes
+    ----------
+    counts
+        As of :func:`nnexp.sweeps.status.count`.
+    best
+        All settings, the best first.
+    failures
+        The jobs that failed, with what stands for them.
+    """
+
+    counts: Mapping[str, int]
+    best: list[Score]
+    failures: list[tuple[Job, JobState]]
+
+
+def overview(
+    task: Task[Any], jobs: Mapping[str, Job], states: Mapping[str, JobState], sweep: str, to_come: int = 0
+) -> Overview:
+    """How a sweep stands; `to_come` are jobs that a search has yet to propose."""
+    known = [(job, states[key]) for key, job in jobs.items() if key in states]
+    done = sorted((each for each in known if each[1].state is State.FINISHED), key=lambda each: each[0].number)
+    return Overview(
+        count(list(states.values()), len(jobs) + to_come, sweep),
+        rank(task, done),
+        [each for each in known if each[1].state is State.FAILED],
+    )

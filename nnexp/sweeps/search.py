@@ -24,7 +24,7 @@ from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import JobState, State
 from nnexp.tasks.interface import Task
-from nnexp.tasks.metrics import MetricSpec
+from nnexp.tasks.presentation import MetricSpec
 from nnexp.terminal import say
 from nnexp.tracking.store import Store
 

@@ -15,16 +15,15 @@ from nnexp.compose import in_grammar
 from nnexp.config import TrackingConfig
 from nnexp.errors import ExitStatus, one_line
 from nnexp.recovery import recover, remove_leftovers
-from nnexp.runs import arithmetic, backlog
+from nnexp.runs import backlog, provenance
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.records import RunStatus
 from nnexp.summary import how_to_open
-from nnexp.sweeps import deferred, directory, messages, progress, sharing
-from nnexp.sweeps.job_states import JobStates
-from nnexp.sweeps.known_runs import KnownRuns
-from nnexp.sweeps.overview import Overview, overview
+from nnexp.sweeps import deferred, directory, messages, sharing
+from nnexp.sweeps.job_states import JobStates, KnownRuns
 from nnexp.sweeps.parent import Parent
 from nnexp.sweeps.plan import Job, Plan
+from nnexp.sweeps.ranking import Overview, overview
 from nnexp.sweeps.status import JobState, State, outcome
 from nnexp.tasks.interface import Task
 from nnexp.terminal import StatusLine, say
@@ -70,7 +69,7 @@ class Session:
         self.task = task or tasks.find(tasks.NETWORK)
         self.known_runs = KnownRuns(store, self.root, sweep)
         self.since = 0.0 if controls.resume else time.time()
-        if controls.resume == arithmetic.STRICT:
+        if controls.resume == provenance.STRICT:
             self.known_runs.strict_before = time.time()
         self.jobs: dict[str, Job] = {}
         self.job_states = JobStates(self.root)
@@ -148,7 +147,7 @@ class Session:
         self.learn(known if known is not None else self.refresh(jobs))
         messages.tell_other_arithmetic([state for job in jobs if (state := self.states.get(job.key))])
         try:
-            with progress.Repeatedly(self._watch):
+            with messages.Repeatedly(self._watch):
                 self._until_decided(jobs)
         finally:
             self.line.close()
@@ -273,14 +272,14 @@ class Session:
         """The state of the sweep, in parts for one line."""
         known = self.overview()
         open_jobs = known.counts["planned"] - known.counts["finished"] - known.counts["failed"]
-        rows, how_far = progress.last_rows(self.root, self.sweep), self.task.presentation.progress
+        rows, how_far = messages.last_rows(self.root, self.sweep), self.task.presentation.progress
         running = [
             (job.run_name, how_far(rows.get(key) or state.metrics))
             for key, job in self.jobs.items()
             if (state := self.states.get(key)) and state.state is State.RUNNING
         ]
-        left = progress.time_left(list(self.states.values()), open_jobs, self._began, time.time())
-        return progress.describe(known.counts, running, left, str(known.best[0]) if known.best else "")
+        left = messages.time_left(list(self.states.values()), open_jobs, self._began, time.time())
+        return messages.describe(known.counts, running, left, str(known.best[0]) if known.best else "")
 
     def report(self) -> None:
         """Counts, best settings and failures to the parent run."""

@@ -17,13 +17,11 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nnexp.compose import plain
-from nnexp.config import ConfigError, check_flag, check_tracking, task_of
+from nnexp.config import ConfigError, check_flag, check_places, check_tracking, task_of
 from nnexp.paths import absolute
-from nnexp.preflight import check_places
 from nnexp.sweeps import plan
-from nnexp.sweeps.composer import Composer
+from nnexp.sweeps.composer import Composer, SweepLoader
 from nnexp.sweeps.grid import expand
-from nnexp.sweeps.loader import SweepLoader
 from nnexp.sweeps.parent_watch import watched
 from nnexp.sweeps.session import Controls, MakeReport, Session
 from nnexp.terminal import say

@@ -6,6 +6,8 @@ from functools import cache
 from typing import Any
 
 from nnexp.readers import ConfigError
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.records import RunResult
 from nnexp.tasks.interface import Task
 
 NETWORK = "network"
@@ -41,3 +43,21 @@ def recorded(name: str) -> Task[Any]:
         task: Task[Any] = Task()
         task.name = name
         return task
+
+
+def describe(directory: RunDirectory) -> RunResult:
+    """Make the table of the history, and what the task of an ended run draws and writes; return the result, completed.
+
+    Raises
+    ------
+    ValueError
+        If the run has not ended, or cannot be described any more: nothing false is drawn.
+    """
+    result = directory.result
+    if result is None:
+        raise ValueError(f"{directory.path} has not ended")
+    if result.described:
+        return result
+    directory.write_history_table()
+    described = recorded(directory.record.task).describe(directory)
+    return directory.amend_result(final_metrics=described.metrics, tags=described.tags, described=True)

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from nnexp.readers import ConfigError
 from nnexp.runs.identity import digest_of, sha256
 from nnexp.tasks.interface import Code, Ending, Run, Task
-from nnexp.tasks.metrics import MetricSpec
+from nnexp.tasks.presentation import MetricSpec
 
 LONGEST_NAME = 120  # letters
 
@@ -40,18 +40,23 @@ def load(name: str) -> Task[Any]:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found: object = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"`task.name` must name something that can be imported, got {name!r}: {error}") from error
-    if isinstance(found, type) and issubclass(found, Task):
-        found = found()
-    if isinstance(found, Task):
-        found.name = name
-        return found
+    task = _as_task(found)
+    if task is not None:
+        task.name = name
+        return task
     if not callable(found):
         raise ConfigError(f"`task.name` must name a function, got {name!r}, {type(found).__name__}")
-    function: Any = found
-    return FunctionTask(name, function)
+    return FunctionTask(name, cast("Callable[..., Any]", found))
+
+
+def _as_task(found: object) -> Task[Any] | None:
+    """A task, or one of a class of them; None for anything else."""
+    if isinstance(found, type) and issubclass(found, Task):
+        found = cast("Callable[[], object]", found)()
+    return cast("Task[Any]", found) if isinstance(found, Task) else None
 
 
 class FunctionTask(Task[Options]):

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from nnexp.readers import ConfigError
-from nnexp.tasks.metrics import MetricSpec
-from nnexp.tasks.presentation import Presentation
+from nnexp.tasks.presentation import MetricSpec, Presentation
 
 if TYPE_CHECKING:
     from nnexp.comparison.spec import ComparisonSpec

@@ -1,4 +1,4 @@
-"""How the runs of a task are shown: on the terminal, in notes, in the columns and charts of the MLflow UI.
+"""What a task's metrics are, and how its runs are shown: on the terminal, in notes, in columns and charts of the UI.
 
 Everything has a default that is made of the task's metrics; a task overrides what it can say better.
 """
@@ -10,8 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnexp.runs.records import RunRecord, RunResult
-from nnexp.tasks.metrics import MetricSpec
 from nnexp.terminal import clock, percent
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """What a metric is, for tables, axes and comparisons. `higher_is_better` is None for one that ranks nothing."""
+
+    name: str = ""  # in words; "" for the key itself
+    unit: str = ""
+    higher_is_better: bool | None = None
+    is_share: bool = False  # between 0 and 1, shown in percent
+    is_clock: bool = False  # left out of comparisons
+    is_count: bool = False  # compared exactly
+
 
 SHOWN = 4  # metrics in one line
 

@@ -30,7 +30,7 @@ from nnexp.errors import FailureError, UsageError, one_line
 from nnexp.paths import SQLITE, absolute_uri, sqlalchemy_uri, sqlite_path
 from nnexp.runs.tags import HEARTBEAT, KIND, REQUEST, STATUS_MESSAGE, SWEEP, SWEEP_KIND, UID, checked, equals
 from nnexp.runs.temporary import system_folder
-from nnexp.tracking import database, relocation
+from nnexp.tracking import database
 from nnexp.tracking.server import trouble_of
 
 # Said before MLflow is imported, where the user has not said otherwise.
@@ -195,9 +195,9 @@ class Store:
         """
         path = sqlite_path(self.uri)
         try:
-            if path is not None and relocation.moved_from(path):
+            if path is not None and database.moved_from(path):
                 with self._guard(path):
-                    relocation.settle(path)
+                    database.settle(path)
         except Exception as error:
             raise self._unusable(error) from error
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nnexp import figures
 from nnexp.figures.pictures import BLANK
-from nnexp.tasks.network.curves import cost_curves
+from nnexp.tasks.network.description import cost_curves
 
 CLASSES = tuple("1234567890")
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import scipy
 
-from nnexp.nn.engine.blas import SlicedProduct, has_gemm
-from nnexp.nn.engine.products import float_type
+from nnexp.nn.engine.products import SlicedProduct, float_type, has_gemm
 
 
 def test_gemm_is_where_scipy_documents_it():

@@ -8,7 +8,7 @@ import pytest
 from nnexp.comparison.sections import Table
 from nnexp.comparison.spec import ComparisonSpec
 from nnexp.tasks.interface import Task
-from nnexp.tasks.metrics import MetricSpec
+from nnexp.tasks.presentation import MetricSpec
 from tests.report.runs import stored_run, trained_run
 from tests.report.test_report import assert_stands_alone, names, report
 

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from nnexp.comparison.curves import Winner
-from nnexp.comparison.pairs import compare_settings
+from nnexp.comparison.grouping import compare_settings
 from nnexp.report import sentences
 from nnexp.report.table import tidy
 from nnexp.tasks.network.report.sentences import about_step_sizes

@@ -7,8 +7,8 @@ from nnexp.rerun import compare as comparison
 from nnexp.rerun.changes import Made, changes, other_code
 from nnexp.rerun.compare import Numbers
 from nnexp.tasks.interface import Task
-from nnexp.tasks.metrics import MetricSpec
 from nnexp.tasks.network.task import Network
+from nnexp.tasks.presentation import MetricSpec
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23}
 

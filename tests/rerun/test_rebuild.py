@@ -7,8 +7,8 @@ from omegaconf import OmegaConf
 
 from nnexp.compose import compose, plain, read_config
 from nnexp.config import ConfigError
-from nnexp.rerun.errors import RerunError
 from nnexp.rerun.rebuild import rebuild
+from nnexp.rerun.source import RerunError
 
 
 def recorded(*overrides):

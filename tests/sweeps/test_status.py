@@ -5,7 +5,7 @@ import pytest
 from nnexp.config import TrackingConfig
 from nnexp.runs import backlog
 from nnexp.runs.tags import RERUN_OF
-from nnexp.sweeps.known_runs import KnownRuns
+from nnexp.sweeps.job_states import KnownRuns
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import JobState, State, count, outcome, states

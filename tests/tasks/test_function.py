@@ -6,7 +6,7 @@ from nnexp.readers import ConfigError
 from nnexp.tasks.function import load
 
 SOURCE = """
-from nnexp.tasks.metrics import MetricSpec
+from nnexp.tasks.presentation import MetricSpec
 
 def train(run, lr=0.1):
     return {"distance": lr}

@@ -16,7 +16,7 @@ from nnexp.runs.arbitration import Claim, State, Verdict
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.records import Destination, RunRecord, RunStatus
 from nnexp.runs.tags import CLAIM, DIRECTORY, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, UID
-from nnexp.sweeps.known_runs import KnownRuns
+from nnexp.sweeps.job_states import KnownRuns
 from nnexp.tracking import store_arbiter
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store

@@ -24,6 +24,7 @@ from nnexp.readers import (
     share,
     text,
 )
+from nnexp.runs.files import as_list
 
 ACTIVATION_NAMES = ("sigmoid", "tanh", "relu")
 # Beyond these the loss is lost in the rounding of the penalty, and costs leave the range of floating-point numbers.
@@ -106,7 +107,7 @@ class NetworkConfig:
 
 
 def _hidden_size(key: str, value: Any) -> int | list[int]:
-    widths = value if isinstance(value, list) else [value]
+    widths = [value] if (items := as_list(value)) is None else items
     if not widths:
         raise refused(key, "an integer >= 1 or a list of them", value)
     for width in widths:

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from nnexp import datasets, evaluation, figures
 from nnexp.datasets import Dataset, Split
+from nnexp.figures import PART_COLORS, Line, Panel
 from nnexp.nn import Forward, predict
 from nnexp.runs.directory import RunDirectory, to_json, write_atomically
 from nnexp.runs.files import read_arrays
@@ -21,7 +23,6 @@ from nnexp.runs.history import columns_of
 from nnexp.runs.places import data_file
 from nnexp.runs.records import RunRecord
 from nnexp.tasks.interface import Described
-from nnexp.tasks.network.curves import cost_curves
 from nnexp.terminal import percent
 
 TABLE = "per_class.json"  # shown by the UI across runs
@@ -112,7 +113,7 @@ class _Forwards:
 
 
 def _write_reports(directory: RunDirectory, reports: dict[str, evaluation.Report]) -> None:
-    sections = []
+    sections: list[str] = []
     for name, report in reports.items():
         sections.append(f"{name} part, accuracy {percent(report.accuracy)}\n\n{report.text}")
         directory.write_text(f"reports/classification_report_{name}.json", to_json(report.as_dict()))
@@ -159,3 +160,33 @@ def _log_image(directory: RunDirectory, step: int, weights: np.ndarray, part: Da
         content = io.BytesIO()
         image.save(content, kind)
         write_atomically(directory.path / (stem + suffix), content.getvalue())
+
+
+def cost_curves(history: Mapping[str, np.ndarray]) -> Figure:
+    """Draw cost and accuracy over the iterations.
+
+    Parameters
+    ----------
+    history : mapping of str to ndarray of shape (n_rows,)
+        ``step``, and what there is of ``cost/train``, ``loss/PART`` and ``accuracy/PART`` for the parts train,
+        validation and test; NaN where a part was not evaluated.
+
+    Returns
+    -------
+    Figure
+    """
+    key, color = "cost/train", PART_COLORS["train"]
+    cost = [Line("cost, train", history[key], color, "--")] if key in history else []
+    losses = _parts(history, "loss", "loss, ")
+    return figures.curves(
+        history["step"],
+        (
+            Panel("Cost (with the penalty) and loss (without)", "nats per sample", cost + losses),
+            Panel("Accuracy", "right predictions", _parts(history, "accuracy"), is_share=True),
+        ),
+    )
+
+
+def _parts(history: Mapping[str, np.ndarray], kind: str, before: str = "") -> list[Line]:
+    there = {part: f"{kind}/{part}" for part in PART_COLORS if f"{kind}/{part}" in history}
+    return [Line(before + part, history[key], PART_COLORS[part]) for part, key in there.items()]

@@ -12,13 +12,12 @@ from nnexp.readers import ConfigError
 from nnexp.runs.identity import digest_of, source_digests
 from nnexp.signals import undisturbed
 from nnexp.tasks.interface import Code, Described, Ending, EvaluatedRun, Report, Run, Task
-from nnexp.tasks.metrics import MetricSpec
 from nnexp.tasks.network import data, rounding
 from nnexp.tasks.network.config import BOOKKEEPING, OPTIONS, NetworkConfig, read
 from nnexp.tasks.network.presentation import NetworkPresentation, Progress
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
-from nnexp.tasks.presentation import Presentation
+from nnexp.tasks.presentation import MetricSpec, Presentation
 
 if TYPE_CHECKING:
     from nnexp.comparison.spec import ComparisonSpec

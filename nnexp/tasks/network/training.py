@@ -6,7 +6,7 @@ Knows no Hydra, no MLflow and no files. What wants to follow a fit live passes `
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +69,7 @@ class FitResult:
     layer_sizes: tuple[int, ...]
     activation: str
     history: dict[str, np.ndarray]
-    snapshots: dict[int, np.ndarray] = field(default_factory=dict)
+    snapshots: dict[int, np.ndarray] = field(default_factory=dict[int, np.ndarray])
 
 
 class History:
@@ -103,18 +103,23 @@ class History:
         return columns_of(self.rows)
 
 
+def _share(predicted: np.ndarray, y: np.ndarray) -> float:
+    """The share of the samples that are predicted right."""
+    return float(np.mean(np.equal(predicted, y)))
+
+
 class _HeldOut:
     """A part that training does not see, ready to be evaluated at any theta."""
 
-    def __init__(self, part: str, data: Dataset, layer_sizes, activation: str, dtype) -> None:
+    def __init__(self, part: str, data: Dataset, layer_sizes: Sequence[int], activation: str, dtype: str) -> None:
         self.part, self.Y, self.y = part, data.Y, data.y
-        self.forward = Forward(data.X, layer_sizes, activation=activation, dtype=dtype)
+        self.forward = Forward(data.X, layer_sizes, activation=activation, dtype=np.dtype(dtype))
 
     def metrics(self, theta: np.ndarray) -> Row:
         logits = self.forward(theta)
         return {
             f"loss/{self.part}": cross_entropy(logits, self.Y),
-            f"accuracy/{self.part}": float(np.mean(predict(logits) == self.y)),
+            f"accuracy/{self.part}": _share(predict(logits), self.y),
         }
 
 
@@ -171,7 +176,7 @@ def fit(
     layer_sizes = (train.X.shape[1], *hidden_sizes, len(train.classes))
     theta0 = initialize(layer_sizes, init_scale, np.random.default_rng(seed))
     held_out = [
-        _HeldOut(part, data, layer_sizes, activation, np.dtype(dtype))
+        _HeldOut(part, data, layer_sizes, activation, dtype)
         for part, data in (("validation", split.validation), ("test", split.test))
         if data is not None
     ]
@@ -189,7 +194,7 @@ def fit(
             return {
                 "cost/train": cost,
                 "loss/train": cost - objective.penalty(theta),
-                "accuracy/train": float(np.mean(predict(objective.logits(theta)) == train.y)),
+                "accuracy/train": _share(predict(objective.logits(theta)), train.y),
             }
 
         def on_held_out(theta: np.ndarray) -> Row:

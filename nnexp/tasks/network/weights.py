@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -81,13 +82,12 @@ def _scaling(path: Path, stored: Mapping[str, Any], n_features: int) -> Scaling 
 
 def _from_mat(path: Path, config: NetworkConfig) -> Network:
     """Course-style matrices Theta1, Theta2, ... of shape (n_out, 1 + n_in), the bias in column 0."""
-    from scipy.io import loadmat
-
+    loadmat: Any = import_module("scipy.io").loadmat
     try:
-        stored = loadmat(path)
+        stored: dict[str, Any] = loadmat(path)
     except Exception as error:  # of a damaged file each part of the format has errors of its own
         raise ConfigError(f"--weights {path}: not a .mat file that can be read: {one_line(error)}") from error
-    thetas = []
+    thetas: list[np.ndarray] = []
     while (name := f"Theta{len(thetas) + 1}") in stored:
         thetas.append(_numbers(path, name, stored, ndim=2))
     if not thetas:

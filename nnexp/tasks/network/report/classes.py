@@ -48,7 +48,8 @@ class ClassFigures:
 
 def gather(group: Group, read: Reader) -> list[ClassFigures]:
     """The class figures of the best settings, best first, on the part that is reported of them."""
-    result, name = [], f"reports/classification_report_{group.choice.part}.json"
+    result: list[ClassFigures] = []
+    name = f"reports/classification_report_{group.choice.part}.json"
     for setting in group.ranked[:MOST_SETTINGS]:
         reports = [read(run_id, name, json.loads) for run_id in setting.runs["run_id"]]
         reports = [report for report in reports if report is not None]
@@ -112,7 +113,9 @@ def per_class(found: Sequence[ClassFigures], styles: Mapping[str, tuple[Any, Any
 def confusions(first: ClassFigures, second: ClassFigures) -> Figure:
     """Draw two confusion matrices side by side and their difference, all as percent of the true class."""
     n = len(first.classes)
-    figure, axes = panels(10.4, 4.1, 1, 3)
+    made, axes = panels(10.4, 4.1, 1, 3)
+    figure: Any = made
+    drawn_map: Any = None
     for panel, one in zip(axes[0, :2], (first, second), strict=True):
         drawn_map = panel.imshow(100 * one.shares, cmap="Blues", norm=PowerNorm(0.4, 0, 100))
         _numbers(panel, 100 * one.shares, drawn_map, "{:.0f}")

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import matplotlib
@@ -18,7 +19,60 @@ from nnexp.comparison.spec import Reader
 from nnexp.datasets import upright
 from nnexp.figures.style import new_figure
 from nnexp.runs import files
-from nnexp.tasks.network.report.matching import ODD, match_units
+
+ODD = ("sigmoid", "tanh")  # a unit with all signs turned does the same work: 1 - sigmoid(z), -tanh(z)
+
+
+@dataclass(frozen=True)
+class Match:
+    """For each unit of the reference its partner.
+
+    Attributes
+    ----------
+    partner : ndarray of shape (n_reference,)
+        Index of the unit that stands beside it, -1 where there is none left.
+    correlation : ndarray of shape (n_reference,)
+        Correlation of the two units' weights, 0 where there is no partner.
+    """
+
+    partner: np.ndarray
+    correlation: np.ndarray
+
+
+def match_units(reference: np.ndarray, other: np.ndarray, *, either_sign: bool = True) -> Match:
+    """Pair the hidden units of two networks one to one, the sum of the correlations of their weights being largest.
+
+    Hidden units can be permuted, and those of an odd activation also turned in sign, without changing what a network
+    computes, so two trainings agree at best up to both. The assignment problem is solved exactly (Crouse, *On
+    implementing 2D rectangular assignment algorithms*, 2016).
+
+    Parameters
+    ----------
+    reference : ndarray of shape (n_reference, n_features)
+        Weights into the hidden units, without biases.
+    other : ndarray of shape (n_other, n_features)
+    either_sign : bool
+        Whether a unit with all signs turned counts as like.
+
+    Returns
+    -------
+    Match
+    """
+    assign: Any = import_module("scipy.optimize").linear_sum_assignment
+
+    correlations = _rows(reference) @ _rows(other).T
+    rows, columns = assign(np.abs(correlations) if either_sign else correlations, maximize=True)
+    partner, correlation = np.full(len(reference), -1), np.zeros(len(reference))
+    partner[rows], correlation[rows] = columns, correlations[rows, columns]
+    return Match(partner, correlation)
+
+
+def _rows(weights: np.ndarray) -> np.ndarray:
+    """Rows centred and of length one; a constant row becomes zero."""
+    centred = weights - weights.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    return centred / np.where(lengths > 0, lengths, 1)
+
 
 WEIGHTS = "weights.npz"
 MOST_SETTINGS, MOST_UNITS = 8, 25
@@ -45,7 +99,7 @@ def gather(group: Group, read: Reader) -> tuple[list[Layer], int | None]:
     if not seeds:
         return [], None
     seed = min(seeds, key=lambda s: (-seeds.count(s), s))
-    layers = []
+    layers: list[Layer] = []
     for setting in settings:
         of_seed = setting.runs[setting.runs["seed"] == seed]
         if len(of_seed) and (layer := read(of_seed["run_id"].iloc[0], WEIGHTS, partial(_layer, setting.label))):
@@ -83,7 +137,7 @@ def draw(layers: Sequence[Layer]) -> Figure:
     pitch, rows = min(LARGEST_CELL + GAP, (WIDTH - left) / len(units)), len(layers)
     cell = pitch - GAP
     width, height = left + len(units) * pitch + 0.1, rows * (pitch + CAPTION) + 0.1
-    figure = new_figure(width, height)
+    figure: Any = new_figure(width, height)
     for row, layer in enumerate(layers):
         bottom = height - (row + 1) * (pitch + CAPTION) + CAPTION
         place = (left / width, bottom / height, len(units) * pitch / width, cell / height)
@@ -106,7 +160,7 @@ def _strip(layer: Layer, units: np.ndarray, match: Any, gap_share: float) -> tup
     """A row of pictures, each scaled by its largest weight, and what stands under each."""
     _, high, wide = layer.images.shape
     gap = max(1, round(wide * gap_share))
-    strip, captions = np.full((high, len(units) * (wide + gap)), np.nan), []
+    strip, captions = np.full((high, len(units) * (wide + gap)), np.nan), list[str]()
     for column, unit in enumerate(units):
         index = int(unit) if match is None else int(match.partner[unit])
         if index < 0:

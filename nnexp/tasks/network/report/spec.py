@@ -82,14 +82,14 @@ class NetworkComparison(ComparisonSpec):
         """The cost, or where lambda was swept a loss, which knows no penalty; and an accuracy."""
         loss = f"loss/{group.choice.part}"
         with_part = [set(history) for history in histories.values() if loss in history]
-        there = set.intersection(*(with_part or [set(history) for history in histories.values()]))
+        there = set[str].intersection(*(with_part or [set(history) for history in histories.values()]))
         held_out = next((part for part in ("validation", "test") if f"loss/{part}" in there), "train")
         cost = f"loss/{held_out}" if L2 in group.keys else COST
         return [self.metric(key) for key in (cost, f"accuracy/{held_out}") if key in there]
 
     def panels(self, group: Group, settings: Sequence[Setting]) -> list[Panel]:
         """Accuracy and loss of each part."""
-        found = []
+        found: list[Panel] = []
         for kind, label in KINDS.items():
             parts = [p for p in PART_COLORS if any(setting.has(f"{kind}/{p}") for setting in settings)]
             lines = [(self.metric(f"{kind}/{p}"), self.metric(f"{kind}/{p}").name.split()[0], PART_COLORS[p])

@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from nnexp.presets import config_directory
-from nnexp.sweeps.loader import SweepLoader
+from nnexp.sweeps.composer import SweepLoader
 
 JOBS = [
     ["seed=3"],

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nnexp.tasks.network.report.matching import match_units
+from nnexp.tasks.network.report.layers import match_units
 
 
 @pytest.fixture
