@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from nnexp.terminal import say
 
 URI, USERNAME, PASSWORD = "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
-DATABASES = "NNEXP_DATABASE_URIS"  # JSON: for each URI without its password the whole one
+DATABASE_URIS = "NNEXP_DATABASE_URIS"  # JSON: for each URI without its password the whole one
 # A password holds no slash: there, too, it is to be written as %2F.
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^\s/:@'\"]*):(?P<password>[^\s/'\"]*)@")
 _PARAMETER = re.compile(r"(?P<key>://[^\s'\"/][^\s'\"]*[?&](?:password|passwd|pwd|token)=)[^&\s'\"]+", re.IGNORECASE)
@@ -42,7 +42,7 @@ def extract_password(uri: str, where: str = "`tracking.uri`") -> str:
         return uri
     found = _USERINFO.search(uri)
     if found is None or not _is_http(found["scheme"]):
-        os.environ[DATABASES] = json.dumps(_databases() | {bare: uri})
+        os.environ[DATABASE_URIS] = json.dumps(_databases() | {bare: uri})
         return bare
     given = {USERNAME: unquote(found["user"]), PASSWORD: unquote(found["password"])}
     known = {name: os.environ[name] for name in given if name in os.environ}
@@ -89,4 +89,4 @@ def _is_http(scheme: str) -> bool:
 
 
 def _databases() -> dict[str, str]:
-    return json.loads(os.environ.get(DATABASES, "{}"))
+    return json.loads(os.environ.get(DATABASE_URIS, "{}"))

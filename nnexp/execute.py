@@ -41,7 +41,7 @@ class Outcome:
     result
         What the directory holds of the end; None where it holds nothing, and then `reason` says why.
     claim
-        The other run that stands for the job, if one does.
+        The other run that has done the job, or does it.
     published
         Whether the store has all of it; `problem` says why not, or why there are no figures.
     """
@@ -56,7 +56,7 @@ class Outcome:
 
     @property
     def status(self) -> RunStatus:
-        """SKIPPED where another run stands for the job, else the run's."""
+        """SKIPPED where another run has the job, else the run's."""
         if self.claim is not None:
             return RunStatus.SKIPPED
         return RunStatus.FAILED if self.result is None else self.result.status
@@ -68,7 +68,7 @@ class Outcome:
 
     @property
     def run_id(self) -> str | None:
-        """The run that stands for the job, this one or the other."""
+        """The run that has the job, this one or the other."""
         if self.claim is not None:
             return self.claim.run_id or None
         return None if self.result is None else self.result.run_id
@@ -141,7 +141,7 @@ def _enter(directory: RunDirectory, tracking: TrackingConfig) -> None:
 
 @contextmanager
 def _claimed(config: Config, directory: RunDirectory, companion: Companion) -> Iterator[Outcome | None]:
-    """Hold the job of a sweep while it is done; gives the outcome that stands for it where another has it.
+    """Hold the job of a sweep while it is done; gives the outcome where another has it.
 
     A file lock settles it at once among the processes of one machine; the store, where it answers, among all.
     """
@@ -198,7 +198,7 @@ def _ask_store(tracking: TrackingConfig, directory: RunDirectory, companion: Com
 
 
 def _left_to(claim: Claim, reason: str) -> Outcome:
-    """The outcome of a job that another run stands for."""
+    """The outcome of a job that another run has."""
     return Outcome("", reason=reason, claim=claim)
 
 

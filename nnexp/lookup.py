@@ -1,7 +1,7 @@
 """What a word means, for every command: a run or a sweep, on this machine or in the tracking store.
 
 A word is a run directory or its name under ``runs/``, a sweep's folder, the id of a run or of a sweep, the id of a
-sweep's parent run, or the beginning of an id. What is on this machine is asked first: that needs no store, and the
+sweep's parent run, or a prefix of an id. What is on this machine is asked first: that needs no store, and the
 directories know the ids that stores gave them. An id that is given whole is never ambiguous.
 """
 
@@ -31,11 +31,11 @@ from nnexp.runs.directory import (
     run_directories,
 )
 from nnexp.runs.files import RecordError, tell_once
-from nnexp.runs.records import RUN, RunRecord, SweepPlan
+from nnexp.runs.records import Kind, RunRecord, SweepPlan
 from nnexp.runs.tags import DIRECTORY, KIND, RUN_KEY, SWEEP, SWEEP_KIND, UID, equals
 from nnexp.tracking.store import Store, StoredRun, StoreError, open_store
 
-SHORTEST = 3  # characters of the beginning of an id
+SHORTEST = 3  # characters of a prefix of an id
 ID = re.compile(rf"[0-9A-Za-z-]{{{SHORTEST},}}")
 STORES_ID = re.compile("[0-9a-f]+")
 WHOLE = 32  # characters of an id that a store gave
@@ -214,7 +214,7 @@ class Lookup:
             return []
         found = [*run_directories(self.root), *readable(backlog.entries(self.root, damaged=True))]
         every = [_Here.of(directory) for directory in {directory.path: directory for directory in found}.values()]
-        return [known for known in every if known.record.kind == RUN]
+        return [known for known in every if known.record.kind is Kind.RUN]
 
     def _by_path(self, word: str) -> FoundRun | FoundSweep | None:
         for path in self._places(SWEEPS, word):
@@ -248,7 +248,7 @@ class Lookup:
         return {run.run_id: run for run in self.search(f"attributes.run_id {condition}")}
 
     def _sweeps(self, word: str, stored: Mapping[str, StoredRun]) -> dict[str, StoredRun | None]:
-        """Sweeps by the beginning of their id, or by the id of their parent run."""
+        """Sweeps by a prefix of their id, or by the id of their parent run."""
         plans = (self.root / SWEEPS).glob(f"*/{PLAN_FILE}") if self.root is not None else ()
         here = {path.parent.name for path in plans}
         here |= {sweep for known in self._here if (sweep := known.record.sweep)}
@@ -264,7 +264,7 @@ class Lookup:
         stored: Mapping[str, StoredRun],
         sweeps: Mapping[str, StoredRun | None],
     ) -> str:
-        """The one id that the word is, or is the beginning of."""
+        """The one id that the word is, or is a prefix of."""
         names = {run_id: known.record.name for run_id, known in here.items()}
         names |= {run_id: run.name for run_id, run in stored.items()} | dict.fromkeys(sweeps, "a sweep")
         chosen = [word] if word in names else list(names)

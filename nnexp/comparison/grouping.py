@@ -50,7 +50,7 @@ def groups(
 
 
 def _names(parts: Sequence[Frame], spec: ComparisonSpec) -> list[str]:
-    """A name for each data set, with the beginning of its digest where names are equal."""
+    """A name for each data set, with the first digits of its digest where names are equal."""
     names = [str(part[spec.data_key].iloc[0]) if spec.data_key in part else "data" for part in parts]
     digests = [str(part["data_digest"].iloc[0])[:6] for part in parts]
     return [f"{n} ({d})" if names.count(n) > 1 else n for n, d in zip(names, digests, strict=True)]

@@ -24,7 +24,7 @@ def chosen(
     Raises
     ------
     UsageError
-        If a name is neither a run nor a sweep, or the beginning of several ids, or a run of another machine.
+        If a name is neither a run nor a sweep, or a prefix of several ids, or a run of another machine.
     """
     if not names:
         return (_all(root) if is_copy else backlog.entries(root, damaged=True)), set()

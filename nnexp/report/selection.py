@@ -29,7 +29,7 @@ class NothingToReportError(UsageError):
 class Selection:
     """What to compare.
 
-    `value` is the id of a sweep, the beginning of one, or its parent run's id (empty: the newest sweep), or an MLflow
+    `value` is the id of a sweep, a prefix of one, or its parent run's id (empty: the newest sweep), or an MLflow
     filter; an experiment is the store's own.
     """
 

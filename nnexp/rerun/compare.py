@@ -91,7 +91,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """The verdict, what it is about, and the difference where there is one."""
 
     verdict: str
@@ -104,7 +104,7 @@ class Comparison:
         return f"{self.verdict}: {self.difference}"
 
 
-def compare(old: Numbers, new: Numbers, task: Task[Any]) -> Comparison:
+def compare(old: Numbers, new: Numbers, task: Task[Any]) -> RunComparison:
     """Compare a run of a task with the one that it repeats."""
     rows = new.rows[: len(old.rows)] if old.is_cut_off else new.rows
     history = _of_rows(old.rows, rows, task.metrics)
@@ -113,10 +113,10 @@ def compare(old: Numbers, new: Numbers, task: Task[Any]) -> Comparison:
     has_same_bits = all(_has_same_bits(array, new.arrays.get(name)) for name, array in old.arrays.items())
     cells = [*history, *end]
     if not (cells or digests) and has_same_bits:
-        return Comparison(IDENTICAL, _in_words(old))
+        return RunComparison(IDENTICAL, _in_words(old))
     # Other predictions of arrays that differ in their last digits are rounding; of equal arrays they are none.
     within = all(_is_rounding(cell, old, new, task) for cell in cells) and (not digests or bool(cells))
-    return Comparison(
+    return RunComparison(
         EQUAL if within else DIFFERENT, _in_words(old), _difference(history, [*end, *digests], task.metrics)
     )
 

@@ -16,7 +16,7 @@ from nnexp.companion import companion_of
 from nnexp.config import Config, ConfigError
 from nnexp.errors import ExitStatus
 from nnexp.rerun.changes import Made, changes, other_code, same_value, text
-from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Comparison, Numbers, compare
+from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Numbers, RunComparison, compare
 from nnexp.rerun.rebuild import Rebuilt, rebuild
 from nnexp.rerun.source import CONFIG, DirectorySource, RerunError, RunSource, compared_files
 from nnexp.runs import provenance
@@ -40,7 +40,7 @@ class DataChangedError(RerunError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class RerunPlan:
     """A rerun that can be done."""
 
     original: RunSource
@@ -76,7 +76,7 @@ class Rerun:
     original_run_id: str | None
     changed: list[str] = field(default_factory=list)
     outcome: execute.Outcome | None = None
-    comparison: Comparison | None = None
+    comparison: RunComparison | None = None
     verdict: str | None = None
     refused: str | None = None
 
@@ -96,7 +96,7 @@ class Rerun:
         return told | ({"refused": self.refused} if self.refused else {})
 
 
-def plan(original: RunSource, overrides: Sequence[str], *, check: bool) -> Plan:
+def plan(original: RunSource, overrides: Sequence[str], *, check: bool) -> RerunPlan:
     """Prepare a rerun; nothing is written.
 
     Raises
@@ -117,7 +117,7 @@ def plan(original: RunSource, overrides: Sequence[str], *, check: bool) -> Plan:
     except (ConfigError, RerunError) as error:
         raise type(error)(f"{original}: {error}") from error
     same = rebuilt.other_data or original.data_digest in (None, digest)
-    return Plan(original, overrides, rebuilt, digest, check, data_changed=not same)
+    return RerunPlan(original, overrides, rebuilt, digest, check, data_changed=not same)
 
 
 def _refuse_by_status(run: RunSource, check: bool) -> None:
@@ -208,7 +208,7 @@ def _is_untouched(run: RunSource, config: Config | None) -> None:
             )
 
 
-def data_line(planned: Plan) -> str:
+def data_line(planned: RerunPlan) -> str:
     """What to say where the data set has changed."""
     config, then = planned.config, planned.original.data_digest
     source = config.task.data_name(config.of_task, as_file=True)
@@ -218,7 +218,7 @@ def data_line(planned: Plan) -> str:
     )
 
 
-def execute_plan(planned: Plan) -> Rerun:
+def execute_plan(planned: RerunPlan) -> Rerun:
     """Train as planned, and compare where that was asked for.
 
     With `check`, changed data are an answer: different, and nothing is trained.
@@ -247,7 +247,7 @@ def execute_plan(planned: Plan) -> Rerun:
     return _checked(planned, outcome)
 
 
-def _checked(planned: Plan, outcome: execute.Outcome) -> Rerun:
+def _checked(planned: RerunPlan, outcome: execute.Outcome) -> Rerun:
     """The outcome with its verdict, which is kept with the new run."""
     original, new = planned.original, DirectorySource(RunDirectory(outcome.path))
     made = [
@@ -267,7 +267,7 @@ def _checked(planned: Plan, outcome: execute.Outcome) -> Rerun:
     return done
 
 
-def _keep(planned: Plan, done: Rerun, directory: RunDirectory) -> None:
+def _keep(planned: RerunPlan, done: Rerun, directory: RunDirectory) -> None:
     """Write the verdict into the run directory, and have it published with the run, now or later."""
     directory.write_json(REPORT, done.as_dict())
     tags = {CHECK: str(done.verdict), **tag_of_changes(done.changed)}

@@ -45,17 +45,17 @@ def jobs_of(lookup: Lookup, found: FoundSweep, scratch: Path) -> SweepSource:
 
     of_sweep = runs(SWEEP, found.sweep)
     names = {job.key: job.name for job in (plan.jobs if plan else ())} or {run.key: run.name for run in of_sweep}
-    best = _standing(of_sweep)
+    best = _latest(of_sweep)
     for key in filter(None, names):
         if key not in best or best[key].status != RunStatus.FINISHED:  # it may have been finished outside the sweep
-            best |= _standing([*of_sweep, *runs(RUN_KEY, key)])
+            best |= _latest([*of_sweep, *runs(RUN_KEY, key)])
     if not names:
         raise RerunError(f"{found}: its plan is neither on this machine nor in the store")
     jobs = [(name, best.get(key)) for key, name in names.items() if key]
     return SweepSource(found.sweep, parent.run_id if parent else found.sweep, jobs)
 
 
-def _standing(runs: Iterable[RunSource]) -> dict[str, RunSource]:
+def _latest(runs: Iterable[RunSource]) -> dict[str, RunSource]:
     """For each key the run that stands for the job, which is the one to run again."""
     by_id = {run.run_id: run for run in runs if run.key}
     return {key: by_id[state.run_id] for key, state in states(map(_state_of, by_id.values())).items()}

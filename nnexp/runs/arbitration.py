@@ -27,7 +27,7 @@ from typing import Protocol
 from nnexp.runs import provenance
 
 
-class State(StrEnum):
+class ClaimState(StrEnum):
     """What a run of the key is, as the others see it."""
 
     BID = "bid"
@@ -70,7 +70,7 @@ class Rival:
     """
 
     run_id: str
-    state: State
+    state: ClaimState
     is_alive: bool
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -116,9 +116,9 @@ def decide(
     if finished := _finished(rivals, resume, tags):
         return Decision(Action.LEAVE, finished)
     alive = [rival for rival in rivals if rival.is_alive]
-    if holder := _first(alive, State.HELD, State.ENDING):
+    if holder := _first(alive, ClaimState.HELD, ClaimState.ENDING):
         return Decision(Action.LEAVE, holder)
-    bids = [rival for rival in alive if rival.state is State.BID]
+    bids = [rival for rival in alive if rival.state is ClaimState.BID]
     if me is None:
         return Decision(Action.BID)
     if smaller := next((rival for rival in bids if rival.run_id < me), None):
@@ -142,7 +142,7 @@ def decide_end(
     rivals = list(rivals)
     if finished := _finished(rivals, resume, tags):
         return Decision(Action.SUPERSEDE, finished)
-    ending = [rival for rival in rivals if rival.state is State.ENDING]
+    ending = [rival for rival in rivals if rival.state is ClaimState.ENDING]
     if given_up := next((rival for rival in ending if not rival.is_alive), None):
         return Decision(Action.FENCE, given_up)
     if smaller := next((rival for rival in ending if rival.run_id < me), None):
@@ -150,12 +150,12 @@ def decide_end(
     return Decision(Action.WAIT, ending[0]) if ending else Decision(Action.FINISH)
 
 
-def _first(rivals: Sequence[Rival], *states: State) -> Rival | None:
+def _first(rivals: Sequence[Rival], *states: ClaimState) -> Rival | None:
     return next((rival for rival in rivals if rival.state in states), None)
 
 
 def _finished(rivals: Sequence[Rival], resume: bool | str, tags: Mapping[str, str] | None) -> Rival | None:
-    return _first([rival for rival in rivals if provenance.stands(resume, rival.tags, tags)], State.FINISHED)
+    return _first([rival for rival in rivals if provenance.is_reusable(resume, rival.tags, tags)], ClaimState.FINISHED)
 
 
 def claim_of(decision: Decision, me: str) -> Claim | None:
@@ -164,7 +164,7 @@ def claim_of(decision: Decision, me: str) -> Claim | None:
         return Claim(Verdict.MINE, me)
     if decision.action is not Action.LEAVE or decision.rival is None:
         return None
-    is_finished = decision.rival.state is State.FINISHED
+    is_finished = decision.rival.state is ClaimState.FINISHED
     return Claim(Verdict.FINISHED if is_finished else Verdict.HELD, decision.rival.run_id)
 
 
@@ -193,7 +193,7 @@ class Board(Protocol):
     def withdraw(self) -> None:
         """Delete the own run."""
 
-    def mark(self, state: State) -> None:
+    def mark(self, state: ClaimState) -> None:
         """Say of the own run in which state it is; a :class:`FencedError` where it is deleted."""
 
     def fence(self, rival: Rival) -> None:
@@ -224,7 +224,7 @@ def claim(board: Board, *, patience: float) -> Claim:
             board.bid() if decision.action is Action.BID else board.wait()
             continue
         if verdict.is_mine:
-            board.mark(State.HELD)
+            board.mark(ClaimState.HELD)
         elif board.me is not None:
             board.withdraw()
         return verdict
@@ -247,7 +247,7 @@ def end(board: Board, *, patience: float) -> str | None:
     is_marked = has_retreated = False
     while time.monotonic() < deadline:
         if not is_marked and not has_retreated:
-            board.mark(State.ENDING)
+            board.mark(ClaimState.ENDING)
             is_marked = True
         decision = decide_end(board.me or "", board.rivals(ending=True), board.resume, board.tags)
         if decision.rival is not None and decision.action is Action.SUPERSEDE:
@@ -262,7 +262,7 @@ def end(board: Board, *, patience: float) -> str | None:
             has_retreated = False
             continue
         if decision.action is Action.RETREAT and is_marked:
-            board.mark(State.HELD)
+            board.mark(ClaimState.HELD)
             is_marked, has_retreated = False, True
         board.wait()
     raise UndecidedError("another run of the same key is being finished")

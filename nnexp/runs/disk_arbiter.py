@@ -13,7 +13,7 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp.runs import backlog
-from nnexp.runs.arbitration import Claim, Rival, State, Verdict, claim_of, decide
+from nnexp.runs.arbitration import Claim, ClaimState, Rival, Verdict, claim_of, decide
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import RecordError
 from nnexp.runs.records import RunRecord
@@ -74,9 +74,9 @@ def _rivals(root: str | Path, own: RunRecord, store_is_asked: bool) -> Iterator[
             continue
         if result is None:
             is_alive = backlog.lost_reason(root, directory, record) is None
-            yield Rival(record.uid, State.HELD, is_alive, record.tags)
+            yield Rival(record.uid, ClaimState.HELD, is_alive, record.tags)
         elif result.is_finished and not (store_is_asked and _is_of_the_store(root, directory, record)):
-            yield Rival(result.run_id, State.FINISHED, is_alive=False, tags=record.tags)
+            yield Rival(result.run_id, ClaimState.FINISHED, is_alive=False, tags=record.tags)
 
 
 def _is_of_the_store(root: str | Path, directory: RunDirectory, record: RunRecord) -> bool:

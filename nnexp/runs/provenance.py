@@ -192,8 +192,8 @@ def other_arithmetic(made: Mapping[str, str], base: Mapping[str, str] | None = N
     return ", ".join(f"another {name}: {made[key]}, here {base[key]}" for key, name in others.items()) or None
 
 
-def stands(resume: bool | str, made: Mapping[str, str], base: Mapping[str, str] | None = None) -> bool:
-    """Whether a finished run of a job's key stands for the job, by the value of `resume`."""
+def is_reusable(resume: bool | str, made: Mapping[str, str], base: Mapping[str, str] | None = None) -> bool:
+    """Whether a finished run of a job's key can be reused for the job, by the value of `resume`."""
     return resume is True or (resume == STRICT and other_arithmetic(made, base) is None)
 
 

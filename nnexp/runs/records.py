@@ -17,7 +17,13 @@ from nnexp.runs.tags import is_owner
 
 SCHEMA = 2
 NETWORK = "network"  # the task of all records of schema 1
-RUN, SWEEP = "run", "sweep"
+
+
+class Kind(StrEnum):
+    """What a record is of."""
+
+    RUN = "run"
+    SWEEP = "sweep"
 
 
 class RunStatus(StrEnum):
@@ -56,7 +62,7 @@ NEEDED: Shape = {
     "tags": is_mapping,
 }
 POSSIBLE: Shape = {
-    "kind": lambda value: value in (RUN, SWEEP),
+    "kind": lambda value: value in tuple(Kind),
     "task": is_text,
     "identity": is_mapping,
     "ledger": is_text,
@@ -160,7 +166,7 @@ class RunRecord:
     tracking: Destination
     identity: Mapping[str, str] = field(default_factory=dict[str, str])
     backlog: str | None = None
-    kind: str = RUN
+    kind: Kind = Kind.RUN
     task: str = NETWORK
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     overrides: Sequence[str] = ()
@@ -208,7 +214,7 @@ class RunRecord:
             tracking=Destination.from_json(path, value["tracking"]),
             identity=value.get("identity", {}),
             backlog=value.get("backlog", value.get("ledger")),
-            kind=value.get("kind", RUN),
+            kind=Kind(value.get("kind", Kind.RUN)),
             task=value.get("task", NETWORK),
             params=value["params"],
             overrides=tuple(value.get("overrides", ())),
@@ -223,7 +229,7 @@ class RunRecord:
         """As `run.json` has it, in the schema of today."""
         return {
             "schema": SCHEMA,
-            "kind": self.kind,
+            "kind": str(self.kind),
             "task": self.task,
             "uid": self.uid,
             "name": self.name,

@@ -13,7 +13,7 @@ from nnexp.runs.files import as_object
 
 # Who the run is, and where.
 UID = "nnexp.uid"  # its own id, made before any store knows it
-KIND = "nnexp.kind"  # what a parent run stands for, absent at all others
+KIND = "nnexp.kind"  # what a parent run is of, absent at all others
 SWEEP_KIND, RERUN_KIND = "sweep", "rerun"
 SWEEP = "nnexp.sweep"  # the id of the sweep that it belongs to
 PARENT = "mlflow.parentRunId"
@@ -29,7 +29,7 @@ KERNEL, NUMPY, SCIPY = "nnexp.blas_kernel", "nnexp.numpy", "nnexp.scipy"  # see 
 # Who holds it, and how it ended.
 OWNER = "nnexp.owner"  # the process, see nnexp.runs.lease
 HEARTBEAT, HEARTBEAT_EVERY = "nnexp.heartbeat", "nnexp.heartbeat_every"  # its last sign of life; seconds between two
-CLAIM = "nnexp.claim"  # a State of nnexp.runs.arbitration, or SUPERSEDED
+CLAIM = "nnexp.claim"  # a ClaimState of nnexp.runs.arbitration, or SUPERSEDED
 SUPERSEDED = "superseded"
 STATUS_MESSAGE = "nnexp.status_message"
 REQUEST = "nnexp.request"  # tells whether a server got one request twice

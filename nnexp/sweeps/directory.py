@@ -15,15 +15,14 @@ from nnexp.config import TrackingConfig
 from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import PLAN_FILE, RECORD, RESULT, SWEEPS, RunDirectory, run_name, to_json, write_atomically
 from nnexp.runs.files import VanishedError
-from nnexp.runs.records import NETWORK, Destination, PlannedJob, RunRecord, RunResult, RunStatus, SweepPlan
-from nnexp.runs.records import SWEEP as SWEEP_RECORD
+from nnexp.runs.records import NETWORK, Destination, Kind, PlannedJob, RunRecord, RunResult, RunStatus, SweepPlan
 from nnexp.runs.tags import KIND, SOURCE, STATUS_MESSAGE, SWEEP, SWEEP_KIND, SWEPT, USER
 from nnexp.sweeps.plan import Job
 from nnexp.tasks.interface import Task
 from nnexp.tracking import views
 from nnexp.tracking.publication import sweep_uid
 
-HEARTBEAT = 10.0  # seconds, of sweeps whose record does not say
+HEARTBEAT_SECONDS = 10.0  # seconds, of sweeps whose record does not say
 
 
 def sweep_directory(root: str | Path, sweep: str) -> Path:
@@ -109,7 +108,7 @@ def record_of(directory: RunDirectory) -> RunRecord:
         return directory.record
     except VanishedError:
         plan = directory.plan
-        return _record(plan, NETWORK, plan.owner or "", HEARTBEAT, str(directory.path.parent.parent))
+        return _record(plan, NETWORK, plan.owner or "", HEARTBEAT_SECONDS, str(directory.path.parent.parent))
 
 
 def _record(plan: SweepPlan, task: str, owner: str, heartbeat: float, root: str) -> RunRecord:
@@ -121,7 +120,7 @@ def _record(plan: SweepPlan, task: str, owner: str, heartbeat: float, root: str)
         heartbeat=heartbeat,
         tracking=Destination(plan.uri, plan.experiment),
         backlog=str(backlog.folder(root)),
-        kind=SWEEP_RECORD,
+        kind=Kind.SWEEP,
         task=task,
         tags={
             SWEEP: plan.sweep,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnexp import tasks
 from nnexp.runs import lease
-from nnexp.runs.arbitration import State
+from nnexp.runs.arbitration import ClaimState
 from nnexp.runs.directory import PLAN_FILE, to_json
 from nnexp.runs.records import RunRecord, RunStatus, SweepPlan
 from nnexp.runs.tags import BEST, CLAIM, HEARTBEAT, HEARTBEAT_EVERY, JOBS, KIND, OWNER, PARENT, SWEEP, UID
@@ -40,7 +40,7 @@ class Parent:
             self.run_id = store_arbiter.obtain(self.store, self.record.uid, self._create)
         return self.run_id
 
-    def _create(self, claim: State) -> str:
+    def _create(self, claim: ClaimState) -> str:
         tags = {
             **self.record.tags,
             UID: self.record.uid,

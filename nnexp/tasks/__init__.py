@@ -7,10 +7,9 @@ from typing import Any
 
 from nnexp.readers import ConfigError
 from nnexp.runs.directory import RunDirectory
-from nnexp.runs.records import RunResult
+from nnexp.runs.records import NETWORK, RunResult
 from nnexp.tasks.interface import Task
 
-NETWORK = "network"
 GROUPS = ("data", "model", "optimizer", "training")  # of the network; composed for every task, read by that one
 
 

@@ -19,7 +19,7 @@ from filelock import Timeout as LockTimeout
 
 from nnexp import tasks
 from nnexp.runs import backlog
-from nnexp.runs.arbitration import Claim, State
+from nnexp.runs.arbitration import Claim, ClaimState
 from nnexp.runs.directory import PUBLISHED, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
 from nnexp.runs.history import HistoryReader, Value
@@ -137,8 +137,8 @@ class Publication:
         if self.complete:
             self._leave_backlog()  # where the process that completed it was killed before it did
             return True
-        if self._run_tags.get(CLAIM) == State.BID:
-            self._tag(run_id, {CLAIM: State.HELD.value})  # one that is trained is nobody's undecided bid any more
+        if self._run_tags.get(CLAIM) == ClaimState.BID:
+            self._tag(run_id, {CLAIM: ClaimState.HELD.value})  # one that is trained is nobody's undecided bid any more
         if not self._has_inputs:
             log_inputs(self.store, run_id, record)
             self._has_inputs = True
@@ -149,7 +149,7 @@ class Publication:
 
     # The run in the store.
 
-    def ensure_run(self, record: RunRecord, claim: State | None = None) -> str:
+    def ensure_run(self, record: RunRecord, claim: ClaimState | None = None) -> str:
         """The id of the run in the store, which is made where it is missing."""
         if self.run_id is not None and self._tags is None:
             self._check_known(self.store.get(self.run_id))
@@ -172,7 +172,7 @@ class Publication:
             self.run_id, self.rows, self.complete = None, 0, False
             self._pending, self._history, self._has_inputs = [], HistoryReader(self.directory.path), False
 
-    def _first_tags(self, record: RunRecord, claim: State | None) -> dict[str, str]:
+    def _first_tags(self, record: RunRecord, claim: ClaimState | None) -> dict[str, str]:
         origin = self._origin(record) if self.is_copy else None
         return {
             **record.tags,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from nnexp.runs import arbitration, lease
-from nnexp.runs.arbitration import Claim, FencedError, Rival, State, UndecidedError, Verdict
+from nnexp.runs.arbitration import Claim, ClaimState, FencedError, Rival, UndecidedError, Verdict
 from nnexp.runs.records import RunRecord, RunStatus
 from nnexp.runs.tags import CLAIM, HEARTBEAT, HEARTBEAT_EVERY, OWNER, RUN_KEY, UID
 from nnexp.tracking.store import Store, StoredRun, StoreError
@@ -20,7 +20,7 @@ CLAIM_SECONDS = 30.0  # to wait for another claimant that neither decides nor di
 END_SECONDS = 5.0  # to wait for another run of the key that is being finished at the same time
 HEARTBEAT_SECONDS = 10.0  # between two of a run that does not say
 
-Create = Callable[[State], str]  # makes the own run in a state, and gives its id
+Create = Callable[[ClaimState], str]  # makes the own run in a state, and gives its id
 Close = Callable[[Store, StoredRun], StoredRun]  # gives the run of a process that is gone a true status
 
 
@@ -71,7 +71,7 @@ def end(store: Store, record: RunRecord, run_id: str, ended: float) -> str | Non
 
 
 def obtain(store: Store, uid: str, create: Create) -> str:
-    """The one run of `uid`, which is made by `create(State.BID)` where it is missing; all who ask get the same id.
+    """The one run of `uid`, which is made by `create(ClaimState.BID)` where it is missing; all who ask get the same id.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def obtain_on(board: UniqueBoard) -> str:
     while time.monotonic() < deadline:
         try:
             # Where there is a bid already its maker decides; another bid beside it would be made in vain.
-            if not any(rival.state is State.BID for rival in board.rivals(ending=False)):
+            if not any(rival.state is ClaimState.BID for rival in board.rivals(ending=False)):
                 made = arbitration.claim(board, patience=CLAIM_SECONDS)
                 if made.verdict is not Verdict.HELD:
                     return made.run_id
@@ -127,14 +127,14 @@ class StoreBoard:
     def bid(self) -> None:
         """Make the own run."""
         if self._create is not None:
-            self.me = self._create(State.BID)
+            self.me = self._create(ClaimState.BID)
 
     def withdraw(self) -> None:
         """Delete the own run."""
         self.store.delete(self._mine)
         self.me = None
 
-    def mark(self, state: State) -> None:
+    def mark(self, state: ClaimState) -> None:
         """Say of the own run in which state it is."""
         self._change(lambda: self.store.tag(self._mine, {CLAIM: state.value}))
 
@@ -194,7 +194,7 @@ class JobBoard(StoreBoard):
                 continue  # withdrawn in the meantime
             state = _state(run)
             is_open = run.status == RunStatus.RUNNING
-            if state is State.FINISHED or is_open or (ending and state is State.ENDING):
+            if state is ClaimState.FINISHED or is_open or (ending and state is ClaimState.ENDING):
                 found.append(Rival(run.run_id, state, is_open and not self._is_lost(run), run.tags))
         return found
 
@@ -212,22 +212,22 @@ class UniqueBoard(StoreBoard):
         for run in sorted(self.store.tagged(UID, self.uid), key=lambda run: run.run_id):
             if run.run_id == self.me:
                 continue
-            if run.tags.get(CLAIM) != State.BID:
-                found.append(Rival(run.run_id, State.FINISHED, is_alive=True))
+            if run.tags.get(CLAIM) != ClaimState.BID:
+                found.append(Rival(run.run_id, ClaimState.FINISHED, is_alive=True))
             elif self._is_lost(run):
                 self.store.delete(run.run_id)
             else:
-                found.append(Rival(run.run_id, State.BID, is_alive=True))
+                found.append(Rival(run.run_id, ClaimState.BID, is_alive=True))
         return found
 
 
-def _state(run: StoredRun) -> State:
+def _state(run: StoredRun) -> ClaimState:
     if run.status == RunStatus.FINISHED:
-        return State.FINISHED
+        return ClaimState.FINISHED
     try:
-        return State(run.tags.get(CLAIM, State.HELD))
+        return ClaimState(run.tags.get(CLAIM, ClaimState.HELD))
     except ValueError:
-        return State.HELD
+        return ClaimState.HELD
 
 
 def kill(store: Store, run: StoredRun, reason: str) -> StoredRun:

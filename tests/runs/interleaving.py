@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import greenlet
 
 from nnexp.runs import arbitration
-from nnexp.runs.arbitration import FencedError, State, Verdict
+from nnexp.runs.arbitration import ClaimState, FencedError, Verdict
 from nnexp.runs.tags import CLAIM, RUN_KEY, SUPERSEDED, UID
 from nnexp.tracking.store import StoredRun
 from nnexp.tracking.store_arbiter import JobBoard, UniqueBoard, kill, obtain_on
@@ -133,7 +133,7 @@ class Process:
 
     def board(self, store, attempt, me=None):
         uid = f"{self.name}{attempt}"
-        tags = {RUN_KEY: KEY, UID: uid, CLAIM: State.BID}
+        tags = {RUN_KEY: KEY, UID: uid, CLAIM: ClaimState.BID}
         board = JobBoard(store, KEY, uid, me=me, create=lambda state: store.create(self.name, 0.0, tags),
                            close=self.close, lost=self.lost)  # fmt: skip
         board.wait = self.wait
@@ -163,7 +163,7 @@ class Process:
                     store.terminate(board.me, "KILLED")
                     self.outcome = "superseded"
             except (FencedError, ValueError):  # its run was deleted: what there is goes into a new one
-                tags = {RUN_KEY: KEY, UID: board.uid, CLAIM: State.HELD}
+                tags = {RUN_KEY: KEY, UID: board.uid, CLAIM: ClaimState.HELD}
                 board.me = store.create(self.name, 0.0, tags)
 
 

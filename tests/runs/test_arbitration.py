@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnexp.runs import arbitration
-from nnexp.runs.arbitration import Action, Rival, State, decide, decide_end
+from nnexp.runs.arbitration import Action, ClaimState, Rival, decide, decide_end
 from nnexp.runs.tags import CLAIM
 from nnexp.tracking.store import Store
 from nnexp.tracking.store_arbiter import StoreBoard
@@ -51,7 +51,7 @@ def test_all_who_make_the_one_run_of_an_id_get_the_same(choices, deaths):
     world.run()
     made = {process.outcome for process in world.processes if not process.is_dead}
     assert len(made) <= 1
-    assert made <= {run.run_id for run in world.store.search() if run.tags[CLAIM] == State.HELD}
+    assert made <= {run.run_id for run in world.store.search() if run.tags[CLAIM] == ClaimState.HELD}
 
 
 def without(state):
@@ -60,11 +60,13 @@ def without(state):
 
 
 BROKEN = {
-    "a finished run is overlooked": ("decide_end", without(State.FINISHED)),
-    "one that is ending too is overlooked": ("decide_end", without(State.ENDING)),
+    "a finished run is overlooked": ("decide_end", without(ClaimState.FINISHED)),
+    "one that is ending too is overlooked": ("decide_end", without(ClaimState.ENDING)),
     "one that was given up is not fenced off": (
         "decide_end",
-        lambda me, rivals, *rule: decide_end(me, [r for r in rivals if r.is_alive or r.state is State.FINISHED], *rule),
+        lambda me, rivals, *rule: decide_end(
+            me, [r for r in rivals if r.is_alive or r.state is ClaimState.FINISHED], *rule
+        ),
     ),
 }
 
@@ -84,7 +86,7 @@ def test_a_run_must_say_that_it_is_ending_before_it_looks(monkeypatch):
 
 def test_decisions():
     def rival(run_id, state, is_alive=True):
-        return Rival(run_id, State(state), is_alive)
+        return Rival(run_id, ClaimState(state), is_alive)
 
     assert decide(None, []).action is Action.BID
     assert decide("b", []).action is Action.TAKE

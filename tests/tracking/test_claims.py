@@ -12,7 +12,7 @@ import pytest
 from nnexp import recovery
 from nnexp.recovery import sync
 from nnexp.runs import lease
-from nnexp.runs.arbitration import Claim, State, Verdict
+from nnexp.runs.arbitration import Claim, ClaimState, Verdict
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.records import Destination, RunRecord, RunStatus
 from nnexp.runs.tags import CLAIM, DIRECTORY, HEARTBEAT, OWNER, RUN_KEY, STATUS_MESSAGE, UID
@@ -82,7 +82,7 @@ def test_a_parent_run_whose_maker_was_killed_before_it_decided_is_made_once(stor
     def create(owner):
         return lambda bid: store.create("sweep", time.time(), {UID: "sweep-killed", CLAIM: bid, OWNER: owner})
 
-    left = create(gone())(State.BID)
+    left = create(gone())(ClaimState.BID)
     if was_closed:
         store.terminate(left, "KILLED")
     made = store_arbiter.obtain(store, "sweep-killed", create(lease.owner()))

@@ -10,7 +10,7 @@ import pytest
 
 from nnexp import recovery
 from nnexp.runs import backlog
-from nnexp.runs.arbitration import State
+from nnexp.runs.arbitration import ClaimState
 from nnexp.runs.history import HISTORY, HistoryReader, rows_of
 from nnexp.runs.tags import CLAIM, UID
 from nnexp.tracking.publication import Publication
@@ -152,7 +152,7 @@ def test_a_whole_run_that_somebody_deleted_stays_deleted(home, store):
 
 def test_a_run_that_is_trained_is_no_bid_any_more(home, store):
     directory = made_up.begin(home, "bid")
-    run_id = Publication(directory, store).ensure_run(directory.record, claim=State.BID)
+    run_id = Publication(directory, store).ensure_run(directory.record, claim=ClaimState.BID)
     Publication(directory, store).advance()
     assert store.get(run_id).tags[CLAIM] == "held"
 

@@ -20,7 +20,7 @@ from nnexp.readers import ConfigError
 from nnexp.tasks.interface import EvaluatedRun
 from nnexp.tasks.network.config import NetworkConfig
 from nnexp.tasks.network.data import load, split_of
-from nnexp.tasks.network.weights import Network, read_weights
+from nnexp.tasks.network.weights import StoredNetwork, read_weights
 from nnexp.terminal import percent
 
 PENALTY = "cost = loss + penalty / samples, so the costs of parts of different sizes do not compare; the losses do"
@@ -142,7 +142,7 @@ def evaluate_run(weights: Path, config: NetworkConfig, run: EvaluatedRun[Network
     return Judgement(part, figures, report, run.name, of_training, overlap)
 
 
-def _same_network(network: Network, config: NetworkConfig) -> None:
+def _same_network(network: StoredNetwork, config: NetworkConfig) -> None:
     """Refuse overrides that ask for another network than the weights are of."""
     widths = list(network.layer_sizes[1:-1])
     if config.model.hidden_sizes != widths:
@@ -156,7 +156,7 @@ def _same_network(network: Network, config: NetworkConfig) -> None:
         )
 
 
-def _parts(config: NetworkConfig, name: str, network: Network) -> tuple[str, Dataset, str]:
+def _parts(config: NetworkConfig, name: str, network: StoredNetwork) -> tuple[str, Dataset, str]:
     """The part to judge and its name, and the digest of the data set."""
     dataset = load(config)
     fits, has = (dataset.X.shape[1], len(dataset.classes)), (network.layer_sizes[0], network.layer_sizes[-1])
@@ -169,14 +169,14 @@ def _parts(config: NetworkConfig, name: str, network: Network) -> tuple[str, Dat
     return ("whole", split.train, dataset.digest) if split.test is None else ("test", split.test, dataset.digest)
 
 
-def _split(config: NetworkConfig, dataset: Dataset, network: Network) -> Split:
+def _split(config: NetworkConfig, dataset: Dataset, network: StoredNetwork) -> Split:
     """The parts, scaled as the samples were that the network was trained on."""
     if network.scaling is None:
         return split_of(config, dataset)
     return split_of(replace(config, data=replace(config.data, scale="none")), dataset).scaled(network.scaling)
 
 
-def _figures(network: Network, part: Dataset, config: NetworkConfig) -> tuple[Figures, str]:
+def _figures(network: StoredNetwork, part: Dataset, config: NetworkConfig) -> tuple[Figures, str]:
     """Figures and report of a part, computed as a fit computes them, to the same bits."""
     with blas_threads(1):
         objective = Objective(

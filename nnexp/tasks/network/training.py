@@ -16,9 +16,7 @@ from nnexp.blas import blas_threads
 from nnexp.datasets import Dataset, Split
 from nnexp.nn import Forward, Objective, cross_entropy, directional_check, initialize, predict
 from nnexp.optim import Iterate, minimize
-from nnexp.runs.history import columns_of
-
-Row = dict[str, float]
+from nnexp.runs.history import Row, columns_of
 
 # Independent streams of one seed. The initial theta is the plain default_rng(seed), the split takes [seed, 1].
 SHUFFLE_STREAM, DIRECTION_STREAM = 2, 3

@@ -22,7 +22,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Network:
+class StoredNetwork:
     """Weights that can be judged."""
 
     theta: np.ndarray
@@ -31,7 +31,7 @@ class Network:
     scaling: Scaling | None = None  # of the samples that it was trained on
 
 
-def read_weights(path: Path, config: NetworkConfig) -> Network:
+def read_weights(path: Path, config: NetworkConfig) -> StoredNetwork:
     """The network of a file.
 
     Raises
@@ -42,7 +42,7 @@ def read_weights(path: Path, config: NetworkConfig) -> Network:
     return _from_mat(path, config) if path.suffix == ".mat" else _from_npz(path, config)
 
 
-def _from_npz(path: Path, config: NetworkConfig) -> Network:
+def _from_npz(path: Path, config: NetworkConfig) -> StoredNetwork:
     from nnexp.nn import pack
 
     try:
@@ -65,7 +65,7 @@ def _from_npz(path: Path, config: NetworkConfig) -> Network:
             f"--weights {path}: expected an activation of {', '.join(ACTIVATION_NAMES)}, got {activation[:40]!r}"
         )
     sizes = weights[0].shape[1], *(len(w) for w in weights)
-    return Network(pack(weights, biases), sizes, activation, _scaling(path, stored, sizes[0]))
+    return StoredNetwork(pack(weights, biases), sizes, activation, _scaling(path, stored, sizes[0]))
 
 
 def _scaling(path: Path, stored: Mapping[str, Any], n_features: int) -> Scaling | None:
@@ -80,7 +80,7 @@ def _scaling(path: Path, stored: Mapping[str, Any], n_features: int) -> Scaling 
     return Scaling(offset, factor)
 
 
-def _from_mat(path: Path, config: NetworkConfig) -> Network:
+def _from_mat(path: Path, config: NetworkConfig) -> StoredNetwork:
     """Course-style matrices Theta1, Theta2, ... of shape (n_out, 1 + n_in), the bias in column 0."""
     loadmat: Any = import_module("scipy.io").loadmat
     try:
@@ -101,7 +101,7 @@ def _from_mat(path: Path, config: NetworkConfig) -> Network:
                 f"got {outer.shape[1]}"
             )
     theta = np.concatenate([matrix.ravel() for matrix in thetas])
-    return Network(theta, (thetas[0].shape[1] - 1, *(len(m) for m in thetas)), config.model.activation)
+    return StoredNetwork(theta, (thetas[0].shape[1] - 1, *(len(m) for m in thetas)), config.model.activation)
 
 
 def _numbers(path: Path, name: str, stored: Mapping[str, Any], *, ndim: int) -> np.ndarray:
