@@ -53,7 +53,6 @@ def help_text() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Errors of any command are told in one line here."""
-    shows_traceback = wants_traceback()  # asked now, for Hydra gets this very switch later
     try:
         try:
             return _main(argv)
@@ -66,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say("Interrupted.")
         return ExitStatus.INTERRUPTED
     except Exception as error:
-        if shows_traceback:
+        if wants_traceback():
             raise
         return tell_failure(error)
 

@@ -19,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from nnexp import hints
 from nnexp.config import KEYS, Config, ConfigError, TrackingConfig, check
@@ -70,6 +70,8 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     try:
         tree: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"`{error.full_key}` must be given; it has no default") from error
     except OmegaConfBaseException as error:
         raise ConfigError(" ".join(str(error).split())) from error
     return {str(key): value for key, value in tree.items()}

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -19,13 +19,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.compose import command_folder, explain, one_spelling, read_config, to_yaml
 from nnexp.config import ConfigError, check_places, check_run_directory
-from nnexp.credentials import without_password
-from nnexp.errors import FULL_ERROR, ExitStatus, tell_failure, wants_traceback
+from nnexp.errors import FULL_ERROR, ExitStatus, UsageError
 from nnexp.paths import absolute
 from nnexp.presets import config_directory
-from nnexp.terminal import say
 
-_switches = {"traceback": False}  # what the user asked for, before Hydra was told another thing
 _runs: list[DictConfig] = []  # begun in this process; Hydra writes into each where it has made a directory
 
 
@@ -40,16 +37,15 @@ class CheckBeforeWork(Callback):
             check_places(tracking, "hydra.run.dir", folder)
             check_run_directory(tracking, folder)
         except ConfigError as error:
-            refuse(error)
+            end(error)
         if config.dry_run:
             print("1 run would be started, in a new directory; nothing was done.")
             raise SystemExit(ExitStatus.DONE)
 
 
-def refuse(error: Exception) -> None:
-    """Tell a wrong config in one or two lines and end."""
-    say(without_password(explain(error)))
-    raise SystemExit(ExitStatus.BAD_USAGE)
+def end(error: Exception) -> NoReturn:
+    """Leave Hydra, which would tell an error in its own words first; :func:`main` raises it again on the other side."""
+    raise SystemExit(ExitStatus.FAILED) from (UsageError(explain(error)) if isinstance(error, ConfigError) else error)
 
 
 def task(cfg: DictConfig) -> Any:
@@ -86,39 +82,43 @@ def _run(cfg: DictConfig) -> Any:
         outcome = execute(
             Request(config, to_yaml(cfg), list(settings.overrides.task), Path(settings.runtime.output_dir))
         )
-    except ConfigError as error:
-        refuse(error)
     except Exception as error:
-        if _switches["traceback"]:
-            raise
-        raise SystemExit(tell_failure(error)) from error  # Hydra tells any other exception in its own words first
-    else:
-        os.chdir(command_folder())  # Hydra may have changed it for its job
-        show(outcome, config)
-        raise SystemExit(outcome.exit_status)
+        end(error)
+    os.chdir(command_folder())  # Hydra may have changed it for its job
+    show(outcome, config)
+    raise SystemExit(outcome.exit_status)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Hand the command line to Hydra; return the exit status."""
+    """Hand the command line to Hydra; return the exit status.
+
+    Raises
+    ------
+    UsageError
+        If the config is wrong, or cannot be composed.
+    """
     sys.argv[1:] = arguments = [one_spelling(word) for word in arguments]
-    shows_traceback = _switches["traceback"] = wants_traceback()
+    asked = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # so that errors come here and are told in our words
     app = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(task)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*overriding with `hydra.mode=MULTIRUN`.*")
             app()
+    except SystemExit as ended:
+        if isinstance(ended.__cause__, Exception):
+            raise ended.__cause__ from None
+        raise
     except (HydraException, OmegaConfBaseException, ConfigError, ValueError) as error:
-        if shows_traceback:
-            raise
-        say(without_password(explain(error, arguments)))
-        return ExitStatus.BAD_USAGE
+        raise UsageError(explain(error, arguments)) from error
     except KeyboardInterrupt:
         for config in _runs:
             if path := OmegaConf.select(config, "hydra.runtime.output_dir", throw_on_missing=False):
                 _remove_empty(Path(path), command_folder() / config.tracking.directory)
         raise
     finally:
-        if not shows_traceback:
+        if asked is None:
             del os.environ[FULL_ERROR]
+        else:
+            os.environ[FULL_ERROR] = asked
     return ExitStatus.DONE
