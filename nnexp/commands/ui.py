@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 from typing import Any
 
 from nnexp import lifeline
@@ -63,8 +64,6 @@ def show(shown: list[tuple[str, str]], opened: bool) -> None:
     for what, address in shown:
         print(f"Open {address}  {what}", flush=True)
     if opened:
-        import webbrowser
-
         webbrowser.open(shown[0][1])
 
 

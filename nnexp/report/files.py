@@ -11,6 +11,7 @@ from typing import TypeVar
 from urllib.parse import unquote, urlparse
 
 import numpy as np
+import pandas as pd
 
 from nnexp.comparison.spec import History, Reader
 from nnexp.errors import one_line
@@ -109,8 +110,6 @@ class RunFiles:
 
 def parse_history(content: bytes) -> History:
     """Columns of a history file; a last row cut off by a crash is left out."""
-    import pandas as pd
-
     whole = content[: content.rfind(b"\n") + 1]
     frame = pd.read_csv(io.BytesIO(whole), dtype=float)
     history = {str(key): frame[key].to_numpy() for key in frame}

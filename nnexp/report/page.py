@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from nnexp.comparison.drawing import GRID, INK, drawn
@@ -32,8 +33,6 @@ class Page:
 
     def html(self) -> str:
         """The page as one HTML document."""
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-
         templates = Environment(
             loader=PackageLoader("nnexp.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )

@@ -64,11 +64,6 @@ def write_plan(root: str | Path, plan: SweepPlan) -> Path:
     return folder
 
 
-def read_plan(folder: Path) -> SweepPlan:
-    """The plan kept in a folder; errors as of :attr:`nnexp.runs.directory.RunDirectory.plan`."""
-    return RunDirectory(folder).plan
-
-
 def begin(plan: SweepPlan, task: Task[Any], root: str, heartbeat: float) -> RunDirectory:
     """Take the directory of a sweep into this process, from whoever had it before."""
     directory = RunDirectory(write_plan(root, plan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -157,8 +158,6 @@ def _range(override: Override, sweep: RangeSweep) -> list[str]:
     start, _, step = _decimals(override, sweep)
     numbers = [start + i * step for i in range(count(override))]
     if sweep.shuffle:
-        import random
-
         random.shuffle(numbers)
     whole = all(isinstance(x, int) for x in (sweep.start, sweep.stop, sweep.step))
     return [str(int(x)) if whole else repr(float(x)) for x in numbers]

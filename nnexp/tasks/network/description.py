@@ -6,6 +6,7 @@ files.
 
 from __future__ import annotations
 
+import io
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -142,8 +143,6 @@ def _worst_mistakes(part: Dataset, logits: np.ndarray) -> Any:
 
 def _log_image(directory: RunDirectory, step: int, weights: np.ndarray, part: Dataset, timestamp: int) -> None:
     """The hidden layer as a picture of MLflow's image series: a PNG and a small WebP under the names it looks for."""
-    import io
-
     from PIL import Image
 
     picture = figures.hidden_layer_image(weights, part.image_shape, part.image_order)

@@ -13,6 +13,7 @@ import numpy as np
 
 from nnexp.datasets import Scaling
 from nnexp.errors import one_line
+from nnexp.nn import pack
 from nnexp.readers import ConfigError
 from nnexp.runs.files import RecordError, read_arrays
 from nnexp.tasks.network.config import ACTIVATION_NAMES, NetworkConfig
@@ -43,8 +44,6 @@ def read_weights(path: Path, config: NetworkConfig) -> StoredNetwork:
 
 
 def _from_npz(path: Path, config: NetworkConfig) -> StoredNetwork:
-    from nnexp.nn import pack
-
     try:
         stored = read_arrays(path)
     except RecordError as error:
