@@ -81,26 +81,12 @@ def is_mapping(value: Any) -> bool:
     return isinstance(value, Mapping)
 
 
-Shape = Mapping[str, Callable[[Any], bool]]
-
 Write = Callable[[Path, str], None]
 
 
-def check(path: Path, value: Any, *, needed: Shape, possible: Shape) -> None:
-    """See that the object of a file has what is needed, and nothing of another type than it should be.
-
-    Raises
-    ------
-    RecordError
-        If it does not.
-    """
-    if not is_mapping(value):
-        raise RecordError(f"{path} is damaged: expected a JSON object, got {type(value).__name__}")
-    for key, is_right in {**needed, **possible}.items():
-        if key not in value and key in needed:
-            raise RecordError(f"{path} is damaged: it has no {key!r}")
-        if key in value and not is_right(value[key]):
-            raise RecordError(f"{path} is damaged: its {key!r} is {json.dumps(value[key], default=str)[:80]}")
+def damaged(path: Path, key: str, value: Any) -> RecordError:
+    """The error of a file in which the value of a key is none that it can have."""
+    return RecordError(f"{path} is damaged: its {key!r} is {json.dumps(value, default=str)[:80]}")
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

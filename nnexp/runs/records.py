@@ -1,18 +1,19 @@
 """The records of runs and sweeps as types: `run.json`, `result.json` and `plan.json`, each with a schema number.
 
-The number is read before anything else. A record without one is of schema 1, which older versions wrote; all that they
-wrote is read for good. A record of a newer schema is refused by name, since what it means is not known here.
+A field of a class here is a field of the file; what it may hold stands beside it. The schema number is read before
+anything else. A record without one is of schema 1, which older versions wrote; all that they wrote is read for good. A
+record of a newer schema is refused by name, since what it means is not known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from nnexp.runs.files import RecordError, Shape, as_list, as_object, check, is_mapping, is_number, is_text
+from nnexp.runs.files import RecordError, as_list, as_object, damaged, is_mapping, is_number, is_text
 from nnexp.runs.tags import is_owner
 
 SCHEMA = 2
@@ -50,47 +51,6 @@ def is_optional_text(value: Any) -> bool:
     return value is None or is_text(value)
 
 
-TRACKING: Shape = {"uri": is_optional_text, "experiment": is_text}
-NEEDED: Shape = {
-    "uid": is_text,
-    "name": is_text,
-    "started": is_number,
-    "owner": lambda value: is_text(value) and is_owner(value),
-    "heartbeat": lambda value: is_number(value) and value > 0,
-    "tracking": is_mapping,
-    "params": is_mapping,
-    "tags": is_mapping,
-}
-POSSIBLE: Shape = {
-    "kind": lambda value: value in tuple(Kind),
-    "task": is_text,
-    "identity": is_mapping,
-    "ledger": is_text,
-    "backlog": is_optional_text,
-    "overrides": is_texts,
-    "details": is_mapping,
-}
-OF_THE_RECORD = {*NEEDED, *POSSIBLE, "schema", "seed", "figures"}
-RESULT_NEEDED: Shape = {
-    "run_id": is_text,
-    "status": lambda value: value in STORED,
-    "message": lambda value: isinstance(value, str),
-    "ended": is_number,
-    "tags": is_mapping,
-}
-RESULT_POSSIBLE: Shape = {"final_metrics": is_mapping, "n_iter": is_number, "step": is_number}
-PLAN_NEEDED: Shape = {
-    "sweep": is_text,
-    "name": is_text,
-    "swept_keys": lambda value: _are(is_text, value),
-    "command": lambda value: isinstance(value, str),
-    "uri": is_optional_text,
-    "experiment": is_text,
-    "made": is_number,
-    "jobs": lambda value: _are(_is_job, value),
-}
-
-
 def _is_job(value: Any) -> bool:
     job = as_object(value)
     if job is None or not {"key", "overrides", "name"} <= set(job):
@@ -98,8 +58,54 @@ def _is_job(value: Any) -> bool:
     return isinstance(job["overrides"], list) and isinstance(job["key"], str | None)
 
 
-def _are(check: Callable[[Any], bool], value: Any) -> bool:
-    return (items := as_list(value)) is not None and all(map(check, items))
+def _list_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    def is_list(value: Any) -> bool:
+        return (items := as_list(value)) is not None and all(map(check, items))
+
+    return is_list
+
+
+def stored(
+    check: Callable[[Any], bool], read: Callable[[Any], Any] = lambda value: value, *, is_needed: bool = False
+) -> Mapping[str, Any]:
+    """What a field may hold in its file, how its value is read, and whether it is needed though it has a default."""
+    return {"check": check, "read": read, "is_needed": is_needed}
+
+
+class Record:
+    """What all records have: they are read with each field checked, and written in the schema of today."""
+
+    @classmethod
+    def from_json(cls, path: Path, value: Mapping[str, Any]) -> Self:
+        """Read it from what was in the file of `path`.
+
+        Raises
+        ------
+        RecordError
+            If it is not such a record, or one of a newer schema.
+        """
+        schema_of(path, value)
+        value, given = cls._brought_up_to_date(value), dict[str, Any]()
+        for each in fields(cls):  # pyright: ignore[reportArgumentType] - every record is a dataclass
+            name, is_right = each.name, each.metadata.get("check")
+            if is_right is None:
+                continue
+            if name in value:
+                if not is_right(value[name]):
+                    raise damaged(path, name, value[name])
+                given[name] = each.metadata["read"](value[name])
+            elif each.metadata["is_needed"] or (each.default is MISSING and each.default_factory is MISSING):
+                raise RecordError(f"{path} is damaged: it has no {name!r}")
+        return cls(**given)
+
+    @classmethod
+    def _brought_up_to_date(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What was in a file, of whatever schema, with the fields of today."""
+        return value
+
+    def to_json(self) -> dict[str, Any]:
+        """As the file has it, in the schema of today."""
+        return {"schema": SCHEMA, **asdict(self)}  # pyright: ignore[reportArgumentType]
 
 
 def schema_of(path: Path, value: Mapping[str, Any]) -> int:
@@ -112,7 +118,7 @@ def schema_of(path: Path, value: Mapping[str, Any]) -> int:
     """
     schema = value.get("schema", 1)
     if type(schema) is not int or schema < 1:
-        raise RecordError(f"{path} is damaged: its 'schema' is {str(schema)[:80]!r}")
+        raise damaged(path, "schema", schema)
     if schema > SCHEMA:
         raise RecordError(f"{path} was written by a newer version of nnexp: its schema is {schema}, expected {SCHEMA}")
     return schema
@@ -128,18 +134,21 @@ class Destination:
     resume: bool | str = True
 
     @classmethod
-    def from_json(cls, path: Path, value: Mapping[str, Any]) -> Destination:
+    def read(cls, value: Mapping[str, Any]) -> Destination:
         """Read it from a record."""
-        check(path, value, needed=TRACKING, possible={"sweep": is_optional_text})
         return cls(value["uri"], value["experiment"], value.get("sweep"), value.get("resume", True))
 
-    def to_json(self) -> dict[str, Any]:
-        """As a record has it."""
-        return {"uri": self.uri, "experiment": self.experiment, "sweep": self.sweep, "resume": self.resume}
+    @staticmethod
+    def is_one(value: Any) -> bool:
+        """Whether a value is what :meth:`read` reads."""
+        found = as_object(value)
+        if found is None or "uri" not in found or not is_text(found.get("experiment")):
+            return False
+        return is_optional_text(found["uri"]) and is_optional_text(found.get("sweep"))
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class RunRecord(Record):
     """What `run.json` says: who the run (or sweep) is and who holds it.
 
     Attributes
@@ -148,33 +157,32 @@ class RunRecord:
         The run's own id, made before any store knows it.
     owner, heartbeat
         The process that holds it (:func:`nnexp.runs.lease.owner`), and the seconds between its signs of life.
-    identity
-        `config_hash`, `data_digest`, `code_digest` and `run_key`; empty but for the key where the run could not begin.
     tracking
         Where it is to be published.
+    identity
+        `config_hash`, `data_digest`, `code_digest` and `run_key`; empty but for the key where the run could not begin.
     backlog
         The folder in which it is entered while there is something to publish; None for a run of no output directory.
     details
         What its task needs in order to describe it.
     """
 
-    uid: str
-    name: str
-    started: float
-    owner: str
-    heartbeat: float
-    tracking: Destination
-    identity: Mapping[str, str] = field(default_factory=dict[str, str])
-    backlog: str | None = None
-    kind: Kind = Kind.RUN
-    task: str = NETWORK
-    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    overrides: Sequence[str] = ()
-    seed: int = 0
-    figures: Sequence[str] = ("png",)
-    tags: Mapping[str, str] = field(default_factory=dict[str, str])
-    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    schema: int = SCHEMA
+    uid: str = field(metadata=stored(is_text))
+    name: str = field(metadata=stored(is_text))
+    started: float = field(metadata=stored(is_number))
+    owner: str = field(metadata=stored(lambda value: is_text(value) and is_owner(value)))
+    heartbeat: float = field(metadata=stored(lambda value: is_number(value) and value > 0))
+    tracking: Destination = field(metadata=stored(Destination.is_one, Destination.read))
+    identity: Mapping[str, str] = field(default_factory=dict[str, str], metadata=stored(is_mapping))
+    backlog: str | None = field(default=None, metadata=stored(is_optional_text))
+    kind: Kind = field(default=Kind.RUN, metadata=stored(lambda value: value in tuple(Kind), Kind))
+    task: str = field(default=NETWORK, metadata=stored(is_text))
+    params: Mapping[str, Any] = field(default_factory=dict[str, Any], metadata=stored(is_mapping, is_needed=True))
+    overrides: Sequence[str] = field(default=(), metadata=stored(is_texts, tuple))
+    seed: int = field(default=0, metadata=stored(is_number))
+    figures: Sequence[str] = field(default=("png",), metadata=stored(is_texts, tuple))
+    tags: Mapping[str, str] = field(default_factory=dict[str, str], metadata=stored(is_mapping, is_needed=True))
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any], metadata=stored(is_mapping))
 
     @property
     def run_key(self) -> str | None:
@@ -192,68 +200,17 @@ class RunRecord:
         return self.tracking.uri is None
 
     @classmethod
-    def from_json(cls, path: Path, value: Mapping[str, Any]) -> RunRecord:
-        """Read it from what was in the file of `path`.
-
-        Raises
-        ------
-        RecordError
-            If it is not a record, or one of a newer schema.
-        """
-        schema = schema_of(path, value)
-        check(path, value, needed=NEEDED, possible=POSSIBLE)
-        details = value.get("details")
-        if details is None:
-            details = {key: each for key, each in value.items() if key not in OF_THE_RECORD}  # schema 1
-        return cls(
-            uid=value["uid"],
-            name=value["name"],
-            started=value["started"],
-            owner=value["owner"],
-            heartbeat=value["heartbeat"],
-            tracking=Destination.from_json(path, value["tracking"]),
-            identity=value.get("identity", {}),
-            backlog=value.get("backlog", value.get("ledger")),
-            kind=Kind(value.get("kind", Kind.RUN)),
-            task=value.get("task", NETWORK),
-            params=value["params"],
-            overrides=tuple(value.get("overrides", ())),
-            seed=value.get("seed", 0),
-            figures=tuple(value.get("figures", ("png",))),
-            tags=value["tags"],
-            details=details,
-            schema=schema,
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """As `run.json` has it, in the schema of today."""
-        return {
-            "schema": SCHEMA,
-            "kind": str(self.kind),
-            "task": self.task,
-            "uid": self.uid,
-            "name": self.name,
-            "started": self.started,
-            "owner": self.owner,
-            "heartbeat": self.heartbeat,
-            "identity": dict(self.identity),
-            "tracking": self.tracking.to_json(),
-            "backlog": self.backlog,
-            "params": dict(self.params),
-            "overrides": list(self.overrides),
-            "seed": self.seed,
-            "figures": list(self.figures),
-            "tags": dict(self.tags),
-            "details": dict(self.details),
-        }
-
-
-FIELDS = ("schema", "run_id", "status", "message", "ended", "step", "tags", "final_metrics", "described",
-          "not_described", "superseded_by")  # fmt: skip
+    def _brought_up_to_date(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Schema 1 had the details at the top level, and another name for the backlog."""
+        if "details" in value:
+            return value
+        own = {each.name for each in fields(cls)} | {"schema", "ledger"}
+        details = {key: each for key, each in value.items() if key not in own}
+        return {"backlog": value.get("ledger"), **value, "details": details}
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunResult(Record):
     """What `result.json` says: how a run (or sweep) ended.
 
     Attributes
@@ -274,16 +231,16 @@ class RunResult:
         What its task says of it (`cost`, `n_iter`, digests, ...), at the top level of the file.
     """
 
-    run_id: str
-    status: RunStatus
-    message: str
-    ended: float
-    step: int = 0
-    tags: Mapping[str, str] = field(default_factory=dict[str, str])
-    final_metrics: Mapping[str, float] = field(default_factory=dict[str, float])
-    described: bool = False
-    not_described: str | None = None
-    superseded_by: str | None = None
+    run_id: str = field(metadata=stored(is_text))
+    status: RunStatus = field(metadata=stored(lambda value: value in STORED, RunStatus))
+    message: str = field(metadata=stored(lambda value: isinstance(value, str)))
+    ended: float = field(metadata=stored(is_number))
+    step: int = field(default=0, metadata=stored(is_number, int))
+    tags: Mapping[str, str] = field(default_factory=dict[str, str], metadata=stored(is_mapping, is_needed=True))
+    final_metrics: Mapping[str, float] = field(default_factory=dict[str, float], metadata=stored(is_mapping))
+    described: bool = field(default=False, metadata=stored(lambda value: True, bool))
+    not_described: str | None = field(default=None, metadata=stored(is_optional_text))
+    superseded_by: str | None = field(default=None, metadata=stored(is_optional_text))
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -292,46 +249,24 @@ class RunResult:
         return self.status is RunStatus.FINISHED
 
     @classmethod
-    def from_json(cls, path: Path, value: Mapping[str, Any]) -> RunResult:
-        """Read it from what was in the file of `path`.
+    def from_json(cls, path: Path, value: Mapping[str, Any]) -> Self:
+        """As of every record; what is no field of it is a value of its task's."""
+        own = {each.name for each in fields(cls)} | {"schema"}
+        return replace(super().from_json(path, value), values={key: v for key, v in value.items() if key not in own})
 
-        Raises
-        ------
-        RecordError
-            If it is not a result, or one of a newer schema.
-        """
-        schema_of(path, value)
-        check(path, value, needed=RESULT_NEEDED, possible=RESULT_POSSIBLE)
-        return cls(
-            run_id=value["run_id"],
-            status=RunStatus(value["status"]),
-            message=value["message"],
-            ended=value["ended"],
-            step=int(value.get("step", value.get("n_iter", 0))),
-            tags=value["tags"],
-            final_metrics=value.get("final_metrics", {}),
-            described=bool(value.get("described", False)),
-            not_described=value.get("not_described"),
-            superseded_by=value.get("superseded_by"),
-            values={key: each for key, each in value.items() if key not in FIELDS},
-        )
+    @classmethod
+    def _brought_up_to_date(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Schema 1 had no step but the network's count of iterations."""
+        return {"step": value["n_iter"], **value} if "n_iter" in value else value
 
     def to_json(self) -> dict[str, Any]:
-        """As `result.json` has it, in the schema of today."""
-        optional = {"not_described": self.not_described, "superseded_by": self.superseded_by}
-        return {
-            "schema": SCHEMA,
-            "run_id": self.run_id,
-            "status": str(self.status),
-            **self.values,
-            "message": self.message,
-            "ended": self.ended,
-            "step": self.step,
-            "final_metrics": dict(self.final_metrics),
-            "described": self.described,
-            **{key: each for key, each in optional.items() if each is not None},
-            "tags": dict(self.tags),
-        }
+        """As of every record, with the values at the top level."""
+        written = super().to_json()
+        values = written.pop("values")
+        for optional in ("not_described", "superseded_by"):
+            if written[optional] is None:
+                del written[optional]
+        return {**values, **written}
 
     def amended(
         self,
@@ -359,7 +294,7 @@ class PlannedJob:
 
 
 @dataclass(frozen=True)
-class SweepPlan:
+class SweepPlan(Record):
     """What `plan.json` says: the jobs of a sweep, known before any of them runs.
 
     Attributes
@@ -378,64 +313,27 @@ class SweepPlan:
         Empty for a search, whose jobs are not known before.
     """
 
-    sweep: str
-    name: str
-    swept_keys: Sequence[str]
-    command: str
-    uri: str | None
-    experiment: str
-    made: float
-    jobs: Sequence[PlannedJob] = ()
-    varied: Sequence[str] = ()
-    directory: str | None = None
-    owner: str | None = None
-    made_as: str | None = None
+    sweep: str = field(metadata=stored(is_text))
+    name: str = field(metadata=stored(is_text))
+    swept_keys: Sequence[str] = field(metadata=stored(_list_of(is_text), tuple))
+    command: str = field(metadata=stored(lambda value: isinstance(value, str)))
+    uri: str | None = field(metadata=stored(is_optional_text))
+    experiment: str = field(metadata=stored(is_text))
+    made: float = field(metadata=stored(is_number))
+    jobs: Sequence[PlannedJob] = field(
+        default=(),
+        metadata=stored(
+            _list_of(_is_job),
+            lambda jobs: tuple(PlannedJob(job["key"], tuple(job["overrides"]), job["name"]) for job in jobs),
+            is_needed=True,
+        ),
+    )
+    varied: Sequence[str] = field(default=(), metadata=stored(is_texts, tuple))
+    directory: str | None = field(default=None, metadata=stored(is_optional_text))
+    owner: str | None = field(default=None, metadata=stored(is_optional_text))
+    made_as: str | None = field(default=None, metadata=stored(is_optional_text))
 
     @classmethod
-    def from_json(cls, path: Path, value: Mapping[str, Any]) -> SweepPlan:
-        """Read it from what was in the file of `path`.
-
-        Raises
-        ------
-        RecordError
-            If it is not a plan, or one of a newer schema.
-        """
-        schema_of(path, value)
-        check(
-            path,
-            value,
-            needed=PLAN_NEEDED,
-            possible={"varied": is_texts, "directory": is_optional_text, "owner": is_optional_text},
-        )
-        return cls(
-            sweep=value["sweep"],
-            name=value["name"],
-            swept_keys=tuple(value["swept_keys"]),
-            command=value["command"],
-            uri=value["uri"],
-            experiment=value["experiment"],
-            made=value["made"],
-            jobs=tuple(PlannedJob(job["key"], tuple(job["overrides"]), job["name"]) for job in value["jobs"]),
-            varied=tuple(value.get("varied") or value["swept_keys"]),
-            directory=value.get("directory"),
-            owner=value.get("owner"),
-            made_as=value.get("made_as"),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """As `plan.json` has it, in the schema of today."""
-        return {
-            "schema": SCHEMA,
-            "sweep": self.sweep,
-            "name": self.name,
-            "swept_keys": list(self.swept_keys),
-            "varied": list(self.varied),
-            "command": self.command,
-            "uri": self.uri,
-            "experiment": self.experiment,
-            "directory": self.directory,
-            "made": self.made,
-            "owner": self.owner,
-            "made_as": self.made_as,
-            "jobs": [{"key": job.key, "overrides": list(job.overrides), "name": job.name} for job in self.jobs],
-        }
+    def _brought_up_to_date(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Older plans did not tell what was swept from what varies by it."""
+        return value if value.get("varied") else {**value, "varied": value.get("swept_keys", [])}
