@@ -42,6 +42,7 @@ def test_the_training_accuracy_is_the_published_one(images, theta):
     assert np.mean(predict(fun.logits(theta)) == images.y) == 0.9752
 
 
+@pytest.mark.slow
 def test_the_gradient_passes_the_full_check_on_some_of_the_images(images):
     part = images.subset(np.arange(0, 5000, 100))
     theta = initialize(SIZES, 0.12, np.random.default_rng(0))

@@ -125,6 +125,7 @@ def test_make_report_writes_into_the_folder_and_only_reads_the_store(store, tmp_
     assert [run.tags for run in store.search()] == before
 
 
+@pytest.mark.slow
 def test_the_command_prints_where_the_page_is(store, folder, capsys):
     assert main(["report", "--json", "aaab1"]) == 0
     printed = json.loads(capsys.readouterr().out)

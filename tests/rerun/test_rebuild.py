@@ -98,6 +98,7 @@ def test_only_an_override_of_the_data_asks_for_other_data(overrides, expected):
     assert rebuild(recorded(*SMALL), overrides).other_data is expected
 
 
+@pytest.mark.slow
 def test_an_overridden_run_does_not_keep_a_name_that_is_no_longer_true():
     assert rebuild(recorded(*SMALL), ["model.l2=2"], name="l2=3").config.tracking.run_name is None
     assert rebuild(recorded(*SMALL), ["tracking.experiment=b"], name="l2=3").config.tracking.run_name == "l2=3"

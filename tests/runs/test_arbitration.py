@@ -27,6 +27,7 @@ def test_all_orders_of_two(deaths, lies):
     assert states > 1500
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 5), max_size=80), st.integers(0, 3), st.integers(0, 3))
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)
 def test_three_at_random(choices, deaths, lies):

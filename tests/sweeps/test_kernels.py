@@ -10,6 +10,7 @@ GRID = ["-m", "experiment=smoke", "optimizer.maxfun=30", "seed=0,1"]
 OTHER = "made with another BLAS kernel: Nehalem, here Haswell"
 
 
+@pytest.mark.slow
 def test_a_sweep_skips_what_another_kernel_made_and_says_so_and_strict_does_it_again(with_store):
     assert with_store(*GRID, env=OLD).status == 0
     for run in with_store.store().search("attributes.status = 'FINISHED'"):
@@ -31,6 +32,7 @@ def test_a_sweep_skips_what_another_kernel_made_and_says_so_and_strict_does_it_a
     )
 
 
+@pytest.mark.slow
 def test_without_a_store_the_run_directories_tell_the_kernel(nnexp):
     grid = [*GRID[:-1], "seed=0", "tracking=none"]
     assert nnexp(*grid, env=OLD).status == 0

@@ -302,6 +302,7 @@ def test_the_sweep_goes_on_without_a_store(nnexp):
     assert len(nnexp.results()) == 2
 
 
+@pytest.mark.slow
 def test_presets_turn_multirun_on_by_themselves(nnexp):
     done = nnexp("+sweep=seeds", *SMALL, "dry_run=true", "tracking=none")
     assert done.status == 0, done.err

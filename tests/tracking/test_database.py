@@ -102,6 +102,7 @@ def test_a_device_or_a_folder_is_never_replaced_and_a_link_stays_a_link(tmp_path
     assert list(tmp_path.glob("elsewhere/*.lock")) == []
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_store_is_told_in_one_line_and_left_as_it_is(tmp_path, empty_store, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, reason in damaged_stores(tmp_path, empty_store).items():

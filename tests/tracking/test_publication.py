@@ -97,6 +97,7 @@ def test_publishing_twice_is_publishing_once(home, store):
         assert snapshot(store, directory.uid, home / f"twice {forget}") == once
 
 
+@pytest.mark.slow
 def test_a_run_published_while_it_trains_has_each_value_once(home, store):
     directory = made_up.begin(home, "live")
     publication = Publication(directory, store)

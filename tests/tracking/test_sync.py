@@ -42,6 +42,7 @@ def make_sweep(root, sweep, store, keys, *, owner=None):
     write_plan(root, made_up.plan(sweep, [f"key of {key}" for key in keys], uri=store.uri, owner=owner))
 
 
+@pytest.mark.slow
 def test_all_that_is_kept_back_is_published_once(stores, tmp_path):
     laptop, _ = stores
     directories = [made_up.whole(tmp_path, f"all-{i}", store=laptop) for i in range(3)]
@@ -109,6 +110,7 @@ def test_a_run_that_trains_is_left_alone_and_one_whose_process_is_gone_is_closed
     assert_store_has_all_of(lost, laptop, tmp_path / "compared")
 
 
+@pytest.mark.slow
 def test_a_run_of_another_machine_is_lost_when_its_entry_is_not_touched_any_more(stores, tmp_path, monkeypatch):
     laptop, _ = stores
     far = made_up.begin(tmp_path, "far", store=laptop)
