@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from filelock import Timeout as LockTimeout
 
 from nnexp.companion import Companion, companion_of
 from nnexp.config import Config, TrackingConfig
+from nnexp.credentials import without_password
 from nnexp.errors import ExitStatus, one_line
 from nnexp.recording import Request, ended, make_record, result_of, write_description
 from nnexp.runs import backlog, disk_arbiter, questions
@@ -27,6 +29,7 @@ from nnexp.tracking.store import StoreError, open_store
 
 DRAWING_SECONDS = 120
 CLAIM_SECONDS = 10
+ERROR_FILE = "error.txt"
 LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy
 
 
@@ -218,6 +221,7 @@ def _do(
         except KeyboardInterrupt:
             result = ended(directory, RunStatus.KILLED, "interrupted before the first iteration")
         except (Exception, SystemExit) as error:  # a task that calls sys.exit fails, and ends no sweep
+            _keep_traceback(directory)
             result = ended(directory, RunStatus.FAILED, f"{type(error).__name__}: {one_line(error)}")
     try:
         directory.write_history_table()
@@ -230,6 +234,12 @@ def _do(
         return (finish_ or finish)(directory, tracking)
     except Exception as error:  # what was trained stands, whatever becomes of its publication
         return Outcome(str(directory.path), directory.result or result, published=False, problem=one_line(error))
+
+
+def _keep_traceback(directory: RunDirectory) -> None:
+    """Keep where a run failed, which its message does not tell."""
+    with suppress(OSError):
+        directory.write_text(ERROR_FILE, without_password(traceback.format_exc()))
 
 
 def _train(config: Config, directory: RunDirectory, share: Share | None) -> RunResult:

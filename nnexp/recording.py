@@ -93,9 +93,14 @@ def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str])
     Raises
     ------
     ValueError
-        If its final metrics are none that a store takes.
+        If its final metrics are none that a store takes, or one of its values has the name of a field of a result.
     """
     check_metrics(ending.metrics)
+    values = {**ending.values, **ending.counters, "saved": dict(saved)}
+    if taken := set(values) & RunResult.names():
+        raise ValueError(
+            f"a value of a task must have another name than {min(taken)!r}, which `result.json` has itself"
+        )
     return RunResult(
         run_id=directory.uid,
         status=RunStatus.KILLED if ending.reason == INTERRUPTED else RunStatus.FINISHED,
@@ -104,7 +109,7 @@ def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str])
         step=ending.step,
         tags={STATUS_MESSAGE: ending.message, **ending.tags},
         final_metrics=dict(ending.metrics),
-        values={**ending.values, **ending.counters, "saved": dict(saved)},
+        values=values,
     )
 
 

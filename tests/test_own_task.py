@@ -76,6 +76,7 @@ def test_a_sweep_by_joblib_is_killed_resumed_and_reported(with_store):
 
 WRONG = """
 import sys
+from nnexp.tasks.interface import Ending
 
 def train(run, how):
     if how == "leaves":
@@ -86,6 +87,8 @@ def train(run, how):
         run.save("../../evil.npz", x=1)
     if how == "overwrites":
         run.save("run.json", x=1)
+    if how == "restates":
+        return Ending("converged", "done", values={"status": "FINISHED"})
     return {"loss": "high"}
 """
 
@@ -93,12 +96,13 @@ def train(run, how):
 @pytest.mark.slow
 def test_a_function_that_does_wrong_is_a_failed_run_and_ends_no_sweep(nnexp):
     (nnexp.folder / "wrong.py").write_text(WRONG)
-    names = ("leaves", "climbs", "returns", "escapes", "overwrites")
+    names = ("leaves", "climbs", "returns", "escapes", "overwrites", "restates")
     words = ("task=custom", "task.name=wrong.train", f"task.options.how={','.join(names)}", "tracking=none")
     done = nnexp("-m", *words)
     assert done.status == 3, done.err
     assert [result["status"] for result in nnexp.results().values()] == ["FAILED"] * len(names)
-    assert "0 of 5 jobs finished, 5 failed" in done.out
+    assert "0 of 6 jobs finished, 6 failed" in done.out
+    assert all((path / "error.txt").read_text().startswith("Traceback") for path in nnexp.directories())
     assert not list(nnexp.folder.glob("outputs/**/evil*"))
     assert all((path / "run.json").is_file() for path in nnexp.directories())
 

@@ -15,6 +15,7 @@ import posixpath
 import re
 import time as clock
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -252,7 +253,7 @@ def last_row(folder: Path) -> Row:
         return {}
     row: Row = {}
     for line in lines:
-        parts = line.split(",")
-        if len(parts) == 4 and parts[0].lstrip("-").isdigit():
-            row |= {"step": float(parts[0]), parts[1]: float(parts[2])}
+        with suppress(ValueError):  # damaged, or the rest of a line
+            step, key, value, _ = line.split(",")
+            row |= {"step": float(int(step)), key: float(value)}
     return row

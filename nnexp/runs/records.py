@@ -251,8 +251,13 @@ class RunResult(Record):
     @classmethod
     def from_json(cls, path: Path, value: Mapping[str, Any]) -> Self:
         """As of every record; what is no field of it is a value of its task's."""
-        own = {each.name for each in fields(cls)} | {"schema"}
-        return replace(super().from_json(path, value), values={key: v for key, v in value.items() if key not in own})
+        values = {key: each for key, each in value.items() if key not in cls.names()}
+        return replace(super().from_json(path, value), values=values)
+
+    @classmethod
+    def names(cls) -> set[str]:
+        """The names that no value of a task can have."""
+        return {each.name for each in fields(cls)} | {"schema"}
 
     @classmethod
     def _brought_up_to_date(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
