@@ -55,7 +55,7 @@ def explain_several(given: str, lists: Sequence[str]) -> str:
 
 
 def explain_choice(group: str, choice: str, known: Sequence[str]) -> str:
-    """A choice of a config group that there is not."""
+    """An unknown choice of a config group."""
     near = difflib.get_close_matches(choice, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     if group == "search":
@@ -64,7 +64,7 @@ def explain_choice(group: str, choice: str, known: Sequence[str]) -> str:
 
 
 def _wrong_preset(overrides: Sequence[str]) -> str | None:
-    """A sweep or search that there is not, which Hydra would only tell after other things."""
+    """An unknown sweep or search, which Hydra would only tell after other things."""
     if any(override.startswith(("--config", "-cd", "hydra.searchpath")) for override in overrides):
         return None  # the user's own presets
     for override in overrides:
@@ -103,7 +103,7 @@ def _unreadable(overrides: Sequence[str]) -> str | None:
 
 
 def explain_key(key: str, overrides: Sequence[str], defaults: Defaults) -> str:
-    """An override of a key that there is not."""
+    """An override of an unknown key."""
     given = next((o for o in overrides if o.lstrip("+~").split("=")[0] == key), key)
     tree = defaults(overrides)
     task = task_of(tree)

@@ -44,7 +44,7 @@ def _rerun(record: RunRecord, result: RunResult | None) -> list[str]:
     if RERUN_OF not in tags:
         return []
     verdict = f": **{tags[CHECK]}**" if CHECK in tags else ""
-    changed = tags.get(CHANGED, "nothing that is recorded")
+    changed = tags.get(CHANGED, "nothing recorded")
     return [f"Rerun of {_code(tags['nnexp.rerun_of'])}{verdict}; changed: {_one_line(changed)}", ""]
 
 
