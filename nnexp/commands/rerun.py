@@ -65,8 +65,12 @@ def _rows(done: Rerun, check: bool) -> list[tuple[str, str]]:
     rows = [("rerun of", str(done.original_run_id))]
     if check and done.verdict is not None:
         rows.append(("verdict", str(done.comparison or done.verdict)))
-    changed = done.changed or ["nothing recorded"]
-    return rows + [("changed" if i == 0 else "", item) for i, item in enumerate(changed)]
+    return rows + _changes(done.changed)
+
+
+def _changes(changed: Sequence[str]) -> list[tuple[str, str]]:
+    """What has changed since, as rows of a table."""
+    return [("changed" if i == 0 else "", item) for i, item in enumerate(changed or ["nothing recorded"])]
 
 
 def _sweep(found: SweepSource, overrides: Sequence[str], tracking: TrackingConfig, check: bool, as_json: bool) -> int:
@@ -86,5 +90,5 @@ def _sweep(found: SweepSource, overrides: Sequence[str], tracking: TrackingConfi
             word = rerun.verdict or ("not checked" if check or rerun.refused else "done")
             counts[word] = counts.get(word, 0) + 1
         print(", ".join(f"{number} {word}" for word, number in counts.items()))
-        print(table([("changed" if i == 0 else "", item) for i, item in enumerate(done.changed or ["nothing recorded"])]))
+        print(table(_changes(done.changed)))
     return exit_status(done.reruns, check)

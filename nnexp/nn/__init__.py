@@ -3,9 +3,8 @@
 from nnexp.nn.activations import ACTIVATIONS, Activation
 from nnexp.nn.gradcheck import GradientCheck, LayerCheck, directional_check, full_check
 from nnexp.nn.network import Forward, cross_entropy, predict, probabilities
-from nnexp.nn.objective import Objective
+from nnexp.nn.objective import Objective, gradient_check_bytes, gradient_check_seconds, objective_bytes
 from nnexp.nn.parameters import initialize, n_parameters, pack, unpack
-from nnexp.nn.resources import gradient_check_bytes, gradient_check_seconds, objective_bytes
 
 __all__ = [
     "ACTIVATIONS",

@@ -3,8 +3,7 @@
 Knows only ``fun(theta) -> (cost, gradient)``, nothing of networks.
 """
 
-from nnexp.optim.memory import available_bytes, check_memory, memory_bytes
-from nnexp.optim.methods import METHODS, Method, check_options
+from nnexp.optim.methods import METHODS, Method, available_bytes, check_memory, check_options, memory_bytes
 from nnexp.optim.minimizer import minimize
 from nnexp.optim.results import Iterate, NonFiniteCostError, OptimizeResult
 

@@ -40,9 +40,8 @@ from nnexp.runs.tags import (
 from nnexp.tasks.presentation import ServedModel
 from nnexp.tracking import store_arbiter, views
 from nnexp.tracking.notes import NOTE, run_note
-from nnexp.tracking.registry import publish_model
 from nnexp.tracking.store import Store, StoredRun, StoreError, absolute_uri
-from nnexp.tracking.uploads import Artifacts, log_inputs, log_values, params_of
+from nnexp.tracking.uploads import Artifacts, log_inputs, log_values, params_of, publish_model
 
 LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
 

@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from nnexp.optim import METHODS, check_memory, memory, memory_bytes, minimize
+from nnexp.optim import METHODS, check_memory, memory_bytes, methods, minimize
 
 from .problems import ROSENBROCK
 
@@ -50,13 +50,13 @@ def system(tmp_path, monkeypatch):
     proc, cgroup = tmp_path / "proc", tmp_path / "cgroup"
     (proc / "self").mkdir(parents=True)
     (proc / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:   {8 * GIB // 1024} kB\n")
-    monkeypatch.setattr(memory, "PROC", proc)
-    monkeypatch.setattr(memory, "CGROUP", cgroup)
+    monkeypatch.setattr(methods, "PROC", proc)
+    monkeypatch.setattr(methods, "CGROUP", cgroup)
     return proc, cgroup
 
 
 def test_memory_available_is_the_machines(system):
-    assert memory.available_bytes() == 8 * GIB
+    assert methods.available_bytes() == 8 * GIB
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,13 @@ def test_a_containers_limit_counts(system, line, folder, names):
     (group / names[0]).write_text(f"{3 * GIB}\n")
     (group / names[1]).write_text(f"{2 * GIB}\n")
     (group / "memory.stat").write_text(f"anon 7\n{names[2]} {GIB // 2}\n")
-    assert memory.available_bytes() == 3 * GIB // 2
+    assert methods.available_bytes() == 3 * GIB // 2
     (group / names[0]).write_text("max\n")
-    assert memory.available_bytes() == 8 * GIB
+    assert methods.available_bytes() == 8 * GIB
 
 
 def test_a_system_that_does_not_say_is_not_refused(system, monkeypatch):
-    monkeypatch.setattr(memory, "PROC", memory.PROC / "nowhere")
-    monkeypatch.setattr(memory.os, "sysconf", lambda name: (_ for _ in ()).throw(ValueError(name)))
-    assert memory.available_bytes() is None
+    monkeypatch.setattr(methods, "PROC", methods.PROC / "nowhere")
+    monkeypatch.setattr(methods.os, "sysconf", lambda name: (_ for _ in ()).throw(ValueError(name)))
+    assert methods.available_bytes() is None
     check_memory("BFGS", 10**9)
