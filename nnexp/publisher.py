@@ -9,8 +9,9 @@ It finds on the disk what there is to do: the runs of its trainer are in the bac
     .draw is asked                      describe the run: reports, figures     (thread "draw")
     a result, described                 publish it to its end, and take it out of the backlog ("publish")
 
-Each step can be repeated, so a companion that is killed is just started again. It has three threads, so that no claim
-and no curve waits for a figure. When the trainer is gone, what it left open is closed with a true status.
+Each step can be repeated, so a companion that is killed is just started again. It has a thread for each, so that no
+claim and no curve waits for a figure, and one for the heartbeat. When the trainer is gone, what it left open is closed
+with a true status.
 """
 
 from __future__ import annotations
@@ -65,7 +66,6 @@ class Publisher:
         self.is_over = threading.Event()  # the trainer is gone
         self.failures: list[dict[str, str]] = []  # ends that the disk cannot hold
         self._failed: set[Path] = set()
-        self._last_beat = time.monotonic()
 
     def _is_mine(self, record: RunRecord) -> bool:
         tracking, mine = record.tracking, self.settings
@@ -181,7 +181,8 @@ class Publisher:
         if runs:
             self.has_begun.set()
         self._close_failed()
-        self._beat(runs)
+        if self.store is not None:
+            self.store.let_go_of_deleted()
         for directory in runs:
             with suppress(OSError, ValueError):
                 if not directory.has_ended:
@@ -213,15 +214,13 @@ class Publisher:
         elif to_the_end:
             backlog.leave(self.settings.root, directory)
 
-    def _beat(self, runs: Sequence[RunDirectory]) -> None:
-        is_due = time.monotonic() - self._last_beat > self.settings.heartbeat
-        self._last_beat = time.monotonic() if is_due else self._last_beat
-        if self.store is not None:
-            self.store.let_go_of_deleted()
-            self.store.beat(runs if is_due else ())
-        else:
-            for directory in runs if is_due else ():
+    def beat(self) -> None:
+        """Say now and then that the runs are alive, also while something large is on its way into the store."""
+        while not self.is_over.wait(self.settings.heartbeat):
+            for directory in self.runs():
                 backlog.beat(directory)
+                if self.store is not None:
+                    self.store.beat(directory)
 
     def _close_failed(self) -> None:
         """Close runs as FAILED whose directories cannot be written to any more."""
@@ -290,6 +289,7 @@ def main() -> None:
     others = [_thread(publisher.draw), _thread(publisher.answer_claims)]
     publishing = _thread(lambda: publisher.publish(others))
     _thread(publisher.suspect)
+    _thread(publisher.beat)
 
     def end() -> None:
         """Let it finish, but not for ever: what is cut off is published by `nnexp sync`."""

@@ -5,21 +5,23 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from contextlib import closing, suppress
 from types import SimpleNamespace
 
 import pytest
 
-from nnexp.companion import BRIEFLY, Companion
+from nnexp.companion import BRIEFLY, Companion, Settings
 from nnexp.config import TrackingConfig
 from nnexp.execute import finish
+from nnexp.publisher import Publisher
 from nnexp.recording import ended as ended_by
 from nnexp.runs import backlog, questions
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunStatus
-from nnexp.runs.tags import STATUS_MESSAGE
+from nnexp.runs.tags import HEARTBEAT, STATUS_MESSAGE
 from nnexp.tracking.store import Store, StoreError
 from tests.conftest import Nnexp
 from tests.tools import made_up
@@ -249,6 +251,18 @@ def test_a_server_that_hangs_is_waited_for_once_and_not_for_figures(tmp_path):
             is_refused(directory, Question.PUBLISH)
         assert len(proxy.seen) - asked < 20  # 40 questions: they are answered by what is known, not by the server
         companion.close()
+
+
+def test_the_heartbeat_waits_for_no_upload(tmp_path, empty_store):
+    store = Store(empty_store(tmp_path / "mlflow.db"), "e")
+    directory = made_up.begin(tmp_path, "run", store=store)
+    publisher = Publisher(Settings(directory.record.owner, str(tmp_path), store.uri, "e", heartbeat=0.01))
+    publisher.store.advance(directory, to_the_end=False)  # and then the thread that publishes is stuck
+    threading.Thread(target=publisher.beat, daemon=True).start()
+    on_disk, in_store = backlog.last_beat(tmp_path, directory), store.find_uid(directory.uid).tags[HEARTBEAT]
+    wait_for(lambda: backlog.last_beat(tmp_path, directory) > on_disk)
+    wait_for(lambda: float(store.find_uid(directory.uid).tags[HEARTBEAT]) > float(in_store))
+    publisher.is_over.set()
 
 
 def test_waits_for_a_slow_store_do_not_add_up(tmp_path, monkeypatch):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from nnexp.errors import one_line
-from nnexp.runs import backlog
 from nnexp.runs.directory import RECORD, RunDirectory
 from nnexp.runs.records import RunStatus
 from nnexp.tracking.publication import Publication
@@ -93,14 +92,12 @@ class Publications:
         if is_whole:
             self._of.pop(path, None)
 
-    def beat(self, directories: Iterable[RunDirectory]) -> None:
-        """Say of runs that they are alive, on the disk and in the store."""
-        for directory in directories:
-            backlog.beat(directory)
-            publication = self._of.get(directory.path)
-            if publication is not None and publication.run_id and not self.problem:
-                with suppress(Exception):  # what is wrong with the store shows when something is published
-                    self.store.beat(publication.run_id)
+    def beat(self, directory: RunDirectory) -> None:
+        """Say of a run in the store that it is alive."""
+        publication = self._of.get(directory.path)
+        if publication is not None and publication.run_id and not self.problem:
+            with suppress(Exception):  # what is wrong with the store shows when something is published
+                self.store.beat(publication.run_id)
 
     def let_go_of_deleted(self) -> None:
         """Nothing more is to be published of a run whose directory was deleted; its run in the store is closed."""
