@@ -1,5 +1,8 @@
 """SciPy's gemm without its wrapper; here a SciPy that changed its interface for Cython shows first."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy
@@ -26,3 +29,23 @@ def test_a_product_in_slices_is_added_to_what_was_there(width, dtype):
 def test_other_arithmetic_is_rejected(dtype):
     with pytest.raises(ValueError, match="`dtype` must be float64 or float32, got "):
         float_type(dtype)
+
+
+FIRST_GRADIENT = """
+import hashlib, numpy as np
+from nnexp.nn import Objective
+rng = np.random.default_rng(0)
+X, Y = rng.random((5000, 400)), np.eye(10)[rng.integers(10, size=5000)]
+cost, gradient = Objective(X, Y, (400, 25, 10), dtype=np.float32)(rng.normal(size=10285) / 10)
+print(hashlib.sha256(gradient).hexdigest())
+"""
+
+
+def test_the_bits_do_not_depend_on_what_was_imported_before():
+    """SciPy's BLAS is loaded by some of its modules only, and the kernels are chosen by what is loaded."""
+    digests = {
+        subprocess.run([sys.executable, "-c", before + FIRST_GRADIENT], capture_output=True, text=True).stdout
+        for before in ("", "import scipy.optimize", "import nnexp.optim")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop().strip()) == 64

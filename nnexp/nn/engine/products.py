@@ -31,10 +31,12 @@ SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 @cache
 def has_small_kernels() -> bool:
     """Whether the wheels of NumPy and SciPy brought an OpenBLAS each that uses small kernels on this processor."""
+    if not has_gemm():  # asked first, since it loads SciPy's BLAS, which is not listed before
+        return False
     libraries = cast(list[dict[str, Any]], cast(Any, threadpoolctl).threadpool_info())
     wheels = {"numpy.libs", "scipy.libs"}
     kernels = [library.get("architecture") for library in libraries if Path(library["filepath"]).parent.name in wheels]
-    return len(kernels) == 2 and SMALL_KERNELS.issuperset(kernels) and has_gemm()
+    return len(kernels) == 2 and SMALL_KERNELS.issuperset(kernels)
 
 
 def has_gemm() -> bool:
