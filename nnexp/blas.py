@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from threadpoolctl import ThreadpoolController
@@ -23,6 +24,7 @@ def blas_threads(threads: int) -> Iterator[None]:
     L-BFGS-B, which calls LAPACK on tiny matrices, becomes several times slower. A fit leaves both at one: its objective
     divides the samples among threads of its own.
     """
+    import_module("scipy.linalg")  # loads SciPy's BLAS, which would come with the threads of its default later
     controller = ThreadpoolController()
     scipys = [lib.filepath for lib in controller.lib_controllers if is_scipys(lib.filepath)]
     with controller.limit(limits=threads), controller.select(filepath=scipys).limit(limits=1):

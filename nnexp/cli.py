@@ -9,11 +9,12 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from nnexp.credentials import extract_passwords
-from nnexp.errors import ExitStatus, tell_failure, wants_traceback
+from nnexp.errors import ExitStatus, UsageError, tell_failure, wants_traceback
 from nnexp.presets import CONFIG_GROUPS, choices
 from nnexp.terminal import say
 
@@ -66,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitStatus.INTERRUPTED
     except Exception as error:
         if wants_traceback():
-            raise
+            if not isinstance(error, UsageError):
+                raise
+            traceback.print_exception(error)
         return tell_failure(error)
 
 

@@ -2,7 +2,7 @@
 
 Hydra composes plain dictionaries; :func:`check` turns one into a frozen :class:`Config` or raises a
 :class:`ConfigError` of one line that names the key, the value and what is allowed. Nothing here reads data, trains or
-writes.
+writes; :func:`check_places` sees whether the places where results are to be kept can be written.
 """
 
 from __future__ import annotations

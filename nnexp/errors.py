@@ -43,7 +43,8 @@ class FailureError(RuntimeError):
 
 def one_line(error: BaseException) -> str:
     """An exception's message on one line, without the SQL that failed; its type where it has no message."""
-    text = without_password(NOISE.sub("", STATEMENT.sub("", str(error))))
+    text = str(error).encode("utf-8", "backslashreplace").decode()  # the name of a file may be no text
+    text = without_password(NOISE.sub("", STATEMENT.sub("", text)))
     short = textwrap.shorten(text, LONGEST, placeholder=" ...")
     if short == "...":  # one word, longer than all
         return f"{text[:LONGEST]}..."

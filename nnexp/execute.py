@@ -19,7 +19,7 @@ from nnexp.errors import ExitStatus, one_line
 from nnexp.recording import Request, ended, make_record, result_of, write_description
 from nnexp.runs import backlog, disk_arbiter, questions
 from nnexp.runs.arbitration import Claim, Verdict
-from nnexp.runs.directory import PUBLISHED, RunDirectory
+from nnexp.runs.directory import PUBLISHED, RunDirectory, write_atomically
 from nnexp.runs.files import RecordError
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
@@ -238,8 +238,9 @@ def _do(
 
 def _keep_traceback(directory: RunDirectory) -> None:
     """Keep where a run failed, which its message does not tell."""
+    text = without_password(traceback.format_exc()).encode("utf-8", "backslashreplace")
     with suppress(OSError):
-        directory.write_text(ERROR_FILE, without_password(traceback.format_exc()))
+        write_atomically(directory.file(ERROR_FILE), text)
 
 
 def _train(config: Config, directory: RunDirectory, share: Share | None) -> RunResult:

@@ -1,4 +1,4 @@
-"""The Hydra application: the check before any work, one run or one job of a sweep, and the way errors are told."""
+"""The Hydra application: the check before any work, and one run or one job of a sweep."""
 
 from __future__ import annotations
 
@@ -30,22 +30,35 @@ class CheckBeforeWork(Callback):
     """Checks the config of a single run before Hydra has made any directory."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """End the process with one line where the config is wrong."""
+        """Leave Hydra where the config is wrong, and after a dry run."""
         _runs.append(config)
         try:
             tracking, folder = read_config(config).tracking, absolute(config.hydra.run.dir)
             check_places(tracking, "hydra.run.dir", folder)
             check_run_directory(tracking, folder)
-        except ConfigError as error:
+            if config.dry_run:
+                print("1 run would be started, in a new directory; nothing was done.", flush=True)
+        except Exception as error:  # Hydra would pass over it and start the run
             end(error)
         if config.dry_run:
-            print("1 run would be started, in a new directory; nothing was done.")
             raise SystemExit(ExitStatus.DONE)
 
 
+class LeavesHydra(SystemExit):
+    """Carries an error past Hydra, which would tell it in its own words; :func:`main` raises it on the other side."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(ExitStatus.FAILED)
+        self.error = error
+
+
 def end(error: Exception) -> NoReturn:
-    """Leave Hydra, which would tell an error in its own words first; :func:`main` raises it again on the other side."""
-    raise SystemExit(ExitStatus.FAILED) from (UsageError(explain(error)) if isinstance(error, ConfigError) else error)
+    """Leave Hydra for an error."""
+    told = error
+    if isinstance(error, ConfigError):
+        told = UsageError(explain(error))
+        told.__cause__ = error
+    raise LeavesHydra(told)
 
 
 def task(cfg: DictConfig) -> Any:
@@ -100,15 +113,14 @@ def main(arguments: Sequence[str]) -> int:
     sys.argv[1:] = arguments = [one_spelling(word) for word in arguments]
     asked = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # so that errors come here and are told in our words
+    ended_by: Exception | None = None
     app = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(task)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*overriding with `hydra.mode=MULTIRUN`.*")
             app()
-    except SystemExit as ended:
-        if isinstance(ended.__cause__, Exception):
-            raise ended.__cause__ from None
-        raise
+    except LeavesHydra as left:
+        ended_by = left.error
     except (HydraException, OmegaConfBaseException, ConfigError, ValueError) as error:
         raise UsageError(explain(error, arguments)) from error
     except KeyboardInterrupt:
@@ -121,4 +133,6 @@ def main(arguments: Sequence[str]) -> int:
             del os.environ[FULL_ERROR]
         else:
             os.environ[FULL_ERROR] = asked
+    if ended_by is not None:
+        raise ended_by
     return ExitStatus.DONE

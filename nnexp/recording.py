@@ -15,7 +15,7 @@ from nnexp import tasks
 from nnexp.companion import destination_of
 from nnexp.config import Config
 from nnexp.runs import backlog, lease, provenance
-from nnexp.runs.directory import RunDirectory
+from nnexp.runs.directory import RunDirectory, to_json
 from nnexp.runs.history import check_metrics
 from nnexp.runs.identity import Identity
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
@@ -94,14 +94,16 @@ def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str])
     ------
     ValueError
         If its final metrics are none that a store takes, or one of its values has the name of a field of a result.
+    TypeError
+        If one of its values cannot be written as JSON.
     """
     check_metrics(ending.metrics)
     values = {**ending.values, **ending.counters, "saved": dict(saved)}
-    if taken := set(values) & RunResult.names():
+    if taken := set(values) & RunResult.reserved():
         raise ValueError(
             f"a value of a task must have another name than {min(taken)!r}, which `result.json` has itself"
         )
-    return RunResult(
+    result = RunResult(
         run_id=directory.uid,
         status=RunStatus.KILLED if ending.reason == INTERRUPTED else RunStatus.FINISHED,
         message=ending.message,
@@ -111,6 +113,8 @@ def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str])
         final_metrics=dict(ending.metrics),
         values=values,
     )
+    to_json(result.to_json())  # a value that cannot be written makes a failed run, and not one without an end
+    return result
 
 
 def ended(directory: RunDirectory, status: RunStatus, message: str) -> RunResult:

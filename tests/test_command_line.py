@@ -1,5 +1,9 @@
 """What is wrong with a command line is told in a line or two before any work, with what was probably meant."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from nnexp.cli import main
@@ -151,4 +155,22 @@ def test_a_dry_run_of_a_single_run_checks_it_and_does_nothing(call, tmp_path):
     assert (status, err) == (0, [])
     assert out.startswith("1 run would be started")
     assert call(*SMALL, "model.l2=-1", "dry_run=true")[0] == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_dry_run_that_nobody_reads_does_nothing_either(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "nnexp", *SMALL, "dry_run=true"]
+    assert subprocess.run(words, cwd=tmp_path, stdout=writing, stderr=subprocess.DEVNULL).returncode == 1
+    os.close(writing)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_config_ends_with_2_and_its_traceback_where_it_is_asked_for(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    status, _, err = call(*SMALL, "model.l2=-1")
+    assert status == 2
+    assert any("ConfigError: `model.l2` must be in [0, 1e12], got -1" in line for line in err)
     assert not list(tmp_path.iterdir())

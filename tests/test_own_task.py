@@ -87,6 +87,8 @@ def train(run, how):
         run.save("../../evil.npz", x=1)
     if how == "overwrites":
         run.save("run.json", x=1)
+    if how == "encodes":
+        raise ValueError("cannot read caf\\udce9.csv")
     if how == "restates":
         return Ending("converged", "done", values={"status": "FINISHED"})
     return {"loss": "high"}
@@ -96,14 +98,15 @@ def train(run, how):
 @pytest.mark.slow
 def test_a_function_that_does_wrong_is_a_failed_run_and_ends_no_sweep(nnexp):
     (nnexp.folder / "wrong.py").write_text(WRONG)
-    names = ("leaves", "climbs", "returns", "escapes", "overwrites", "restates")
+    names = ("leaves", "climbs", "returns", "escapes", "overwrites", "encodes", "restates")
     words = ("task=custom", "task.name=wrong.train", f"task.options.how={','.join(names)}", "tracking=none")
     done = nnexp("-m", *words)
     assert done.status == 3, done.err
     assert [result["status"] for result in nnexp.results().values()] == ["FAILED"] * len(names)
-    assert "0 of 6 jobs finished, 6 failed" in done.out
+    assert "0 of 7 jobs finished, 7 failed" in done.out
     assert all((path / "error.txt").read_text().startswith("Traceback") for path in nnexp.directories())
     assert not list(nnexp.folder.glob("outputs/**/evil*"))
+    assert "cannot read caf\\udce9.csv" in done.out
     assert all((path / "run.json").is_file() for path in nnexp.directories())
 
 

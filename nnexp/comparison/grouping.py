@@ -1,4 +1,4 @@
-"""From a tidy table of runs to groups of settings that can be compared."""
+"""From a tidy table of runs to groups of settings that can be compared, and which of them are compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The regularized cost of a network with sigmoid outputs, its gradient, and its Hessian times a vector."""
+"""The regularized cost of a network with sigmoid outputs, its gradient, its Hessian times a vector; what they cost."""
 
 from __future__ import annotations
 

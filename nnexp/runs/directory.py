@@ -6,6 +6,7 @@
     result.json              how it ended; absent while it runs
     history.csv              what was logged, value by value; grows while it runs
     published.json           where it has been published, and how far
+    error.txt                the traceback of a run that failed
     weights.npz  classification_report.txt  *.png  config/  figures/  reports/  environment/  images/
 
 `history.csv` grows while the run trains. Every other file is written whole or not at all. What is neither it nor one of

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from nnexp.runs.files import RecordError, as_list, as_object, damaged, is_mapping, is_number, is_text
 from nnexp.runs.tags import is_owner
@@ -72,6 +72,13 @@ def stored(
     return {"check": check, "read": read, "is_needed": is_needed}
 
 
+def _plain(value: Any) -> Any:
+    """A value of a field as JSON has it. What a task has put there is left to who writes it: it may be anything."""
+    if isinstance(value, Destination | PlannedJob):
+        return asdict(value)
+    return [_plain(each) for each in cast("tuple[Any, ...]", value)] if isinstance(value, tuple) else value
+
+
 class Record:
     """What all records have: they are read with each field checked, and written in the schema of today."""
 
@@ -103,9 +110,15 @@ class Record:
         """What was in a file, of whatever schema, with the fields of today."""
         return value
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """The names of its fields in the file."""
+        own = fields(cls)  # pyright: ignore[reportArgumentType] - every record is a dataclass
+        return [each.name for each in own if "check" in each.metadata]
+
     def to_json(self) -> dict[str, Any]:
         """As the file has it, in the schema of today."""
-        return {"schema": SCHEMA, **asdict(self)}  # pyright: ignore[reportArgumentType]
+        return {"schema": SCHEMA, **{name: _plain(getattr(self, name)) for name in self.names()}}
 
 
 def schema_of(path: Path, value: Mapping[str, Any]) -> int:
@@ -204,7 +217,7 @@ class RunRecord(Record):
         """Schema 1 had the details at the top level, and another name for the backlog."""
         if "details" in value:
             return value
-        own = {each.name for each in fields(cls)} | {"schema", "ledger"}
+        own = {"schema", "ledger", *cls.names()}
         details = {key: each for key, each in value.items() if key not in own}
         return {"backlog": value.get("ledger"), **value, "details": details}
 
@@ -251,13 +264,13 @@ class RunResult(Record):
     @classmethod
     def from_json(cls, path: Path, value: Mapping[str, Any]) -> Self:
         """As of every record; what is no field of it is a value of its task's."""
-        values = {key: each for key, each in value.items() if key not in cls.names()}
+        values = {key: each for key, each in value.items() if key not in cls.reserved()}
         return replace(super().from_json(path, value), values=values)
 
     @classmethod
-    def names(cls) -> set[str]:
+    def reserved(cls) -> set[str]:
         """The names that no value of a task can have."""
-        return {each.name for each in fields(cls)} | {"schema"}
+        return {"schema", *cls.names()}
 
     @classmethod
     def _brought_up_to_date(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -266,12 +279,9 @@ class RunResult(Record):
 
     def to_json(self) -> dict[str, Any]:
         """As of every record, with the values at the top level."""
-        written = super().to_json()
-        values = written.pop("values")
-        for optional in ("not_described", "superseded_by"):
-            if written[optional] is None:
-                del written[optional]
-        return {**values, **written}
+        optional = ("not_described", "superseded_by")
+        written = {key: each for key, each in super().to_json().items() if each is not None or key not in optional}
+        return written | {key: each for key, each in self.values.items() if key not in self.reserved()}
 
     def amended(
         self,

@@ -1,4 +1,4 @@
-"""What a run does, behind one small interface (:mod:`nnexp.tasks.interface`)."""
+"""What a run does, behind one small interface (:mod:`nnexp.tasks.interface`): tasks by their names."""
 
 from __future__ import annotations
 

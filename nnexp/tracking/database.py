@@ -3,6 +3,11 @@
 MLflow builds the schema of a new database by some fifty migrations that are not one transaction: a process that is
 killed among them leaves a file that MLflow never opens again. So a new store is built under another name beside the
 file and moved into place once it is complete, its experiment included.
+
+MLflow also keeps absolute addresses of artifacts. The folder in which a store was made is read off its experiments,
+whose artifacts nnexp puts beside the database; where that is not the folder in which the database is now, the addresses
+under it are rewritten, in one transaction. An address whose artifacts did not come along stays as it is: the database
+may have been copied alone, and a disk that is away comes back.
 """
 
 from __future__ import annotations

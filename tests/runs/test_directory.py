@@ -1,5 +1,8 @@
+import math
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory, run_name, write_atomically
 from nnexp.runs.history import HISTORY, TABLE, HistoryReader, HistoryWriter
+from nnexp.runs.records import RunStatus
 from tests.tools import made_up
 
 
@@ -107,3 +111,21 @@ def test_threads_that_add_to_a_result_at_once_undo_nothing_of_each_other(tmp_pat
         list(pool.map(lambda name: directory.amend_result(final_metrics={name: 1}, tags={name: "x"}), names))
     assert set(directory.result.tags) >= set(names)
     assert set(directory.result.final_metrics) >= set(names)
+
+
+def test_values_of_a_task_are_kept_as_json_whatever_they_are(tmp_path):
+    directory = made_up.whole(tmp_path, "run")
+    values = {
+        "counts": Counter("aab"),
+        "lists": defaultdict(list, a=[1]),
+        "fixed": MappingProxyType({"x": 1}),
+        "m": math,
+    }
+    directory.write_result(replace(directory.result, values=values))
+    kept = directory.result.values
+    assert (kept["counts"], kept["lists"], kept["fixed"]) == ({"a": 2, "b": 1}, {"a": [1]}, {"x": 1})
+    assert isinstance(kept["m"], str)
+    directory.write_result(replace(directory.result, values={"status": "RUNNING", "not_described": "x", "values": 1}))
+    result = directory.result
+    assert (result.status, result.not_described, result.values) == (RunStatus.FINISHED, None, {"values": 1})
+    assert directory.amend_result(described=True).values == directory.result.values == {"values": 1}

@@ -4,6 +4,7 @@
 OpenBLAS has kernels for small products, on processors with AVX-512, that skip the packing of their operands. At 5,000
 samples, 400 pixels and 25 units they take two thirds of the time of the plain product. They are entered only below
 limits that lie in the library's source, so the samples are cut into stacks of narrow slices that stay below them.
+SciPy's wrapper of gemm holds the interpreter's lock; called without it, as here, other threads run meanwhile.
 """
 
 from __future__ import annotations
