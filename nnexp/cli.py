@@ -6,6 +6,7 @@ Imports nothing heavy, so that help and shell completion answer at once.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -93,9 +94,9 @@ def _main(argv: Sequence[str] | None) -> int:
     if arguments and arguments[0] in COMMANDS:
         return _command(arguments[0], arguments[1:])
     if arguments and arguments[0][:1].isalpha() and "=" not in arguments[0]:
-        say(
-            f"`{arguments[0]}` is neither a command ({', '.join(COMMANDS)}) nor an override (KEY=VALUE).",
-        )
+        near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+        hint = f"; did you mean `nnexp {near[0]}`?" if near else "."
+        say(f"`{arguments[0]}` is neither a command ({', '.join(COMMANDS)}) nor an override (KEY=VALUE){hint}")
         return ExitStatus.BAD_USAGE
     from nnexp.hydra_app import main as hydra_main
 

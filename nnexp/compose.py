@@ -118,6 +118,12 @@ def one_spelling(word: str) -> str:
 
 def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
     """An error of Hydra, OmegaConf or ours as one or two lines that name the key, the value and what is allowed."""
+    searches = any(re.match(r"\+*search=", override) for override in overrides)
+    if searches and re.match("Ambiguous value|Sweep parameters", str(error)):
+        try:  # what keeps Hydra from the search is another override, at which it did not arrive
+            compose([override for override in overrides if not re.search(r"=.*(,|\w\()", override)])
+        except ConfigError as cause:
+            return str(cause)
     return hints.explain(error, overrides, _defaults)
 
 

@@ -30,6 +30,7 @@ from nnexp.tracking.store import StoreError, open_store
 DRAWING_SECONDS = 120
 CLAIM_SECONDS = 10
 ERROR_FILE = "error.txt"
+BEFORE_IT_BEGAN = "interrupted before the first iteration"
 LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy
 
 
@@ -164,6 +165,11 @@ def _claimed(config: Config, directory: RunDirectory, companion: Companion) -> I
         else:
             does = "has finished" if claim.verdict is Verdict.FINISHED else "is doing"
             yield _left_to(claim, f"run {claim.run_id} {does} this job")
+    except KeyboardInterrupt:
+        if directory.path.exists() and not directory.has_ended:  # the store may have made a run of its claim
+            directory.write_result(ended(directory, RunStatus.KILLED, BEFORE_IT_BEGAN))
+            finish(directory, config.tracking)
+        raise
     finally:
         lock.release()
 
@@ -219,7 +225,8 @@ def _do(
             write_description(directory, request)
             result = _train(request.config, directory, share)
         except KeyboardInterrupt:
-            result = ended(directory, RunStatus.KILLED, "interrupted before the first iteration")
+            message = "interrupted" if directory.history() else BEFORE_IT_BEGAN  # by a task that does not catch it
+            result = ended(directory, RunStatus.KILLED, message)
         except (Exception, SystemExit) as error:  # a task that calls sys.exit fails, and ends no sweep
             _keep_traceback(directory)
             result = ended(directory, RunStatus.FAILED, f"{type(error).__name__}: {one_line(error)}")

@@ -44,6 +44,8 @@ REFUSED = [
     ("model.l2=1,2", ["`model.l2=1,2` has several values: add -m to sweep over them"]),
     ("model.hidden_size=4,5", ["add -m", "model.hidden_size=[4,5]"]),
     ("model.l2=interval(0.1,1)", ["+search=tpe"]),
+    ("+search=tpe model.l2=interval(0.1,1) optimizer=adm", ["`optimizer` must be one of", "did you mean adam?"]),
+    ("+search=tpe model.l2=interval(0.1,1) modle.seed=6", ["`modle.seed`; did you mean `seed`?"]),
     ("method=cg", ["`optimizer`?", "Allowed: data, dry_run"]),
     ("=3", ["`=3` is not an override"]),
     ("optimizer=cg,newton_cg", ["add -m"]),

@@ -111,8 +111,8 @@ def draw(group: Group, histories: Mapping[str, History], metrics: Sequence[Metri
         for row, metric in enumerate(metrics):
             for setting, end in zip(settings, longest, strict=True):
                 found = histories_of(setting, histories)
-                if len(places := grid[grid <= end]):
-                    _line(axes[row, column], setting, found, axis, metric, places, styles[setting.label], bands=bands)
+                places = np.append(grid[grid < end], end)
+                _line(axes[row, column], setting, found, axis, metric, places, styles[setting.label], bands=bands)
             axes[row, column].grid(visible=True)
         axes[-1, column].set_xlabel(axis.label)
         if max(longest) > LOG_FROM * max(min(longest), 1e-9):

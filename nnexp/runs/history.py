@@ -64,7 +64,10 @@ def check_metrics(metrics: Mapping[str, float]) -> None:
             or posixpath.normpath(key) != key
             or key.startswith(("/", ".."))
         ):
-            raise ValueError(f"a metric's key must be letters, digits and any of _./:- or a space, got {key!r}")
+            raise ValueError(
+                f"a metric's key must be at most 250 letters, digits and any of _.:- or a space, in parts divided by "
+                f"single slashes, got {str(key)[:80]!r}"
+            )
         if not _is_a(value, int, float, np.integer, np.floating):
             raise ValueError(f"`{key}` must be a number, got {value!r}")
 

@@ -188,7 +188,8 @@ class Session:
         messages.print_end(known, message, self._choice, links)
         sys.stdout.flush()
         if kept:
-            say(f"{kept} runs are not published; they are complete in their directories; `nnexp sync` publishes them.")
+            runs, their = ("1 run is", "its directory") if kept == 1 else (f"{kept} runs are", "their directories")
+            say(f"{runs} not published, but complete in {their}; `nnexp sync` publishes what is missing.")
         if known.failures:
             return ExitStatus.DIFFERENT
         return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE

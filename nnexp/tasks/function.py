@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from nnexp.errors import one_line
 from nnexp.readers import ConfigError
 from nnexp.runs.identity import digest_of, sha256
 from nnexp.tasks.interface import Code, Ending, Run, Task
@@ -41,8 +42,10 @@ def load(name: str) -> Task[Any]:
         sys.path.insert(0, str(Path.cwd()))
     try:
         found: object = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"`task.name` must name something that can be imported, got {name!r}: {error}") from error
+    except Exception as error:  # a module may fail in any way when it is imported
+        raise ConfigError(
+            f"`task.name` must name something that can be imported, got {name!r}: {one_line(error)}"
+        ) from error
     task = _as_task(found)
     if task is not None:
         task.name = name
@@ -65,7 +68,7 @@ class FunctionTask(Task[Options]):
     Attributes of the function, `metrics` and `objective`, say what is known of what it logs.
     """
 
-    def __init__(self, name: str, function: Callable[..., Mapping[str, float] | Ending | None]) -> None:
+    def __init__(self, name: str, function: Callable[..., object]) -> None:
         self.name, self._function = name, function
         self.metrics: Mapping[str, MetricSpec] = getattr(function, "metrics", {})
         self.objective: str | None = getattr(function, "objective", None)
@@ -107,7 +110,10 @@ class FunctionTask(Task[Options]):
 
     def train(self, run: Run, config: Options) -> Ending:
         """Call it."""
-        ended = self._function(run, **config.values)
+        ended: object = self._function(run, **config.values)
         if isinstance(ended, Ending):
             return ended
-        return Ending("converged", f"{self.name} returned", metrics=dict(ended or {}))
+        if not isinstance(ended, Mapping | None):
+            got = type(ended).__name__
+            raise TypeError(f"{self.name} must return a mapping of final metrics or nothing, got {got}")
+        return Ending("converged", f"{self.name} returned", metrics=dict(cast("Mapping[str, float]", ended or {})))

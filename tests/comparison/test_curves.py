@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nnexp.comparison.curves import held, winners
+from nnexp.comparison.curves import draw, held, winners
 from nnexp.comparison.drawing import colors_of
 from nnexp.comparison.scales import KeyScale
 from nnexp.report.files import parse_history
@@ -51,6 +51,20 @@ def test_each_axis_has_the_winner_at_the_budget_that_all_have_had(tmp_path):
         ("evaluations", 3, "CG", 2.0),
         ("seconds", 0.4, "CG", 2.0),
     ]
+
+
+def test_every_curve_ends_with_the_last_value_of_its_runs(tmp_path):
+    group = group_of(tmp_path, "optimizer__method", ("CG", "TNC"))
+    longer = {key: np.concatenate([values, 3.7 * values[-1:]]) for key, values in HISTORY.items()}
+    histories = {"run0000": HISTORY, "run0001": longer}
+    metric = SPEC.followed(group, {"a": HISTORY})[0]
+    ends = {(HISTORY[axis.column][-1], HISTORY[metric.key][-1]) for axis in SPEC.axes}
+    ends |= {(longer[axis.column][-1], longer[metric.key][-1]) for axis in SPEC.axes}
+    figure = draw(group, histories, [metric])
+    dots = {
+        (line.get_xdata()[0], line.get_ydata()[0]) for p in figure.axes for line in p.lines if line.get_marker() == "o"
+    }
+    assert dots == {(x, metric.scale * y) for x, y in ends}
 
 
 def test_costs_of_different_lambdas_are_not_compared(tmp_path):

@@ -244,6 +244,21 @@ def test_ctrl_c_stops_an_endless_sweep_and_every_run_has_a_true_status(with_stor
 
 
 @pytest.mark.slow
+def test_ctrl_c_while_a_job_is_claimed_ends_its_run_at_once(with_store):
+    nnexp = with_store
+    endless = ["data=digits", "optimizer=gd", "optimizer.maxfun=10000000", "optimizer.maxiter=10000000"]
+    sweep = nnexp.start("-m", *endless, "seed=0,1")
+    wait_for(lambda: list(nnexp.folder.glob("outputs/runs/*/.claim")), sweep)
+    sweep.send_signal(signal.SIGINT)
+    out, err = sweep.communicate(timeout=HANGING)
+    assert sweep.returncode == 130, (out, err)
+    assert all("interrupted" in result["message"] for result in nnexp.results().values())
+    assert len(nnexp.results()) == len(nnexp.directories()) <= 1
+    store = nnexp.store()
+    wait_for(lambda: not [run for run in store.search() if run.status == "RUNNING"])
+
+
+@pytest.mark.slow
 def test_a_search_goes_on_where_it_was(with_store):
     nnexp = with_store
     search = [
