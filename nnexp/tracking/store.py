@@ -415,7 +415,10 @@ def open_existing(uri: str, experiment: str) -> Store:
     """
     path = sqlite_path(absolute_uri(uri))
     if path is not None and not path.exists():
-        raise UsageError(f"there is no store at {path} yet; train something first, for example with `nnexp`")
+        raise UsageError(
+            f"there is no store at {path} yet; train something first, for example with `nnexp` (what was trained with "
+            "tracking=none is in no store)"
+        )
     return open_store(uri, experiment)
 
 
