@@ -18,6 +18,7 @@ from nnexp.tasks.network.report.keys import BUDGETS, COST, EVALUATIONS, METHOD, 
 from nnexp.tasks.network.report.profiles import TAUS, data_profile, performance_profile, solve_costs
 
 LEAST_PROBLEMS = 2
+MARGIN = 1.03  # of the axis beyond the budget, where the last step shows its level
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def draw(found: Benchmark) -> Figure:
     finite = np.concatenate([r[np.isfinite(r)] for r in ratios])
     widest = max(2.0, float(finite.max()) * 1.15)
     alphas = np.unique(np.concatenate([finite, np.geomspace(1, widest, 60)]))
-    budgets = np.unique(np.concatenate([c[np.isfinite(c)] for c in found.costs.values()] + [[0.0, found.budget]]))
+    most = MARGIN * found.budget
+    budgets = np.unique(np.concatenate([c[np.isfinite(c)] for c in found.costs.values()] + [[0.0, most]]))
     for column, tau in enumerate(TAUS):
         costs = found.costs[tau]
         upper, lower = axes[:, column]
@@ -115,7 +117,7 @@ def draw(found: Benchmark) -> Figure:
         upper.set_xscale("log", base=2)
         upper.xaxis.set_major_formatter("{x:g}")
         upper.set(xlabel="ratio to the best method's evaluations", title=f"τ = {tau:g}", xlim=(1, widest))
-        lower.set(xlabel="budget (evaluations)", xlim=(0, found.budget))
+        lower.set(xlabel="budget (evaluations)", xlim=(0, most))
     for row in range(2):
         axes[row, 0].set_ylabel("problems solved")
         axes[row, 0].yaxis.set_major_formatter(PercentFormatter(1))
