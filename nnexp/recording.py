@@ -118,8 +118,5 @@ def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str])
 
 
 def ended(directory: RunDirectory, status: RunStatus, message: str) -> RunResult:
-    """The result of a run that was cut off, by what it had logged."""
-    last = {key: value for row in directory.history() for key, value in row.items()}
-    counters = tasks.find(directory.record.task).counters(last)
-    tags = {STATUS_MESSAGE: message}
-    return RunResult(directory.uid, status, message, time.time(), int(last.get("step", 0)), tags, values={**counters})
+    """The result of a run that is cut off now, by what it had logged."""
+    return tasks.cut_off(directory, status, message, time.time())

@@ -18,8 +18,8 @@ from nnexp.runs.directory import RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirect
 from nnexp.runs.files import RecordError
 from nnexp.runs.history import has_history
 from nnexp.runs.places import is_here
-from nnexp.runs.records import RunResult, RunStatus
-from nnexp.runs.tags import DIRECTORY, STATUS_MESSAGE, UID
+from nnexp.runs.records import RunStatus
+from nnexp.runs.tags import DIRECTORY, UID
 from nnexp.runs.temporary import remove_abandoned, system_folder
 from nnexp.tasks import describe
 from nnexp.tracking.publication import Publication
@@ -39,19 +39,7 @@ def close(directory: RunDirectory, reason: str) -> None:
     """Write the result that a killed process could not write, unless the run has ended."""
     if directory.result is not None:
         return
-    record, rows = directory.record, directory.history()
-    last = {key: value for row in rows for key, value in row.items()}
-    directory.write_result(
-        RunResult(
-            run_id=record.uid,
-            status=RunStatus.KILLED,
-            message=reason,
-            ended=last.get("time", record.started),
-            step=int(last.get("step", 0)),
-            tags={STATUS_MESSAGE: reason},
-            values=tasks.recorded(record.task).counters(last),
-        )
-    )
+    directory.write_result(tasks.cut_off(directory, RunStatus.KILLED, reason))
 
 
 def complete(root: str | Path, directory: RunDirectory, tell: Tell) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from nnexp.readers import ConfigError
 from nnexp.runs.directory import RunDirectory
-from nnexp.runs.records import NETWORK, RunResult
+from nnexp.runs.records import NETWORK, RunResult, RunStatus
+from nnexp.runs.tags import STATUS_MESSAGE
 from nnexp.tasks.interface import Task
 
 GROUPS = ("data", "model", "optimizer", "training")  # of the network; composed for every task, read by that one
@@ -42,6 +43,21 @@ def recorded(name: str) -> Task[Any]:
         task: Task[Any] = Task()
         task.name = name
         return task
+
+
+def cut_off(directory: RunDirectory, status: RunStatus, message: str, ended: float | None = None) -> RunResult:
+    """The result of a run that did not come to its own end, by what it had logged; `ended`: when, if not then."""
+    record = directory.record
+    last = {key: value for row in directory.history() for key, value in row.items()}
+    return RunResult(
+        run_id=record.uid,
+        status=status,
+        message=message,
+        ended=last.get("time", record.started) if ended is None else ended,
+        step=int(last.get("step", 0)),
+        tags={STATUS_MESSAGE: message},
+        values=recorded(record.task).counters(last),
+    )
 
 
 def describe(directory: RunDirectory) -> RunResult:
