@@ -123,7 +123,7 @@ def minimize(
         f"{method} {reason.rstrip('.')}, after {count(run.n_iter, 'iteration')} and {count(run.n_fev, 'evaluation')}."
     )
     if kept_iter < run.n_iter:
-        message += f" The best point, of iteration {kept_iter}, is kept."
+        message += f" Kept is the best point, of iteration {kept_iter}."
     return OptimizeResult(*point, kept_iter, run.n_iter, run.n_fev, status == "converged", status, message)
 
 

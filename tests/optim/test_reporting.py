@@ -17,7 +17,7 @@ def assert_last_row_is_the_result(record):
     last, result = record.iterates[-1], record.result
     if result.kept_iter < result.n_iter:
         assert record.went_uphill
-        assert result.message.endswith(f" The best point, of iteration {result.kept_iter}, is kept.")
+        assert result.message.endswith(f" Kept is the best point, of iteration {result.kept_iter}.")
         assert result.cost == min(iterate.cost for iterate in record.iterates) < last.cost
         assert last.n_iter == result.n_iter
         last = next(iterate for iterate in record.iterates if iterate.n_iter == result.kept_iter)

@@ -29,4 +29,4 @@ def test_the_last_row_is_an_iterate_and_what_is_kept_of_an_earlier_one_is_said_a
     assert result.cost == result.kept["cost/train"] == costs.min() < costs[-1]
     assert result.loss == result.kept["loss/train"] == result.history["loss/train"][result.kept_iter]
     assert not np.isnan(result.history["accuracy/test"][-1])
-    assert result.message.endswith(f"The best point, of iteration {result.kept_iter}, is kept.")
+    assert result.message.endswith(f"Kept is the best point, of iteration {result.kept_iter}.")
