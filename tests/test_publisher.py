@@ -313,3 +313,22 @@ def test_a_sweep_whose_companion_is_killed_at_each_job_is_published_whole(with_s
     assert [run.status for run in found] == 4 * ["FINISHED"]
     assert backlog.entries(with_store.folder / "outputs") == []
     assert seen == 4
+
+
+def test_a_sweep_whose_companions_never_live_publishes_its_runs_itself(with_store):
+    words = ("experiment=smoke", "data=digits", "seed=range(2)", "tracking.patience=1")
+    sweep = with_store.start("-m", *words)
+    killed = 0
+    while sweep.poll() is None:
+        time.sleep(0.05)
+        for pid in children(sweep.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+    out, err = sweep.communicate(timeout=HANGING)
+    assert sweep.returncode == 0, err
+    assert "2 of 2 jobs finished" in out
+    found = [run for run in with_store.store().search() if run.tags.get("nnexp.kind") is None]
+    assert [run.status for run in found] == 2 * ["FINISHED"]
+    assert backlog.entries(with_store.folder / "outputs") == []
+    assert killed > 3

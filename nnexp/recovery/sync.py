@@ -121,10 +121,15 @@ def sync(
     return published, len(kept)
 
 
-def recover(store: Store, root: str | Path, tell: Tell = lambda line: None) -> list[str]:
+def recover(store: Store, root: str | Path, tell: Tell = lambda line: None, ended_of: str | None = None) -> list[str]:
     """Close the lost runs of the store's experiment, and publish what the backlog of `root` has for this store.
 
     What is wrong with one run is told and holds up no other.
+
+    Parameters
+    ----------
+    ended_of
+        A sweep whose ended runs are published though their processes are there: none of these does it any more.
 
     Returns
     -------
@@ -152,7 +157,9 @@ def recover(store: Store, root: str | Path, tell: Tell = lambda line: None) -> l
         if closed is not None and closed.status != RunStatus.RUNNING:
             recovered.append(run.name)
     for directory in backlog.entries(root):
-        name = attempt(lambda directory=directory: _publish_abandoned(root, directory, store, tell), directory.path)
+        name = attempt(
+            lambda directory=directory: _publish_abandoned(root, directory, store, tell, ended_of), directory.path
+        )
         if name is not None:
             recovered.append(name)
     return recovered
@@ -165,12 +172,15 @@ def _publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Te
     return Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri)).advance()
 
 
-def _publish_abandoned(root: str | Path, directory: RunDirectory, store: Store, tell: Tell) -> str | None:
+def _publish_abandoned(
+    root: str | Path, directory: RunDirectory, store: Store, tell: Tell, ended_of: str | None
+) -> str | None:
     """Publish a run that was made for this store and whose process is gone; its name if it is whole."""
     record = directory.record
     uri, experiment = store_of(directory), record.tracking.experiment
     is_meant_for_this = uri is not None and (absolute_uri(uri), experiment) == (store.uri, store.experiment)
-    if not is_meant_for_this or backlog.lost_reason(root, directory, record) is None:
+    is_left = ended_of is not None and record.sweep == ended_of and directory.has_ended
+    if not is_meant_for_this or not (is_left or backlog.lost_reason(root, directory, record)):
         return None
     complete(root, directory, tell)
     return record.name if Publication(directory, store).advance() else None

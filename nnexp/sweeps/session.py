@@ -315,6 +315,12 @@ class Session:
         deadline = time.monotonic() + (self.controls.tracking.patience if self.store is not None else 0)
         while (kept := self._n_kept_back()) and time.monotonic() <= deadline:
             time.sleep(0.2)
+        if kept and self.store is not None:
+            try:  # their companions were killed too often, or the store was away until now
+                recover(self.store, self.root, say, ended_of=self.sweep)
+            except Exception as error:
+                say(one_line(error))
+            kept = self._n_kept_back()
         return kept
 
     def _n_kept_back(self) -> int:
