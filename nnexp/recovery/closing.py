@@ -19,7 +19,7 @@ from nnexp.runs.files import RecordError
 from nnexp.runs.history import has_history
 from nnexp.runs.places import is_here
 from nnexp.runs.records import RunStatus
-from nnexp.runs.tags import DIRECTORY, UID
+from nnexp.runs.tags import DIRECTORY, KIND, SWEEP, SWEEP_KIND, UID
 from nnexp.runs.temporary import remove_abandoned, system_folder
 from nnexp.tasks import describe
 from nnexp.tracking.publication import Publication
@@ -75,16 +75,22 @@ def close_and_describe(directory: RunDirectory, reason: str | None, tell: Tell) 
             directory.amend_result(not_described=one_line(error))
 
 
-def close_lost(store: Store, run: StoredRun) -> StoredRun:
+def close_lost(store: Store, run: StoredRun, root: str | Path | None = None) -> StoredRun:
     """Give the run of a process that is gone a true status, with what its directory still holds.
 
-    Of a run whose directory is on another machine, or deleted, the store keeps what it has.
+    Of a run whose directory is on another machine, or deleted, the store keeps what it has. The parent run of a sweep
+    of the output directory `root` ends as the sweep did.
     """
     if run.status != RunStatus.RUNNING or UID not in run.tags:
         return run
     reason = lost_reason(run)
     if reason is None:
         return run
+    if root is not None and run.tags.get(KIND) == SWEEP_KIND:
+        sweep = RunDirectory(Path(root) / SWEEPS / run.tags.get(SWEEP, ""))
+        if is_here(sweep, run.tags[UID]) and (ended := sweep.result) is not None:
+            store.terminate(run.run_id, ended.status, ended.ended, ended.message)
+            return store.get(run.run_id) or run
     directory = RunDirectory(run.tags.get(DIRECTORY, ""))
     if not is_here(directory, run.tags[UID]):
         return kill(store, run, reason)

@@ -153,7 +153,7 @@ def recover(store: Store, root: str | Path, tell: Tell = lambda line: None, ende
             return None
 
     for run in store.search(f"attributes.status = '{RunStatus.RUNNING}'"):
-        closed = attempt(lambda run=run: close_lost(store, run), run.name)
+        closed = attempt(lambda run=run: close_lost(store, run, root), run.name)
         if closed is not None and closed.status != RunStatus.RUNNING:
             recovered.append(run.name)
     for directory in backlog.entries(root):

@@ -10,11 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from nnexp import datasets
-from nnexp.recovery import sync
+from nnexp import datasets, tasks
+from nnexp.recovery import recover, sync
 from nnexp.runs import backlog, lease
-from nnexp.runs.tags import COPIED_FROM, PARENT, STATUS_MESSAGE
-from nnexp.sweeps.directory import write_plan
+from nnexp.runs.records import RunStatus
+from nnexp.runs.tags import COPIED_FROM, OWNER, PARENT, STATUS_MESSAGE
+from nnexp.sweeps.directory import begin, finish, write_plan
+from nnexp.sweeps.parent import Parent
 from nnexp.sweeps.publication import SweepPublication
 from nnexp.tracking.publication import Publication, sweep_uid
 from nnexp.tracking.store import Store
@@ -210,6 +212,24 @@ def test_a_sweep_that_goes_on_is_not_closed(stores, tmp_path):
     made_up.whole(tmp_path, "first", store=laptop, sweep="s4")
     assert run_sync(tmp_path, store=laptop) == ((1, 0), [])
     assert laptop.find_uid(sweep_uid("s4")).status == "RUNNING"
+
+
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_a_parent_that_its_sweep_could_not_close_ends_as_the_sweep_did(stores, tmp_path, has_ended):
+    laptop, _ = stores
+    sweep, gone = f"s5{has_ended}", json.dumps(json.loads(lease.owner()) | {"start": "1"})
+    plan = made_up.plan(sweep, ["key of only"], uri=laptop.uri, owner=gone)
+    directory = begin(plan, tasks.find(tasks.NETWORK), str(tmp_path), 10.0)
+    parent = Parent(laptop, plan, directory.record)
+    parent.begin()
+    laptop.tag(parent.run_id, {OWNER: gone})
+    if has_ended:
+        finish(directory, parent.run_id, RunStatus.FINISHED, "1 of 1 jobs finished", made_up.STARTED, is_whole=False)
+    recover(laptop, tmp_path)
+    stored = laptop.get(parent.run_id)
+    assert stored.status == ("FINISHED" if has_ended else "KILLED")
+    if has_ended:
+        assert (stored.end, stored.tags[STATUS_MESSAGE]) == (made_up.STARTED, "1 of 1 jobs finished")
 
 
 def test_copies_keep_times_and_name_their_origin_and_leave_it_alone(stores, tmp_path):
