@@ -13,6 +13,7 @@ ORDER = (
     ("__init__",),
     ("errors", "credentials", "terminal", "paths", "arrays", "signals", "lifeline"),
     ("blas", "readers"),
+    ("own",),
     ("nn",),
     ("optim",),
     ("datasets",),

@@ -1,0 +1,26 @@
+"""What is a user's own: functions by their dotted paths, their options, their sources, and their tracebacks.
+
+One rule: where a name is expected, the dotted path of a function does, and its keyword arguments are the options beside
+it. A built-in name has no dot; a package may give its functions further names by entry points.
+"""
+
+from nnexp.own.errors import own_traceback
+from nnexp.own.find import GROUPS, Own, find, is_own, registered
+from nnexp.own.folder import command_folder, use_folder
+from nnexp.own.options import check_options, option_names
+from nnexp.own.sources import Sources, sources_of
+
+__all__ = [
+    "GROUPS",
+    "Own",
+    "Sources",
+    "check_options",
+    "command_folder",
+    "find",
+    "is_own",
+    "option_names",
+    "own_traceback",
+    "registered",
+    "sources_of",
+    "use_folder",
+]

@@ -1,0 +1,115 @@
+"""A user's function by its name: a dotted path, or a name that a package has registered by an entry point."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from nnexp.errors import one_line
+from nnexp.own.errors import last_own_place
+from nnexp.own.folder import use_folder
+from nnexp.own.sources import refresh, resolve
+from nnexp.readers import ConfigError
+
+GROUPS = ("optimizers", "datasets", "activations", "tasks")  # of entry points: nnexp.optimizers, ...
+
+
+@dataclass(frozen=True)
+class Own:
+    """What was found under a name: the object, and the module that it is in."""
+
+    name: str
+    found: Any
+    module: str
+
+
+def is_own(name: object, builtin: Collection[str] = ()) -> bool:
+    """Whether a name is none of the built-in ones, so that it is looked for among what is a user's own."""
+    return isinstance(name, str) and name not in builtin and ("." in name or name in registered_names())
+
+
+@cache
+def registered(group: str) -> dict[str, str]:
+    """The names that installed packages have registered in a group of `GROUPS`, with what they stand for."""
+    return {point.name: point.value for point in metadata.entry_points(group=f"nnexp.{group}")}
+
+
+@cache
+def registered_names() -> frozenset[str]:
+    """The names that are registered in any group."""
+    return frozenset(name for group in GROUPS for name in registered(group))
+
+
+def find(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
+    """What is meant by a name that is not built in.
+
+    Parameters
+    ----------
+    key
+        The config key that holds the name, for messages.
+    group
+        One of `GROUPS`.
+    builtin
+        The names that are no user's own, for messages.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing of that name, or its module cannot be imported.
+    """
+    use_folder()
+    points = registered(group)
+    if "." not in name and name not in points:
+        known = [*builtin, *points]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigError(
+            f"`{key}` must be one of {', '.join(known)}, or the dotted path of your own, got {name!r}{hint}"
+        )
+    module, attributes = _parts(key, name, points[name] if name in points else name)
+    found = _import(key, name, module)
+    for attribute in attributes:
+        try:
+            found = getattr(found, attribute)
+        except AttributeError:
+            close = difflib.get_close_matches(attribute, [each for each in vars(found) if each[0] != "_"], n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            place = getattr(sys.modules[module], "__file__", None) or module
+            raise ConfigError(
+                f"`{key}` must name something that can be imported, got {name!r}: {place} has no {attribute!r}{hint}"
+            ) from None
+    return Own(name, found, module)
+
+
+def _parts(key: str, name: str, value: str) -> tuple[str, list[str]]:
+    """The module of a dotted path, and the attributes in it."""
+    if ":" in value:  # as an entry point writes it
+        module, _, rest = value.partition(":")
+        return module.strip(), rest.split("[")[0].strip().split(".")
+    words = value.split(".")
+    if not all(word.isidentifier() for word in words):
+        raise ConfigError(f"`{key}` must be a dotted path such as package.module.function, got {name!r}")
+    for n in range(len(words) - 1, 0, -1):
+        if resolve(".".join(words[:n])) is not None:
+            return ".".join(words[:n]), words[n:]
+    raise ConfigError(
+        f"`{key}` must name something that can be imported, got {name!r}: there is no module {words[0]!r} in the "
+        "folder of the command or among the installed packages"
+    )
+
+
+def _import(key: str, name: str, module: str) -> Any:
+    try:
+        refresh(module)
+        return importlib.import_module(module)
+    except Exception as error:  # a module may fail in any way when it is imported
+        place = last_own_place(error)
+        where = f" ({place})" if place else ""
+        told = f"{type(error).__name__}: {one_line(error)}{where}"
+        raise ConfigError(f"`{key}` must name something that can be imported, got {name!r}: {told}") from error

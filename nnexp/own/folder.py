@@ -1,0 +1,36 @@
+"""The folder of the command on the import path, in every process that works for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from nnexp.own.places import installed_folders
+
+VARIABLE = "NNEXP_FOLDER"  # by which the processes that this one starts know the folder
+
+
+def command_folder() -> str:
+    """The folder in which the command was given, also in the processes that work for it."""
+    return os.environ.get(VARIABLE) or os.getcwd()
+
+
+def use_folder(folder: str | Path | None = None) -> None:
+    """Put the folder of the command on the import path.
+
+    After the standard library, whose modules a file beside the user's data must not replace, and before what is
+    installed.
+
+    Parameters
+    ----------
+    folder
+        Default: the one that the process which started this one was given, else the current one.
+    """
+    path = os.path.abspath(folder or command_folder())
+    os.environ[VARIABLE] = path
+    if path in sys.path or (os.getcwd() == path and "" in sys.path):
+        return
+    installed = installed_folders()
+    places = [i for i, entry in enumerate(sys.path) if os.path.realpath(entry) in installed]
+    sys.path.insert(places[0] if places else len(sys.path), path)

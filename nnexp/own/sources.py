@@ -1,0 +1,248 @@
+"""The sources of a user's function: the files that its module imports, directly or not, and that are his own.
+
+They are read off the files, by their import statements, also those inside functions, so that every process finds the
+same ones whatever it has imported before. What is imported by a computed name is not seen, nor what code reads.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from importlib.machinery import BuiltinImporter, ModuleSpec
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from nnexp.own.places import is_own_file
+
+DIGEST_LENGTH = 32
+# NumPy and SciPy are told apart by tags of every run, and `resume` says what a difference means.
+WITHOUT_VERSION = ("nnexp", "numpy", "scipy")
+State = tuple[int, int]  # of a file: when it was changed, and its size
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The sources of a function.
+
+    Attributes
+    ----------
+    files
+        Paths by the name in the run's record, such as ``mylib/steps.py``.
+    packages
+        Versions of the installed packages that they import, by the name that is imported.
+    """
+
+    files: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    packages: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __or__(self, other: Sources) -> Sources:
+        return Sources({**self.files, **other.files}, {**self.packages, **other.packages})
+
+    def digests(self) -> dict[str, str]:
+        """Digest of each file and version of each package, as part of what decides a run's numbers."""
+        return {name: _digest(str(path), state(path)) for name, path in self.files.items()} | {
+            f"package {name}": version for name, version in self.packages.items()
+        }
+
+
+@dataclass(frozen=True)
+class _Module:
+    """A module of the user's own."""
+
+    path: Path
+    is_package: bool
+
+    def name_of_file(self, module: str) -> str:
+        """Its file as the run's record names it, the same wherever it is."""
+        if self.path.suffix not in (".py", ".pyw"):
+            return "/".join([*module.split(".")[:-1], self.path.name])
+        return module.replace(".", "/") + ("/__init__.py" if self.is_package else ".py")
+
+
+def sources_of(module: str) -> Sources:
+    """The sources of a module; those of an installed module are the version of its package."""
+    own, installed = _closure(module)
+    files = {each.name_of_file(name): each.path for name, each in sorted(own.items())}
+    packages = {name: _version(name) for name in sorted(installed) if name not in WITHOUT_VERSION}
+    return Sources(files, packages)
+
+
+def state(path: Path) -> State:
+    """By what a file that was changed is known without reading it."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0, -1
+    return found.st_mtime_ns, found.st_size
+
+
+@cache
+def _digest(path: str, known: State) -> str:
+    try:
+        content = Path(path).read_bytes()
+    except OSError:
+        return "gone"
+    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()[:DIGEST_LENGTH]
+
+
+# Finding modules without running them.
+
+
+def resolve(module: str) -> ModuleSpec | None:
+    """Where a module is, without importing it or the packages that it is in; None if there is none."""
+    path: Any = None
+    found: ModuleSpec | None = None
+    name = ""
+    for word in module.split("."):
+        name = f"{name}.{word}" if name else word
+        if name in sys.builtin_module_names:
+            return BuiltinImporter.find_spec(name)
+        if found is not None and path is None:
+            return None  # inside what is no package
+        found = _spec(name, path)
+        if found is None:
+            return None
+        path = found.submodule_search_locations
+    return found
+
+
+def _spec(name: str, path: Any) -> ModuleSpec | None:
+    for finder in sys.meta_path:
+        find_spec = getattr(finder, "find_spec", None)
+        try:
+            found = find_spec(name, path) if find_spec is not None else None
+        except (ImportError, AttributeError, ValueError):
+            found = None
+        if found is not None:
+            return found
+    loaded = sys.modules.get(name)  # such as __main__
+    return getattr(loaded, "__spec__", None)
+
+
+def _own(module: str) -> _Module | None:
+    """A module of the user's own that has a file."""
+    main = sys.modules.get("__main__")
+    if module == "__main__" and getattr(main, "__file__", None):
+        return _Module(Path(main.__file__).resolve(), is_package=False)  # pyright: ignore[reportOptionalMemberAccess, reportArgumentType]
+    spec = resolve(module)
+    if spec is None or not spec.has_location or spec.origin is None or not is_own_file(spec.origin):
+        return None
+    return _Module(Path(spec.origin), is_package=spec.submodule_search_locations is not None)
+
+
+_closures: dict[str, tuple[dict[str, _Module], set[str], dict[Path, State]]] = {}
+
+
+def _closure(module: str) -> tuple[dict[str, _Module], set[str]]:
+    """The modules of the user's own that a module needs, itself among them, and the installed packages.
+
+    Both are kept until one of the files changes: a sweep asks for each of its jobs.
+    """
+    if module in _closures and all(state(path) == then for path, then in _closures[module][2].items()):
+        return _closures[module][:2]
+    own, installed = _find_closure(module)
+    if own:
+        _closures[module] = own, installed, {each.path: state(each.path) for each in own.values()}
+    return own, installed
+
+
+def _find_closure(module: str) -> tuple[dict[str, _Module], set[str]]:
+    own: dict[str, _Module] = {}
+    installed: set[str] = set()
+    to_see, seen = [module], set[str]()
+    while to_see:
+        name = to_see.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names and top != "__main__" and _own(top) is None:
+            continue
+        found = _own(name)
+        if found is None:
+            spec = resolve(top)
+            if spec is not None and (spec.origin is None or not is_own_file(spec.origin)) and not _is_namespace(spec):
+                installed.add(top)
+            continue
+        own[name] = found
+        to_see += [name.rpartition(".")[0]] if "." in name else []
+        if found.path.suffix in (".py", ".pyw"):
+            to_see += _imports(str(found.path), state(found.path), name, found.is_package)
+    return own, installed
+
+
+def _is_namespace(spec: ModuleSpec) -> bool:
+    return spec.origin is None and spec.submodule_search_locations is not None
+
+
+@cache
+def _imports(path: str, known: State, module: str, is_package: bool) -> tuple[str, ...]:
+    """The modules that a file's import statements may mean."""
+    try:
+        tree = ast.parse(Path(path).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ()
+    return tuple(dict.fromkeys(_named(tree, module if is_package else module.rpartition(".")[0])))
+
+
+def _named(tree: ast.AST, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            if base:
+                yield base
+                yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
+
+
+@cache
+def _version(name: str) -> str:
+    """The version of the installed package that gives a module."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+    for distribution in metadata.packages_distributions().get(name, ()):
+        return metadata.version(distribution)
+    return str(getattr(sys.modules.get(name), "__version__", "unknown"))
+
+
+# What is in memory is what is in the files.
+
+_seen: dict[str, State] = {}
+
+
+def refresh(module: str) -> None:
+    """Forget the modules of the user's own that were edited since they were imported, and those that use them.
+
+    Then their import runs the very text of which the digest is taken. A long process, such as a notebook's kernel,
+    would go on with what it imported first.
+    """
+    importlib.invalidate_caches()
+    own = {name: each for name, each in _closure(module)[0].items() if name != "__main__"}
+    started = int(psutil.Process().create_time() * 1e9)
+    stale = [name for name, each in own.items() if name in sys.modules and _is_stale(name, each.path, started)]
+    if stale:
+        for name in own:
+            sys.modules.pop(name, None)
+    for name, each in own.items():
+        if name not in sys.modules:
+            _seen[name] = state(each.path)
+
+
+def _is_stale(name: str, path: Path, started: int) -> bool:
+    now = state(path)
+    return _seen[name] != now if name in _seen else now[0] > started
