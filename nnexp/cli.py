@@ -16,7 +16,7 @@ from typing import Any
 
 from nnexp.credentials import extract_passwords
 from nnexp.errors import ExitStatus, UsageError, tell_failure, wants_traceback
-from nnexp.presets import CONFIG_GROUPS, choices
+from nnexp.presets import CONFIG_GROUPS, FLAGS, choices, own_choices, own_groups, own_presets
 from nnexp.terminal import say
 
 COMMANDS = {
@@ -40,6 +40,7 @@ commands:
 configuration groups:
 {groups}
 
+--config-dir DIR, for every command, adds your own presets; so does $NNEXP_CONFIG_DIR.
 Everything else goes to Hydra: nnexp --cfg job shows the config, nnexp --hydra-help all of Hydra's flags.
 Examples: nnexp optimizer=lbfgsb model.l2=3      nnexp experiment=ex4      nnexp -m model.l2=0,1,10 seed=0,1,2
 """
@@ -49,8 +50,15 @@ def help_text() -> str:
     """What `nnexp --help` prints."""
     width = max(map(len, COMMANDS))
     commands = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
-    groups = "\n".join(f"  {group}: {', '.join(choices(group))}" for group in CONFIG_GROUPS)
-    return HELP.format(commands=commands, groups=groups)
+    return HELP.format(commands=commands, groups="\n".join(map(_group_help, (*CONFIG_GROUPS, *own_groups()))))
+
+
+def _group_help(group: str) -> str:
+    """A line that lists the choices of a group; the user's own come last and are said to be his."""
+    own = own_choices(group)
+    shipped = ", ".join(name for name in choices(group) if name not in own)
+    yours = f"yours: {', '.join(own)}" if own else ""
+    return f"  {group}: {'; '.join(filter(None, [shipped, yours]))}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,9 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    arguments = extract_passwords(sys.argv[1:] if argv is None else argv)
-    if argv is None:
-        sys.argv[1:] = arguments
+    with own_presets(extract_passwords(sys.argv[1:] if argv is None else argv)) as arguments:
+        if argv is None:
+            sys.argv[1:] = arguments
+        return _dispatch(arguments)
+
+
+def _dispatch(arguments: list[str]) -> int:
     # Hydra takes its flags before the overrides only; -m is typed anywhere.
     arguments.sort(key=lambda word: word not in ("-m", "--multirun"))
     if arguments[:1] in (["--help"], ["-h"]):
@@ -124,6 +136,7 @@ def _command(name: str, arguments: Sequence[str]) -> int:
     parser.register("action", None, Once)
     if name != "ui":
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument(*FLAGS, metavar="DIR", help="a folder of your own presets")  # taken before, for all commands
     module.add_arguments(parser)
     return module.run(parser.parse_intermixed_args(arguments))
 

@@ -25,7 +25,7 @@ from nnexp import hints
 from nnexp.config import KEYS, Config, ConfigError, TrackingConfig, check
 from nnexp.credentials import without_password
 from nnexp.paths import default_uri
-from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, config_directory
+from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, config_directory, own_directory, own_groups
 from nnexp.runs.directory import run_name
 
 _NOT_TEXTS = ("true", "false", "null", "inf", "nan")  # to Hydra, where they are not quoted
@@ -53,11 +53,19 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
-            return hydra_compose("config", [one_spelling(word) for word in overrides])
+            return hydra_compose("config", [*_search_path(overrides), *(one_spelling(word) for word in overrides)])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides)) from error
     finally:
         GlobalHydra.instance().hydra = running
+
+
+def _search_path(overrides: Sequence[str]) -> list[str]:
+    """Has Hydra look into the user's own folder too, where he does not say himself where to look."""
+    own = own_directory()
+    if own is None or any(word.lstrip("+").startswith("hydra.searchpath=") for word in overrides):
+        return []
+    return [f"hydra.searchpath=[{QuotedString(f'file://{own}', Quote.single).with_quotes()}]"]
 
 
 def tracking_of(overrides: Sequence[str]) -> TrackingConfig:
@@ -108,9 +116,11 @@ def one_spelling(word: str) -> str:
     """An override with the sign that Hydra wants: to it, ``+key`` adds only, and is an error where there is the key."""
     key, equals, _ = word.partition("=")
     name = key.lstrip("+")
+    bare = word.lstrip("+")
+    if equals and name in own_groups():
+        return f"+{bare}"
     if name == key or not equals or "/" in name or "@" in name:
         return word
-    bare = word.lstrip("+")
     if name in CONFIG_GROUPS:
         return f"+{bare}" if name in ADDED_GROUPS else bare
     return f"++{bare}" if name.partition(".")[0] in (*KEYS, "hydra") else word

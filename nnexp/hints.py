@@ -65,8 +65,8 @@ def explain_choice(group: str, choice: str, known: Sequence[str]) -> str:
 
 def _wrong_preset(overrides: Sequence[str]) -> str | None:
     """An unknown sweep or search, which Hydra would only tell after other things."""
-    if any(override.startswith(("--config", "-cd", "hydra.searchpath")) for override in overrides):
-        return None  # the user's own presets
+    if any(override.lstrip("+").startswith("hydra.searchpath") for override in overrides):
+        return None  # presets of another place
     for override in overrides:
         group, _, choice = override.lstrip("+").partition("=")
         if group not in ADDED_GROUPS or "=" not in override:

@@ -21,7 +21,7 @@ from nnexp.compose import command_folder, explain, one_spelling, read_config, to
 from nnexp.config import ConfigError, check_places, check_run_directory
 from nnexp.errors import FULL_ERROR, ExitStatus, UsageError
 from nnexp.paths import absolute
-from nnexp.presets import config_directory
+from nnexp.presets import FLAGS, config_directory, own_directory
 
 _runs: list[DictConfig] = []  # begun in this process; Hydra writes into each where it has made a directory
 
@@ -110,7 +110,8 @@ def main(arguments: Sequence[str]) -> int:
     UsageError
         If the config is wrong, or cannot be composed.
     """
-    sys.argv[1:] = arguments = [one_spelling(word) for word in arguments]
+    own = [FLAGS[0], str(own_directory())] if own_directory() is not None else []
+    sys.argv[1:] = arguments = [*own, *(one_spelling(word) for word in arguments)]
     asked = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # so that errors come here and are told in our words
     ended_by: Exception | None = None

@@ -92,7 +92,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch):
-    for name in ("MLFLOW_EXPERIMENT_NAME", "HYDRA_FULL_ERROR", "NNEXP_DATABASE_URIS", *MLFLOW_STORE):
+    for name in (
+        "MLFLOW_EXPERIMENT_NAME",
+        "NNEXP_CONFIG_DIR",
+        "HYDRA_FULL_ERROR",
+        "NNEXP_DATABASE_URIS",
+        *MLFLOW_STORE,
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -110,6 +110,8 @@ PLANNED = [
     ("+seed=0,1", ["seed=0", "seed=1"]),
     ("++sweep=seeds +seed=0,1", ["seed=0", "seed=1"]),
     ("+optimizer=cg,adam", ["optimizer=cg", "optimizer=adam"]),
+    ("+experiment=smoke +optimizer=cg seed=0,1", ["seed=0", "seed=1"]),
+    ("experiment=smoke,ex4 data=digits", ["experiment=smoke", "experiment=ex4"]),
     ("+sweep=l2 model.l2=5,6", ["model.l2=5", "model.l2=6"]),
     ("model.l2=range(0.1,0.5,0.1)", ["model.l2=0.1", "model.l2=0.2", "model.l2=0.3", "model.l2=0.4"]),
     ("model.l2=range(1,0,-0.3)", ["model.l2=1.0", "model.l2=0.7", "model.l2=0.4", "model.l2=0.1"]),
@@ -158,6 +160,13 @@ def test_a_dry_run_of_a_single_run_checks_it_and_does_nothing(call, tmp_path):
     assert out.startswith("1 run would be started")
     assert call(*SMALL, "model.l2=-1", "dry_run=true")[0] == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plus_before_a_group_makes_no_difference(call):
+    groups = ["experiment=smoke", "data=csv", "optimizer=cg", "model=mlp"]
+    ways = [call(*(f"{sign}{group}" for group in groups), "--cfg", "job") for sign in ("", "+", "++")]
+    assert ways[0][0] == 0
+    assert ways[0] == ways[1] == ways[2]
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from nnexp.config import ConfigError
 from nnexp.datasets import SOURCES
 from nnexp.nn import Objective
 from nnexp.optim import METHODS
+from nnexp.presets import own_presets
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "data/README.md"]
@@ -42,13 +43,13 @@ def commands(text):
 
 def try_command(line):
     """Parse a command line as nnexp does, run nothing; SystemExit or ConfigError where it is not taken."""
-    words = [word for word in shlex.split(line) if word not in FLAGS]
-    if words and words[0] in cli.COMMANDS:
-        module = importlib.import_module(cli.COMMANDS[words[0]][0])
-        with mock.patch.object(module, "run") as run:
-            cli.main(words)
-        words = getattr(run.call_args.args[0], "overrides", [])
-    read_config(compose([first_job(word) for word in words]))
+    with own_presets([word for word in shlex.split(line) if word not in FLAGS]) as words:
+        if words and words[0] in cli.COMMANDS:
+            module = importlib.import_module(cli.COMMANDS[words[0]][0])
+            with mock.patch.object(module, "run") as run:
+                cli.main(words)
+            words = getattr(run.call_args.args[0], "overrides", [])
+        read_config(compose([first_job(word) for word in words]))
 
 
 def first_job(override):
@@ -69,6 +70,11 @@ def test_every_command_is_taken_or_refused_as_the_document_says(document, tmp_pa
         (tmp_path / name).touch()
     if own_task := re.search(r"^```python\n(def train.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
         (tmp_path / "toy.py").write_text(own_task[1])
+    for path, preset in re.findall(
+        r"`(\S+\.yaml)`:\n\n```yaml\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(preset)
     for line, told in commands(document.read_text()):
         if told.startswith("`"):
             with pytest.raises(ConfigError) as caught:

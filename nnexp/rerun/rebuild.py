@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from nnexp import tasks
 from nnexp.compose import compose, in_grammar, plain
 from nnexp.config import Config, ConfigError, check, is_bookkeeping, task_of
-from nnexp.presets import config_directory
+from nnexp.presets import preset_files
 from nnexp.readers import leaves as leaves_of
 from nnexp.rerun.source import RerunError
 from nnexp.tasks.interface import Task
@@ -154,9 +154,9 @@ def _groups(task: Task[Any], recorded: Leaves) -> list[str]:
     name = recorded.get("task.name", tasks.NETWORK)
     chosen = [] if name == tasks.NETWORK else ["task=custom", f"task.name={in_grammar(name)}"]
     for group, key in task.chosen_by.items():
-        for path in sorted((config_directory() / group).glob("*.yaml")):
+        for name, path in preset_files(group):
             if OmegaConf.select(OmegaConf.load(path), key.partition(".")[2]) == recorded.get(key):
-                chosen.append(f"{group}={path.stem}")
+                chosen.append(f"{group}={name}")
                 break
     return chosen
 
