@@ -1,4 +1,4 @@
-"""Activations of the hidden units, each a core function in units of its own.
+"""Activations of the hidden units: those of a user's own, and the built-in ones, core functions in units of their own.
 
 The sigmoid is a tanh in other units, ``sigmoid(z) = (1 + tanh(z / 2)) / 2``, and tanh cannot overflow. So every
 activation is written ``a(z) = scale * core(gain * z) + shift``, and the constants are folded into the weights before
@@ -9,11 +9,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from nnexp.arrays import Floats
+
+Function = Callable[[Any], Any]  # elementwise, from an array to a new one of its shape
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function of one's own, with its derivatives, as functions of z.
+
+    Each of them takes a float64 or float32 array of any shape, does not change it, and returns an array of its shape.
+    They are called from several threads at once where `training.threads` says so.
+
+    Attributes
+    ----------
+    function : callable z -> a(z)
+    derivative : callable z -> da/dz
+    second_derivative : callable z -> d2a/dz2, or None
+        For methods that take Hessian-vector products.
+    name : str
+        What it is called in files and messages.
+    """
+
+    function: Function
+    derivative: Function
+    second_derivative: Function | None = None
+    name: str = "custom"
+
+    gain: ClassVar[float] = 1.0
+    scale: ClassVar[float] = 1.0
+    shift: ClassVar[float] = 0.0
+
+    def __call__(self, z: Floats) -> Floats:
+        """a(z), a new array."""
+        return self.function(z)
 
 
 def _relu(z: Floats, /, *, out: Floats | None = None) -> Floats:
@@ -37,7 +70,7 @@ class InPlace(Protocol):
 
 
 @dataclass(frozen=True)
-class Activation:
+class CoreActivation:
     """The function ``a(z) = scale * core(gain * z) + shift``, elementwise.
 
     Attributes
@@ -73,21 +106,28 @@ class Activation:
         return np.zeros_like(c) if self.bend is None else self.scale * self.gain**2 * self.slope(c) * self.bend(c)
 
 
-ACTIVATIONS: dict[str, Activation] = {
-    "sigmoid": Activation(np.tanh, _tanh_slope, _tanh_bend, gain=0.5, scale=0.5, shift=0.5),
-    "tanh": Activation(np.tanh, _tanh_slope, _tanh_bend),
-    "relu": Activation(_relu, np.sign, None),  # its value is never negative: the sign is 0 or 1
+ACTIVATIONS: dict[str, CoreActivation] = {
+    "sigmoid": CoreActivation(np.tanh, _tanh_slope, _tanh_bend, gain=0.5, scale=0.5, shift=0.5),
+    "tanh": CoreActivation(np.tanh, _tanh_slope, _tanh_bend),
+    "relu": CoreActivation(_relu, np.sign, None),  # its value is never negative: the sign is 0 or 1
 }
 
 
-def get_activation(name: str) -> Activation:
-    """Look an activation up by its name.
+def get_activation(activation: str | Activation) -> CoreActivation | Activation:
+    """Look an activation up by its name; one of a user's own is what it is.
 
     Raises
     ------
     ValueError
         If the name is not in the table.
     """
-    if name not in ACTIVATIONS:
-        raise ValueError(f"`activation` must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
-    return ACTIVATIONS[name]
+    if isinstance(activation, Activation):
+        return activation
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"`activation` must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+    return ACTIVATIONS[activation]
+
+
+def name_of(activation: str | Activation) -> str:
+    """What an activation is called."""
+    return activation.name if isinstance(activation, Activation) else activation

@@ -23,12 +23,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnexp.arrays import Array, Numbers
+from nnexp.nn.activations import Activation
+from nnexp.nn.own_activation import at_complex, slope_at_complex
 from nnexp.nn.parameters import unpack
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """An activation g of hidden units, with its slope g'(z) as a function of the value a = g(z)."""
+    """An activation g of hidden units, with its slope g'."""
 
     value: Callable[[Numbers], Numbers]
     slope: Callable[[Numbers], Numbers]
@@ -45,26 +47,39 @@ def relu(z: Numbers) -> Numbers:
 
 
 HIDDEN = {
-    "sigmoid": Hidden(sigmoid, lambda a: a * (1 - a)),
-    "tanh": Hidden(np.tanh, lambda a: 1 - a * a),
-    "relu": Hidden(relu, lambda a: np.where(a.real > 0, 1.0, 0.0)),  # at the kink: 0
+    "sigmoid": Hidden(sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z))),
+    "tanh": Hidden(np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "relu": Hidden(relu, lambda z: np.where(z.real > 0, 1.0, 0.0)),  # at the kink: 0
 }
 
 
+def hidden(activation: str | Activation) -> Hidden:
+    """A built-in activation by its name, or a user's own."""
+    if isinstance(activation, Activation):
+        return Hidden(at_complex(activation), slope_at_complex(activation))
+    return HIDDEN[activation]
+
+
 def feed_forward(
-    theta: Numbers, X: Array, layer_sizes: Sequence[int], *, activation: str = "sigmoid"
+    theta: Numbers, X: Array, layer_sizes: Sequence[int], *, activation: str | Activation = "sigmoid"
 ) -> tuple[list[Numbers], Numbers]:
     """Activations a of the layers 0 ... L-1, (m, n_l) each, and z of the output layer, the logits (m, n_L)."""
     weights, biases = unpack(theta, layer_sizes)
     activations: list[Numbers] = [X]
     for w, b in zip(weights[:-1], biases[:-1], strict=True):
         z = activations[-1] @ w.T + b  # (m, n_in) @ (n_in, n_out) + (n_out,) -> (m, n_out)
-        activations.append(HIDDEN[activation].value(z))
+        activations.append(hidden(activation).value(z))
     return activations, activations[-1] @ weights[-1].T + biases[-1]  # (m, n_in) @ (n_in, n_L) + (n_L,) -> (m, n_L)
 
 
 def cost(
-    theta: Numbers, X: Array, Y: Array, layer_sizes: Sequence[int], *, activation: str = "sigmoid", l2: float = 0.0
+    theta: Numbers,
+    X: Array,
+    Y: Array,
+    layer_sizes: Sequence[int],
+    *,
+    activation: str | Activation = "sigmoid",
+    l2: float = 0.0,
 ) -> np.inexact:
     """J of X (m, n_0) and Y (m, n_L) of zeros and ones, in nats per sample; `l2` is the lambda of the penalty.
 
@@ -79,7 +94,13 @@ def cost(
 
 
 def gradient(
-    theta: Numbers, X: Array, Y: Array, layer_sizes: Sequence[int], *, activation: str = "sigmoid", l2: float = 0.0
+    theta: Numbers,
+    X: Array,
+    Y: Array,
+    layer_sizes: Sequence[int],
+    *,
+    activation: str | Activation = "sigmoid",
+    l2: float = 0.0,
 ) -> Numbers:
     """dJ/dtheta by back-propagation, packed as `theta`; the arguments are those of `cost`.
 
@@ -87,7 +108,7 @@ def gradient(
     "Learning representations by back-propagating errors".
     """
     m = len(X)
-    weights, _ = unpack(theta, layer_sizes)
+    weights, biases = unpack(theta, layer_sizes)
     activations, z = feed_forward(theta, X, layer_sizes, activation=activation)
     result = np.empty_like(theta)
     d_weights, d_biases = unpack(result, layer_sizes)  # views: what is written into them is written into `result`
@@ -98,6 +119,7 @@ def gradient(
         d_weights[layer][...] = deltas.T @ activations[layer] + l2 / m * weights[layer]
         d_biases[layer][...] = deltas.sum(axis=0)  # (n_out,)
         if layer > 0:  # X has no deltas
+            below = activations[layer - 1] @ weights[layer - 1].T + biases[layer - 1]  # z of this layer, (m, n_in)
             # (m, n_out) @ (n_out, n_in) -> (m, n_in)
-            deltas = deltas @ weights[layer] * HIDDEN[activation].slope(activations[layer])
+            deltas = deltas @ weights[layer] * hidden(activation).slope(below)
     return result

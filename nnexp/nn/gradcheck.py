@@ -11,6 +11,8 @@ from typing import cast
 import numpy as np
 
 from nnexp.arrays import Array, Numbers
+from nnexp.nn.activations import Activation
+from nnexp.nn.own_activation import at_complex
 from nnexp.nn.parameters import check_layer_sizes, n_parameters, unpack
 
 DIFFERENCE_STEP = 1e-4  # the exercise's
@@ -77,7 +79,7 @@ def full_check(
     theta: Array,
     gradient: Array,
     *,
-    activation: str,
+    activation: str | Activation,
     l2: float,
     progress: Callable[[int, int], None] | None = None,
 ) -> GradientCheck:
@@ -100,8 +102,8 @@ def full_check(
     layer_sizes : sequence of int
     theta, gradient : ndarray of shape (n_parameters,)
         Where, and what the objective gave there.
-    activation : str
-        sigmoid, tanh or relu.
+    activation : str or Activation
+        sigmoid, tanh or relu, or one of your own.
     l2 : float
         The penalty's lambda.
     progress : callable (done, total), optional
@@ -120,11 +122,10 @@ def full_check(
     theta, gradient = np.asarray(theta, float), np.asarray(gradient, float)
     if gradient.shape != theta.shape:
         raise ValueError(f"expected a gradient of shape {theta.shape}, got {gradient.shape}")
-    if activation not in FUNCTIONS:
-        raise ValueError(f"`activation` must be one of {', '.join(FUNCTIONS)}, got {activation!r}")
+    activate = _function(activation)
     sizes, total = check_layer_sizes(layer_sizes), theta.size
     central, complex_step = np.empty(total), np.empty(total)
-    derivatives = _derivatives(np.asarray(X, float), np.asarray(Y, float), sizes, theta, activation, l2)
+    derivatives = _derivatives(np.asarray(X, float), np.asarray(Y, float), sizes, theta, activate, l2)
     for done, (index, by_difference, by_complex_step) in enumerate(derivatives, start=1):
         central[index], complex_step[index] = by_difference, by_complex_step
         if progress is not None and (done % 100 == 0 or done == total):
@@ -149,12 +150,12 @@ def full_check(
 
 
 def _derivatives(
-    X: Array, Y: Array, sizes: tuple[int, ...], theta: Array, activation: str, l2: float
+    X: Array, Y: Array, sizes: tuple[int, ...], theta: Array, activate: Activate, l2: float
 ) -> Iterator[tuple[int, float, float]]:
     """Index in theta, derivative of the cost by central difference and by complex step, for each parameter."""
     weights, biases = unpack(theta, sizes)
     indices = unpack(np.arange(theta.size), sizes)
-    activate, signs, m = FUNCTIONS[activation], 1 - 2 * Y.T, len(X)
+    signs, m = 1 - 2 * Y.T, len(X)
     zs = _forward(X.T, weights, biases, activate)
     for layer, (weight_indices, bias_indices) in enumerate(zip(*indices, strict=True)):
         inputs = X.T if layer == 0 else activate(zs[layer - 1])
@@ -247,6 +248,14 @@ FUNCTIONS: dict[str, Activate] = {
     "tanh": lambda z: 2 * _sigmoid(2 * z) - 1,
     "relu": lambda z: np.where(np.real(z) > 0, z, 0),
 }
+
+
+def _function(activation: str | Activation) -> Activate:
+    if isinstance(activation, Activation):
+        return at_complex(activation)
+    if activation not in FUNCTIONS:
+        raise ValueError(f"`activation` must be one of {', '.join(FUNCTIONS)}, got {activation!r}")
+    return FUNCTIONS[activation]
 
 
 def directional_check(

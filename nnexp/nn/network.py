@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from nnexp.arrays import Floats, Indices
-from nnexp.nn.activations import ACTIVATIONS, get_activation
+from nnexp.nn.activations import ACTIVATIONS, Activation, get_activation
 from nnexp.nn.engine.passes import FoldedWeights, Passes
 from nnexp.nn.engine.products import aligned_copy, float_type
 from nnexp.nn.parameters import check_layer_sizes
@@ -21,8 +21,8 @@ class Forward:
     ----------
     X : array of shape (n_samples, n_features)
     layer_sizes : sequence of int
-    activation : str
-        Of the hidden units: a key of `ACTIVATIONS`.
+    activation : str or Activation
+        Of the hidden units: a key of `ACTIVATIONS`, or one of your own.
     dtype : float64 or float32
         Arithmetic of the pass.
 
@@ -37,7 +37,7 @@ class Forward:
         X: ArrayLike,
         layer_sizes: Sequence[int],
         *,
-        activation: str = "sigmoid",
+        activation: str | Activation = "sigmoid",
         dtype: DTypeLike = np.float64,
     ) -> None:
         samples, sizes, kind = np.asarray(X), check_layer_sizes(layer_sizes), float_type(dtype)

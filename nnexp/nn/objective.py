@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from nnexp.arrays import Array, Floats, Indices
-from nnexp.nn.activations import get_activation
+from nnexp.nn.activations import Activation, get_activation
 from nnexp.nn.engine.passes import FoldedWeights, Passes, Sums
 from nnexp.nn.engine.products import aligned, aligned_copy, float_type
 from nnexp.nn.parameters import check_layer_sizes, n_parameters, unpack
@@ -42,8 +42,8 @@ class Objective:
         Zeros and ones.
     layer_sizes : sequence of int
         Units from the input to the output; the first is n_features, the last n_outputs.
-    activation : str
-        Of the hidden units: a key of `ACTIVATIONS`.
+    activation : str or Activation
+        Of the hidden units: a key of `ACTIVATIONS`, or one of your own.
     l2 : float
         The penalty's lambda.
     dtype : float64 or float32
@@ -69,7 +69,7 @@ class Objective:
         Y: ArrayLike,
         layer_sizes: Sequence[int],
         *,
-        activation: str = "sigmoid",
+        activation: str | Activation = "sigmoid",
         l2: float = 0.0,
         dtype: DTypeLike = np.float64,
         threads: int = 1,
@@ -237,7 +237,14 @@ class Objective:
         -------
         product : ndarray of shape (n_parameters,), float64
             A new array. For relu the bends, where the second derivative is no function, count as 0.
+
+        Raises
+        ------
+        ValueError
+            If the activation has no second derivative.
         """
+        if isinstance(self.activation, Activation) and self.activation.second_derivative is None:
+            raise ValueError(f"the activation {self.activation.name} has no second derivative, which a Hessian needs")
         theta, v = np.asarray(theta, np.float64), np.asarray(v, np.float64)
         if not self._passes[0].keep:
             self._passes, self._theta = self._make_passes(keep=True), None

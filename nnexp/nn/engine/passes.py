@@ -13,7 +13,13 @@ error           2 * (output - Y), that is               tanh(half_logits) + sign
                 2 * n_samples * dJ/dz of the outputs
 signs           1 - 2 Y, so that the loss of an output
                 is softplus(signs * logit)
+slopes[l]       core'(gain * z)                         a function of values[l], whose place it may take
+bends[l]        for an activation of a user's own:
+                n_samples * dJ/da * a''(z)
 ==============  ======================================  =============================================
+
+A user's own activation has derivatives that are functions of z, not of the value: they are taken before the value
+overwrites z.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnexp.arrays import Array, Floats, FloatType
-from nnexp.nn.activations import Activation
+from nnexp.nn.activations import Activation, CoreActivation, Function
 from nnexp.nn.engine.products import aligned, aligned_copy, input_products, multiply
 from nnexp.nn.parameters import unpack
 
@@ -29,11 +35,13 @@ OUTPUT_GAIN = 0.5
 OUTPUT_DELTA = 0.5  # n_samples * dJ/dz of an output is this times `error`
 OUTPUTS_PER_LOGARITHM = 64  # factors between 1 and 2 whose product cannot overflow in float32
 
+Kind = CoreActivation | Activation
+
 
 class FoldedWeights:
     """Weights and biases in the units of the passes; linear in theta, so a direction folds just the same."""
 
-    def __init__(self, layer_sizes: tuple[int, ...], activation: Activation, dtype: FloatType) -> None:
+    def __init__(self, layer_sizes: tuple[int, ...], activation: Kind, dtype: FloatType) -> None:
         self.layer_sizes, self.activation, self.dtype = layer_sizes, activation, dtype
         shapes = list(zip(layer_sizes[1:], layer_sizes[:-1], strict=True))
         self.forward = [aligned(shape, dtype) for shape in shapes]  # [l] is (n_out, n_in), from layer l to the next
@@ -60,7 +68,7 @@ class FoldedWeights:
 class Sums:
     """Sums over samples: of the loss, and what the gradient is made of, delta * c (n_out, n_in) and delta (n_out,)."""
 
-    def __init__(self, layer_sizes: tuple[int, ...], activation: Activation, dtype: FloatType) -> None:
+    def __init__(self, layer_sizes: tuple[int, ...], activation: Kind, dtype: FloatType) -> None:
         self.layer_sizes, self.activation = layer_sizes, activation
         shapes = list(zip(layer_sizes[1:], layer_sizes[:-1], strict=True))
         self.loss = 0.0
@@ -98,6 +106,12 @@ class Sums:
         return gradient
 
 
+def _write(function: Function, z: Floats, *, out: Floats) -> None:
+    """Apply a user's function; where it overflows on the way to a finite value is not told."""
+    with np.errstate(all="ignore"):
+        out[...] = function(z)
+
+
 class Passes:
     """The passes over the samples X (n, n_features), which must be row-major and aligned.
 
@@ -115,7 +129,7 @@ class Passes:
         self,
         X: Floats,
         layer_sizes: tuple[int, ...],
-        activation: Activation,
+        activation: Kind,
         signs: Floats | None = None,
         *,
         work: Passes | None = None,
@@ -132,10 +146,15 @@ class Passes:
 
         self.half_logits = aligned((layer_sizes[-1], n), dtype)
         self.values = arrays("values", hidden)
+        self.slopes: list[Floats] = []
+        self.bends: list[Floats] = []
         if signs is not None:
             self.signs = aligned_copy(signs, dtype)
             self.deltas = arrays("deltas", hidden)
-            self.slopes = arrays("slopes", hidden) if keep else self.values
+            is_own = isinstance(activation, Activation)
+            self.slopes = arrays("slopes", hidden) if keep or is_own else self.values
+            if keep and is_own:
+                self.bends = arrays("bends", hidden)
             self.outputs = arrays("outputs", layer_sizes[-1:] * 2)
             self.error, self.scratch = self.outputs
             self.ones = np.ones(n, dtype)
@@ -145,11 +164,23 @@ class Passes:
         zs = [*self.values, self.half_logits]
         for layer, (weights, offset, z) in enumerate(zip(folded.forward, folded.offsets, zs, strict=True)):
             if layer:
-                self.activation.core(zs[layer - 1], out=zs[layer - 1])
+                self._activate(layer - 1)
                 multiply(weights, zs[layer - 1], out=z)  # (n_out, n_in) @ (n_in, n) -> (n_out, n)
             else:
                 self.inputs.forward(weights, out=z)  # (n_1, n_features) @ (n_features, n) -> (n_1, n)
             z += offset
+
+    def _activate(self, layer: int) -> None:
+        """Make values of the z of a hidden layer."""
+        act, z = self.activation, self.values[layer]
+        if isinstance(act, CoreActivation):
+            act.core(z, out=z)
+            return
+        if self.slopes:
+            _write(act.derivative, z, out=self.slopes[layer])
+            if self.bends and act.second_derivative is not None:
+                _write(act.second_derivative, z, out=self.bends[layer])
+        _write(act.function, z, out=z)
 
     def backward(self, folded: FoldedWeights, sums: Sums) -> None:
         """Add loss and gradient to `sums`, after `forward`; overwrites `values` unless they are kept."""
@@ -159,7 +190,12 @@ class Passes:
             values, slopes, below = self.values[layer - 1], self.slopes[layer - 1], self.deltas[layer - 1]
             sums.add(layer, deltas, values, self.ones)
             multiply(folded.backward[layer - 1], deltas, out=below)  # (n_in, n_out) @ (n_out, n) -> (n_in, n)
-            below *= self.activation.slope(values, out=slopes)
+            if isinstance(self.activation, CoreActivation):
+                below *= self.activation.slope(values, out=slopes)
+            else:
+                if self.bends:
+                    self.bends[layer - 1] *= below
+                below *= slopes
             deltas = below
         self.inputs.add_gradient(deltas, sums.products[0])  # (n_1, n) @ (n, n_features) -> (n_1, n_features)
         sums.deltas[0] += deltas @ self.ones  # (n_1, n) @ (n,) -> (n_1,)
@@ -215,7 +251,9 @@ class Passes:
             r_below = direction.backward[layer - 1] @ deltas
             r_below += folded.backward[layer - 1] @ r_deltas
             r_below *= slopes
-            if act.bend is not None:
+            if isinstance(act, Activation):
+                r_below += self.bends[layer - 1] * r_zs[layer - 1]
+            elif act.bend is not None:
                 r_below += below * act.bend(values) * r_zs[layer - 1]
             deltas, r_deltas = below, r_below
         self.inputs.add_gradient(r_deltas, sums.products[0])  # (n_1, n) @ (n, n_features) -> (n_1, n_features)
