@@ -10,8 +10,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnexp.arrays import Array, Numbers
+from nnexp.arrays import Array, FloatType, Numbers
 from nnexp.nn.activations import Activation, Function
+from nnexp.nn.engine.products import float_type
 
 COMPLEX_STEP, DIFFERENCE_STEP = 1e-20, 1e-5
 COMPLEX_TOLERANCE, DIFFERENCE_TOLERANCE = 1e-9, 1e-6  # absolute where the derivative is below 1
@@ -44,13 +45,7 @@ def as_activation(found: object, name: str) -> Activation:
             raise ValueError(
                 f"{name}: a class must be callable without arguments, got {type(error).__name__}: {error}"
             ) from error
-    functions: tuple[Any, ...]
-    if isinstance(found, Activation):
-        functions = found.function, found.derivative, found.second_derivative
-    elif isinstance(found, tuple):
-        functions = cast("tuple[Any, ...]", found)
-    else:
-        functions = found, getattr(found, "derivative", None), getattr(found, "second_derivative", None)
+    functions = _functions(found)
     if not functions or not callable(functions[0]):
         got = type(found).__name__
         raise ValueError(f"{name}: expected a function with a derivative, or the tuple of the two, got {got}")
@@ -59,6 +54,14 @@ def as_activation(found: object, name: str) -> Activation:
     if len(functions) > 3 or not all(callable(each) or each is None for each in functions[1:]):
         raise ValueError(f"{name}: expected (function, derivative) or (function, derivative, second_derivative)")
     return Activation(*functions[:3], name=name)
+
+
+def _functions(found: Any) -> tuple[Any, ...]:
+    if isinstance(found, Activation):
+        return found.function, found.derivative, found.second_derivative
+    if isinstance(found, tuple):
+        return cast("tuple[Any, ...]", found)
+    return found, getattr(found, "derivative", None), getattr(found, "second_derivative", None)
 
 
 def check_activation(activation: Activation, dtype: DTypeLike = np.float64) -> None:
@@ -85,19 +88,19 @@ def check_activation(activation: Activation, dtype: DTypeLike = np.float64) -> N
         named.append(("the second derivative", activation.second_derivative))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for kind in dict.fromkeys((np.dtype(np.float64), np.dtype(dtype))):
+        for kind in dict.fromkeys((float_type(np.float64), float_type(dtype))):
             for what, function in named:
                 _check_values(f"{activation.name}: {what}", function, kind)
         for (_, function), (what, derivative) in pairwise(named):
             _check_derivative(f"{activation.name}: {what}", function, derivative)
 
 
-def _check_values(what: str, function: Function, dtype: np.dtype[Any]) -> None:
-    z = np.concatenate([POINTS, LARGE]).astype(dtype).reshape(4, -1)
+def _check_values(what: str, function: Function, dtype: FloatType) -> None:
+    z: Numbers = np.concatenate([POINTS, LARGE]).astype(dtype).reshape(4, -1)
     values = _call(what, function, z.copy())
     if (wrong := np.flatnonzero(~np.isfinite(values))).size:
-        point = float(z.flat[wrong[0]])
-        raise ValueError(f"{what} at z = {point:g} must be finite in {dtype}, got {values.flat[wrong[0]]}")
+        point = float(z.ravel()[wrong[0]])
+        raise ValueError(f"{what} at z = {point:g} must be finite in {dtype}, got {values.ravel()[wrong[0]]}")
     part = _call(what, function, z[1:, ::3].copy())
     if not np.allclose(part, values[1:, ::3], rtol=1e-5, atol=1e-7):
         raise ValueError(f"{what} must be elementwise: its values depend on the other elements of the array")
@@ -106,7 +109,7 @@ def _check_values(what: str, function: Function, dtype: np.dtype[Any]) -> None:
 def _call(what: str, function: Function, z: Numbers) -> Numbers:
     before = z.copy()
     try:
-        values = np.asarray(function(z))
+        values: Numbers = np.asarray(function(z))
     except Exception as error:  # a user's function may fail in any way
         told = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(f"{what} must take an array of any shape, got {told}") from error
@@ -144,12 +147,12 @@ def by_complex_step(function: Function) -> Array | None:
     Such as one with `abs`, which takes complex numbers but means another thing by them.
     """
     try:
-        values = np.asarray(function(POINTS + 1j * COMPLEX_STEP))
+        values: Numbers = np.asarray(function(POINTS + 1j * COMPLEX_STEP))
     except Exception:  # most functions of scipy.special take real numbers only
         return None
     if values.dtype.kind != "c" or values.shape != POINTS.shape:
         return None
-    slopes, rough = values.imag / COMPLEX_STEP, by_differences(function)
+    slopes, rough = np.imag(values) / COMPLEX_STEP, by_differences(function)
     is_analytic = np.abs(slopes - rough) <= DIFFERENCE_TOLERANCE * np.maximum(1, np.abs(rough))
     return slopes if is_analytic.all() else None
 

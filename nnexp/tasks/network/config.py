@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnexp import datasets, optim
+from nnexp.nn import ACTIVATIONS
 from nnexp.paths import absolute
 from nnexp.readers import (
     ConfigError,
@@ -25,8 +26,8 @@ from nnexp.readers import (
     text,
 )
 from nnexp.runs.files import as_list
+from nnexp.tasks.network import activation
 
-ACTIVATION_NAMES = ("sigmoid", "tanh", "relu")
 # Beyond these the loss is lost in the rounding of the penalty, and costs leave the range of floating-point numbers.
 LARGEST_L2, LARGEST_THETA = 1e12, 1e6
 LARGEST = 2**31 - 1  # as optimizers written in C count
@@ -122,12 +123,19 @@ def _init_scale(key: str, value: Any) -> float | str:
     return number("a number > 0 and up to 1e6, or glorot", lambda s: 0 < s <= LARGEST_THETA)(key, value)
 
 
+def _activation(key: str, value: Any) -> str:
+    if not is_text(value):
+        raise refused(key, f"one of {', '.join(ACTIVATIONS)}, or the dotted path of your own", value)
+    activation.activation_of(value)
+    return value
+
+
 READERS: dict[str, dict[str, Reader]] = {
     "data": {"name": text, "test_size": share, "validation_size": share, "scale": text},
     "model": {
         "hidden_size": _hidden_size,
         "l2": number("in [0, 1e12]", lambda x: 0 <= x <= LARGEST_L2),
-        "activation": choice(*ACTIVATION_NAMES),
+        "activation": _activation,
         "init_scale": _init_scale,
     },
     "optimizer": {
@@ -175,5 +183,11 @@ def _check_collaborators(config: NetworkConfig) -> NetworkConfig:
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    method = optim.METHODS.get(config.optimizer.method)
+    activation.check(
+        config.model.activation,
+        config.training.dtype,
+        needs_second_derivative=method is not None and method.needs_hessp,
+    )
     given = {key: options[key] for key in config.optimizer.options}
     return replace(config, optimizer=replace(config.optimizer, options=given))

@@ -24,6 +24,7 @@ from nnexp.runs.history import columns_of
 from nnexp.runs.places import data_file
 from nnexp.runs.records import RunRecord
 from nnexp.tasks.interface import Described
+from nnexp.tasks.network.activation import activation_of
 from nnexp.terminal import percent
 
 TABLE = "per_class.json"  # shown by the UI across runs
@@ -106,7 +107,7 @@ class _Forwards:
             forward = Forward(
                 part.X,
                 tuple(self.details["layer_sizes"]),
-                activation=self.details["activation"],
+                activation=activation_of(self.details["activation"]),
                 dtype=np.dtype(self.details["dtype"]),
             )
             self._logits[id(part)] = forward(self.theta)

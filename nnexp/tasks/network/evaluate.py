@@ -18,6 +18,7 @@ from nnexp.evaluation import evaluate as report_of
 from nnexp.nn import Objective, predict
 from nnexp.readers import ConfigError
 from nnexp.tasks.interface import EvaluatedRun
+from nnexp.tasks.network.activation import activation_of
 from nnexp.tasks.network.config import NetworkConfig
 from nnexp.tasks.network.data import load, split_of
 from nnexp.tasks.network.weights import StoredNetwork, read_weights
@@ -183,7 +184,7 @@ def _figures(network: StoredNetwork, part: Dataset, config: NetworkConfig) -> tu
             part.X,
             part.Y,
             network.layer_sizes,
-            activation=network.activation,
+            activation=activation_of(network.activation),
             l2=config.model.l2,
             dtype=np.dtype(config.training.dtype),
             threads=config.training.threads,

@@ -20,6 +20,7 @@ from nnexp.nn import (
 from nnexp.nn.gradcheck import GradientCheck
 from nnexp.optim import available_bytes
 from nnexp.readers import ConfigError
+from nnexp.tasks.network.activation import activation_of
 from nnexp.tasks.network.config import NetworkConfig
 from nnexp.tasks.network.data import layer_sizes_of, load, split_of
 from nnexp.terminal import StatusLine, clock
@@ -81,7 +82,7 @@ def check_gradient(config: NetworkConfig) -> GradientCheck:
     layer_sizes = layer_sizes_of(config, dataset)
     check_resources(layer_sizes, len(train))
     theta = initialize(layer_sizes, config.model.init_scale, np.random.default_rng(config.seed))
-    settings: dict[str, Any] = {"activation": config.model.activation, "l2": config.model.l2}
+    settings: dict[str, Any] = {"activation": activation_of(config.model.activation), "l2": config.model.l2}
     line = StatusLine()
 
     def show(done: int, total: int) -> None:

@@ -12,6 +12,7 @@ from nnexp.nn import Forward, unpack
 from nnexp.runs.history import history_digest
 from nnexp.runs.identity import array_digest
 from nnexp.tasks.interface import Ending
+from nnexp.tasks.network.activation import activation_of
 from nnexp.tasks.network.config import NetworkConfig
 from nnexp.tasks.network.training import FitResult
 
@@ -82,5 +83,5 @@ def predictions_digest(config: NetworkConfig, result: FitResult, split: Split) -
     part = split.test if split.test is not None else split.train
     dtype = np.dtype(config.training.dtype)
     with blas_threads(1):  # as in the fit, so that they do not depend on training.threads
-        forward = Forward(part.X, result.layer_sizes, activation=result.activation, dtype=dtype)
+        forward = Forward(part.X, result.layer_sizes, activation=activation_of(result.activation), dtype=dtype)
         return array_digest(forward(result.theta))

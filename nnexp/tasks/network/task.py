@@ -13,6 +13,7 @@ from nnexp.runs.identity import digest_of, source_digests
 from nnexp.signals import undisturbed
 from nnexp.tasks.interface import Code, Described, Ending, EvaluatedRun, Report, Run, Task
 from nnexp.tasks.network import data, rounding
+from nnexp.tasks.network.activation import activation_of
 from nnexp.tasks.network.config import BOOKKEEPING, OPTIONS, NetworkConfig, read
 from nnexp.tasks.network.presentation import NetworkPresentation, Progress
 from nnexp.tasks.network.results import arrays_of, ending_of
@@ -180,7 +181,7 @@ class Network(Task[NetworkConfig]):
             result = fit(
                 split,
                 hidden_sizes=config.model.hidden_sizes,
-                activation=config.model.activation,
+                activation=activation_of(config.model.activation),
                 l2=config.model.l2,
                 init_scale=config.model.init_scale,
                 method=config.optimizer.method,

@@ -14,7 +14,16 @@ import numpy as np
 
 from nnexp.blas import blas_threads
 from nnexp.datasets import Dataset, Split
-from nnexp.nn import Forward, Objective, cross_entropy, directional_check, initialize, predict
+from nnexp.nn import (
+    Activation,
+    Forward,
+    Objective,
+    cross_entropy,
+    directional_check,
+    initialize,
+    name_of,
+    predict,
+)
 from nnexp.optim import Iterate, minimize
 from nnexp.runs.history import Row, columns_of
 
@@ -109,7 +118,9 @@ def _share(predicted: np.ndarray, y: np.ndarray) -> float:
 class _HeldOut:
     """A part that training does not see, ready to be evaluated at any theta."""
 
-    def __init__(self, part: str, data: Dataset, layer_sizes: Sequence[int], activation: str, dtype: str) -> None:
+    def __init__(
+        self, part: str, data: Dataset, layer_sizes: Sequence[int], activation: str | Activation, dtype: str
+    ) -> None:
         self.part, self.Y, self.y = part, data.Y, data.y
         self.forward = Forward(data.X, layer_sizes, activation=activation, dtype=np.dtype(dtype))
 
@@ -125,7 +136,7 @@ def fit(
     split: Split,
     *,
     hidden_sizes: list[int],
-    activation: str = "sigmoid",
+    activation: str | Activation = "sigmoid",
     l2: float = 1.0,
     init_scale: float | str = 0.12,
     method: str = "TNC",
@@ -146,7 +157,8 @@ def fit(
     split
         The parts; `validation` and `test` are evaluated every `evaluate_every` iterations where they exist.
     hidden_sizes, activation, l2, init_scale
-        The network, its penalty and its start; `theta0` is the first draw of ``numpy.random.default_rng(seed)``.
+        The network, its penalty and its start; an `Activation` is one of your own; `theta0` is the first draw of
+        ``numpy.random.default_rng(seed)``.
     method, maxiter, maxfun, options
         See :func:`nnexp.optim.minimize`.
     dtype
@@ -249,7 +261,7 @@ def fit(
         message=result.message,
         gradient_check=checked,
         layer_sizes=layer_sizes,
-        activation=activation,
+        activation=name_of(activation),
         history=history.columns(),
         snapshots=snapshots,
     )

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from nnexp import own
 from nnexp.datasets import Scaling
 from nnexp.errors import one_line
-from nnexp.nn import pack
+from nnexp.nn import ACTIVATIONS, pack
 from nnexp.readers import ConfigError
 from nnexp.runs.files import RecordError, read_arrays
-from nnexp.tasks.network.config import ACTIVATION_NAMES, NetworkConfig
+from nnexp.tasks.network.activation import activation_of
+from nnexp.tasks.network.config import NetworkConfig
 
 MOST_LAYERS = 10_000
 SHOWN = 5
@@ -59,10 +61,11 @@ def _from_npz(path: Path, config: NetworkConfig) -> StoredNetwork:
             shape = (len(b), len(weights[i - 1]) if i else w.shape[1])
             raise ConfigError(f"--weights {path}: expected weights_{i} of shape {shape}, got {w.shape}")
     activation = str(stored["activation"]) if "activation" in stored else config.model.activation
-    if activation not in ACTIVATION_NAMES:
+    if activation not in ACTIVATIONS and not own.is_own(activation):
         raise ConfigError(
-            f"--weights {path}: expected an activation of {', '.join(ACTIVATION_NAMES)}, got {activation[:40]!r}"
+            f"--weights {path}: expected an activation of {', '.join(ACTIVATIONS)}, got {activation[:40]!r}"
         )
+    activation_of(activation)
     sizes = weights[0].shape[1], *(len(w) for w in weights)
     return StoredNetwork(pack(weights, biases), sizes, activation, _scaling(path, stored, sizes[0]))
 

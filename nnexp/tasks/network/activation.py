@@ -1,0 +1,58 @@
+"""The activation that a config names: a built-in one, or one of the user's own, seen to be right."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnexp import own
+from nnexp.nn import ACTIVATIONS, Activation, as_activation, check_activation
+from nnexp.readers import ConfigError
+
+KEY = "model.activation"
+
+_found: dict[str, tuple[object, Activation]] = {}
+_checked: set[tuple[int, str]] = set()
+
+
+def activation_of(name: str) -> str | Activation:
+    """What is meant by a name: a built-in one as it is.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name, or it is no activation.
+    """
+    if name in ACTIVATIONS:
+        return name
+    found = own.find(KEY, "activations", name, ACTIVATIONS).found
+    if name not in _found or _found[name][0] is not found:
+        try:
+            _found[name] = found, as_activation(found, name)
+        except ValueError as error:
+            raise ConfigError(f"`{KEY}` {error}") from error
+    return _found[name][1]
+
+
+def check(name: str, dtype: str, *, needs_second_derivative: bool) -> None:
+    """See that an activation of the user's own fits its derivatives, and has those that are needed.
+
+    Raises
+    ------
+    ConfigError
+        If not; in one line that tells where, what was expected and what came.
+    """
+    activation = activation_of(name)
+    if not isinstance(activation, Activation):
+        return
+    if needs_second_derivative and activation.second_derivative is None:
+        raise ConfigError(
+            f"`{KEY}` {name} has no second derivative, which `optimizer.method` needs; give it one, a function of z: "
+            f"{name.rpartition('.')[2]}.second_derivative = ..."
+        )
+    if (id(activation), dtype) in _checked:  # the many configs of a sweep have it in common
+        return
+    try:
+        check_activation(activation, np.dtype(dtype))
+    except ValueError as error:
+        raise ConfigError(f"`{KEY}` {error}") from error
+    _checked.add((id(activation), dtype))
