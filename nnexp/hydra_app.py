@@ -6,8 +6,9 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,20 +19,35 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.compose import command_folder, explain, one_spelling, read_config, to_yaml
-from nnexp.config import ConfigError, check_places, check_run_directory
+from nnexp.config import Config, ConfigError, check_places, check_run_directory
 from nnexp.errors import FULL_ERROR, ExitStatus, UsageError
+from nnexp.own import use_folder
 from nnexp.paths import absolute
 from nnexp.presets import FLAGS, config_directory, own_directory
+from nnexp.runs.records import RunStatus
 
-_runs: list[DictConfig] = []  # begun in this process; Hydra writes into each where it has made a directory
+if TYPE_CHECKING:
+    from nnexp.execute import Outcome
 
 
-class CheckBeforeWork(Callback):
-    """Checks the config of a single run before Hydra has made any directory."""
+@dataclass
+class _SingleRun:
+    """What Hydra does not hand on between its callbacks, its task and :func:`main`."""
+
+    config: DictConfig | None = None  # once begun; Hydra writes into it where it has made a directory
+    ended: tuple[Outcome, Config] | None = None
+    error: Exception | None = None
+
+
+_single = _SingleRun()
+
+
+class HydraCallback(Callback):
+    """Checks the config of a single run before Hydra has made any directory, and takes its error past Hydra."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Leave Hydra where the config is wrong, and after a dry run."""
-        _runs.append(config)
+        _single.config = config
         try:
             tracking, folder = read_config(config).tracking, absolute(config.hydra.run.dir)
             check_places(tracking, "hydra.run.dir", folder)
@@ -39,9 +55,14 @@ class CheckBeforeWork(Callback):
             if config.dry_run:
                 print("1 run would be started, in a new directory; nothing was done.", flush=True)
         except Exception as error:  # Hydra would pass over it and start the run
-            end(error)
+            raise LeavesHydra(error) from error
         if config.dry_run:
             raise SystemExit(ExitStatus.DONE)
+
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Leave Hydra with the error of the run; this callback is the last of all, for it is the first at the start."""
+        if _single.error is not None:
+            raise LeavesHydra(_single.error)
 
 
 class LeavesHydra(SystemExit):
@@ -52,22 +73,47 @@ class LeavesHydra(SystemExit):
         self.error = error
 
 
-def end(error: Exception) -> NoReturn:
-    """Leave Hydra for an error."""
-    told = error
-    if isinstance(error, ConfigError):
-        told = UsageError(explain(error))
-        told.__cause__ = error
-    raise LeavesHydra(told)
+class RunFailedError(Exception):
+    """A run that ended, but did not finish: by this the callbacks of Hydra are told of it, and nobody else."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome
 
 
-def task(cfg: DictConfig) -> Any:
-    """The Hydra task: one run. Alone it ends the process with its exit status; in a sweep it returns its outcome."""
+def task(cfg: DictConfig) -> Outcome:
+    """The Hydra task: one run, or one job of a sweep.
+
+    Raises
+    ------
+    RunFailedError
+        If a single run failed or was interrupted. A job of a sweep always returns its outcome.
+    """
+    settings = HydraConfig.get()
     try:
-        return _run(cfg)
+        if settings.mode == RunMode.MULTIRUN:
+            from nnexp.sweeps.job import run_job
+
+            return run_job(cfg, list(settings.overrides.task), Path(settings.runtime.output_dir))
+        return _run(cfg, list(settings.overrides.task), Path(settings.runtime.output_dir))
     finally:
         # Hydra makes the directory before the data are read; a run that did not begin leaves none.
-        _remove_empty(Path(HydraConfig.get().runtime.output_dir), command_folder() / cfg.tracking.directory)
+        _remove_empty(Path(settings.runtime.output_dir), command_folder() / cfg.tracking.directory)
+
+
+def _run(cfg: DictConfig, overrides: list[str], folder: Path) -> Outcome:
+    from nnexp.execute import Request, execute
+
+    try:
+        config = read_config(cfg)
+        outcome = execute(Request(config, to_yaml(cfg), overrides, folder))
+        _single.ended = outcome, config
+        if outcome.status is not RunStatus.FINISHED:
+            raise RunFailedError(outcome)
+        return outcome
+    except Exception as error:
+        _single.error = error
+        raise
 
 
 def _remove_empty(path: Path, root: Path) -> None:
@@ -79,27 +125,6 @@ def _remove_empty(path: Path, root: Path) -> None:
             folder.rmdir()
         except OSError:
             return
-
-
-def _run(cfg: DictConfig) -> Any:
-    from nnexp.execute import Request, execute
-    from nnexp.summary import show
-
-    settings = HydraConfig.get()
-    if settings.mode == RunMode.MULTIRUN:
-        from nnexp.sweeps.job import run_job
-
-        return run_job(cfg, list(settings.overrides.task), Path(settings.runtime.output_dir))
-    try:
-        config = read_config(cfg)
-        outcome = execute(
-            Request(config, to_yaml(cfg), list(settings.overrides.task), Path(settings.runtime.output_dir))
-        )
-    except Exception as error:
-        end(error)
-    os.chdir(command_folder())  # Hydra may have changed it for its job
-    show(outcome, config)
-    raise SystemExit(outcome.exit_status)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -114,26 +139,42 @@ def main(arguments: Sequence[str]) -> int:
     sys.argv[1:] = arguments = [*own, *(one_spelling(word) for word in arguments)]
     asked = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # so that errors come here and are told in our words
-    ended_by: Exception | None = None
+    global _single
+    _single = _SingleRun()
+    use_folder(Path.cwd())  # where the user's callbacks are
     app = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(task)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*overriding with `hydra.mode=MULTIRUN`.*")
             app()
     except LeavesHydra as left:
-        ended_by = left.error
+        _single.error = left.error
     except (HydraException, OmegaConfBaseException, ConfigError, ValueError) as error:
         raise UsageError(explain(error, arguments)) from error
     except KeyboardInterrupt:
-        for config in _runs:
-            if path := OmegaConf.select(config, "hydra.runtime.output_dir", throw_on_missing=False):
-                _remove_empty(Path(path), command_folder() / config.tracking.directory)
+        path = OmegaConf.select(_single.config or OmegaConf.create(), "hydra.runtime.output_dir")
+        if _single.config is not None and path:
+            _remove_empty(Path(path), command_folder() / _single.config.tracking.directory)
         raise
     finally:
         if asked is None:
             del os.environ[FULL_ERROR]
         else:
             os.environ[FULL_ERROR] = asked
-    if ended_by is not None:
-        raise ended_by
-    return ExitStatus.DONE
+    return _exit_status()
+
+
+def _exit_status() -> int:
+    """Show how the single run ended, or raise its error; what the process should say to its caller."""
+    error = _single.error
+    if isinstance(error, ConfigError):
+        raise UsageError(explain(error)) from error
+    if error is not None and not isinstance(error, RunFailedError):
+        raise error
+    if _single.ended is None:  # there was none
+        return ExitStatus.DONE
+    from nnexp.summary import show
+
+    outcome, config = _single.ended
+    show(outcome, config)
+    return outcome.exit_status
