@@ -24,7 +24,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from nnexp import hints
 from nnexp.config import KEYS, Config, ConfigError, TrackingConfig, check
 from nnexp.credentials import without_password
-from nnexp.paths import default_uri
+from nnexp.paths import default_experiment, default_run_name, default_uri
 from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, config_directory, own_directory, own_groups
 from nnexp.runs.directory import run_name
 
@@ -32,6 +32,8 @@ _NOT_TEXTS = ("true", "false", "null", "inf", "nan")  # to Hydra, where they are
 
 OmegaConf.register_new_resolver("nnexp.run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("nnexp.uri", default_uri, replace=True)
+OmegaConf.register_new_resolver("nnexp.experiment", default_experiment, replace=True)
+OmegaConf.register_new_resolver("nnexp.mlflow_run_name", default_run_name, replace=True)
 OmegaConf.register_new_resolver("nnexp.path", os.path.expanduser, replace=True)
 
 # `optimizer.options` and `task.options` take any name, so that our own check can judge it and say which there are.
@@ -119,6 +121,8 @@ def one_spelling(word: str) -> str:
     bare = word.lstrip("+")
     if equals and name in own_groups():
         return f"+{bare}"
+    if equals and name.startswith("hydra.callbacks."):  # the user's, which no file names
+        return f"++{bare}"
     if name == key or not equals or "/" in name or "@" in name:
         return word
     if name in CONFIG_GROUPS:

@@ -57,6 +57,16 @@ def default_uri(directory: str) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI", "").strip() or f"{SQLITE}{directory}/mlflow.db"
 
 
+def default_experiment() -> str:
+    """The experiment where the config names none: MLflow's variable, where it says something."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME", "").strip() or "nnexp"
+
+
+def default_run_name() -> str | None:
+    """The name of a single run where the config gives none: MLflow's variable, where it says something."""
+    return os.environ.get("MLFLOW_RUN_NAME", "").strip() or None
+
+
 def sqlalchemy_uri(uri: str) -> str:
     """The address as MLflow must be given it, so that SQLAlchemy opens the very file that `uri` names.
 

@@ -40,6 +40,7 @@ from nnexp.tasks import describe
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.publications import Publications
 from nnexp.tracking.store import Store, StoreError, import_mlflow
+from nnexp.tracking.system_metrics import SystemMetrics, are_wanted
 
 LOOK_SECONDS = 2.0  # between two looks at what is new, where the trainer does not ring
 SUSPICIOUS_SECONDS = 2.0  # of waiting for a store, after which it is asked whether it is there at all
@@ -222,6 +223,12 @@ class Publisher:
                 if self.store is not None:
                     self.store.beat(directory)
 
+    def measure(self) -> None:
+        """Measure the load of the machine for the runs that train, where the user asked for it."""
+        if self.store is not None and are_wanted():
+            self.is_ready.wait()
+            _attempt(lambda: SystemMetrics().serve(self.runs, self.is_over.wait))
+
     def _close_failed(self) -> None:
         """Close runs as FAILED whose directories cannot be written to any more."""
         while self.failures:
@@ -290,6 +297,7 @@ def main() -> None:
     publishing = _thread(lambda: publisher.publish(others))
     _thread(publisher.suspect)
     _thread(publisher.beat)
+    _thread(publisher.measure)
 
     def end() -> None:
         """Let it finish, but not for ever: what is cut off is published by `nnexp sync`."""

@@ -7,7 +7,7 @@ import shlex
 from nnexp.compose import in_grammar
 from nnexp.config import Config, TrackingConfig
 from nnexp.execute import Outcome
-from nnexp.paths import absolute, absolute_uri, default_uri, relative
+from nnexp.paths import absolute, absolute_uri, default_experiment, default_uri, relative
 from nnexp.terminal import say, table
 
 
@@ -41,6 +41,6 @@ def ui_command(tracking: TrackingConfig) -> str:
         words.append(f"tracking.directory={in_grammar(relative(directory))}")
     if tracking.uri != absolute_uri(default_uri(directory)):
         words.append(f"tracking.uri={in_grammar(tracking.uri)}")
-    if tracking.experiment != "nnexp":
+    if tracking.experiment != default_experiment():
         words.append(f"tracking.experiment={in_grammar(tracking.experiment)}")
     return shlex.join(words)

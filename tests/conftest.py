@@ -94,6 +94,8 @@ def pytest_xdist_make_scheduler(config, log):
 def _own_environment(monkeypatch):
     for name in (
         "MLFLOW_EXPERIMENT_NAME",
+        "MLFLOW_RUN_NAME",
+        "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING",
         "NNEXP_CONFIG_DIR",
         "HYDRA_FULL_ERROR",
         "NNEXP_DATABASE_URIS",

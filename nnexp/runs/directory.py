@@ -29,7 +29,7 @@ import numpy as np
 
 from nnexp.runs import files, history
 from nnexp.runs.files import RecordError, VanishedError
-from nnexp.runs.history import HISTORY
+from nnexp.runs.history import HISTORY, SYSTEM
 from nnexp.runs.records import RunRecord, RunResult, SweepPlan
 from nnexp.runs.temporary import beside, replacing
 
@@ -37,7 +37,7 @@ RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
 RUNS, SWEEPS = "runs", "sweeps"  # the folders of an output directory
 PLAN_FILE, SHARED = "plan.json", "shared"  # in the folder of a sweep: its plan, and what its workers share
 _RESULTS = threading.Lock()
-NOT_ARTIFACTS = (RECORD, PUBLISHED, HISTORY)  # at the root; `reports/history.csv` is an artifact
+NOT_ARTIFACTS = (RECORD, PUBLISHED, HISTORY, SYSTEM)  # at the root; `reports/history.csv` is an artifact
 
 
 def run_name() -> str:

@@ -27,6 +27,7 @@ from nnexp.runs.files import is_number, tell_once
 from nnexp.runs.identity import array_digest
 
 HISTORY, TABLE = "history.csv", "reports/history.csv"
+SYSTEM = "system.csv"  # the load of the machine in the same form, where it was asked for
 HEADER = "step,key,value,time"
 KEY = re.compile(r"[\w./ :-]{1,250}")  # what MLflow takes for the key of a metric
 CLOCKS = ("time", "seconds")  # columns of the table that are no metrics
@@ -75,8 +76,8 @@ def check_metrics(metrics: Mapping[str, float]) -> None:
 class HistoryWriter:
     """Appends to a history, whole lines, each handed to the operating system at once."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = (folder / HISTORY).open("a", newline="", encoding="utf-8")
+    def __init__(self, folder: Path, name: str = HISTORY) -> None:
+        self._file = (folder / name).open("a", newline="", encoding="utf-8")
         if not self._file.tell():
             self._file.write(HEADER + "\n")
             self._file.flush()
@@ -115,8 +116,8 @@ def _exact(value: float) -> str:
 class HistoryReader:
     """Reads a history that grows, each value once; of a run of an earlier version its table."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, names: Sequence[str] = (HISTORY, TABLE)) -> None:
+        self._folder, self._names = folder, names
         self._path: Path | None = None
         self._offset = 0
         self._header: list[str] = []
@@ -125,7 +126,7 @@ class HistoryReader:
     def new_values(self, skip: int = 0) -> tuple[list[Value], int]:
         """The values that have come since the last time, without the first `skip` lines, and the lines read so far."""
         if self._path is None:
-            self._path = next((path for name in (HISTORY, TABLE) if (path := self._folder / name).exists()), None)
+            self._path = next((path for name in self._names if (path := self._folder / name).exists()), None)
         try:
             lines = self._new_lines()
         except OSError:
@@ -136,7 +137,7 @@ class HistoryReader:
             return [], self._read
         if self._header == HEADER.split(","):
             return list(_values(self._path, new)), self._read
-        if self._path.name == HISTORY and self._path.parent == self._folder:
+        if self._path != self._folder / TABLE:
             tell_once(f"{self._path} is damaged: its first line is not {HEADER}; left out", self._path)
             return [], self._read
         rows = files.rows_of(self._path, self._header, new)
@@ -245,10 +246,10 @@ def _cell(value: float | None) -> str:
     return _exact(value)
 
 
-def last_row(folder: Path) -> Row:
+def last_row(folder: Path, name: str = HISTORY) -> Row:
     """What was logged last for each key, without reading all of a long history; empty where there is nothing."""
     try:
-        with (folder / HISTORY).open("rb") as file:
+        with (folder / name).open("rb") as file:
             start = max(len(HEADER) + 1, file.seek(0, os.SEEK_END) - TAIL)
             file.seek(start)
             lines = file.read().rpartition(b"\n")[0].decode(errors="replace").splitlines()

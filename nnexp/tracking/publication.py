@@ -22,7 +22,7 @@ from nnexp.runs import backlog
 from nnexp.runs.arbitration import Claim, ClaimState
 from nnexp.runs.directory import PUBLISHED, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
-from nnexp.runs.history import HistoryReader, Value
+from nnexp.runs.history import SYSTEM, HistoryReader, Value
 from nnexp.runs.places import root_of, store_of
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.runs.tags import (
@@ -69,7 +69,7 @@ class Publication:
         self.rows: int = known.get("rows", 0)
         self.complete: bool = known.get("complete", False)
         self._tags: dict[str, str] | None = None  # of the run in the store, once it has been looked at
-        self._history = HistoryReader(directory.path)
+        self._history, self._system = HistoryReader(directory.path), HistoryReader(directory.path, (SYSTEM,))
         self._pending: list[Value] = []  # values that were read and are not in the store yet
         self._has_inputs = False
         self._artifacts = Artifacts(store, directory)
@@ -169,7 +169,9 @@ class Publication:
             self._tags = run.tags
         else:
             self.run_id, self.rows, self.complete = None, 0, False
-            self._pending, self._history, self._has_inputs = [], HistoryReader(self.directory.path), False
+            self._pending, self._has_inputs = [], False
+            self._history = HistoryReader(self.directory.path)
+            self._system = HistoryReader(self.directory.path, (SYSTEM,))
 
     def _first_tags(self, record: RunRecord, claim: ClaimState | None) -> dict[str, str]:
         origin = self._origin(record) if self.is_copy else None
@@ -211,7 +213,7 @@ class Publication:
 
     def _publish_history(self, run_id: str) -> None:
         values, read = self._history.new_values(skip=self.rows)
-        self._pending += values
+        self._pending += [*values, *self._system.new_values()[0]]  # these are few and may be sent again
         if self._pending:
             log_values(self.store, run_id, self._pending)
             self.rows, self._pending = read, []

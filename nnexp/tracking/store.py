@@ -32,6 +32,7 @@ from nnexp.runs.tags import HEARTBEAT, KIND, REQUEST, STATUS_MESSAGE, SWEEP, SWE
 from nnexp.runs.temporary import system_folder
 from nnexp.tracking import database
 from nnexp.tracking.server import trouble_of
+from nnexp.tracking.system_metrics import PREFIX
 
 # Said before MLflow is imported, where the user has not said otherwise.
 MLFLOW_SETTINGS = {
@@ -385,7 +386,7 @@ def stored_run(run: Any) -> StoredRun:
         end=_seconds(info.end_time) if info.end_time else None,
         tags=checked(data.tags),
         params=dict(data.params),
-        metrics=dict(data.metrics),
+        metrics={key: value for key, value in data.metrics.items() if not key.startswith(PREFIX)},
         artifact_uri=info.artifact_uri or "",
         experiment_id=info.experiment_id,
         deleted=info.lifecycle_stage == "deleted",
