@@ -25,6 +25,7 @@ from nnexp.own import use_folder
 from nnexp.paths import absolute
 from nnexp.presets import FLAGS, config_directory, own_directory
 from nnexp.runs.records import RunStatus
+from nnexp.tracking.usable import check_store
 
 if TYPE_CHECKING:
     from nnexp.execute import Outcome
@@ -52,6 +53,7 @@ class HydraCallback(Callback):
             tracking, folder = read_config(config).tracking, absolute(config.hydra.run.dir)
             check_places(tracking, "hydra.run.dir", folder)
             check_run_directory(tracking, folder)
+            check_store(tracking)
             if config.dry_run:
                 print("1 run would be started, in a new directory; nothing was done.", flush=True)
         except Exception as error:  # Hydra would pass over it and start the run

@@ -16,6 +16,7 @@ from nnexp.rerun.source import RunSource, source_of
 from nnexp.rerun.sweep import SweepSource, jobs_of, rerun_sweep, rows
 from nnexp.summary import show
 from nnexp.terminal import say, table
+from nnexp.tracking.usable import check_store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Rerun and print."""
     overrides, check, as_json = arguments.overrides, arguments.check, arguments.json
-    tracking = tracking_of(overrides)
+    check_store(tracking := tracking_of(overrides))
     lookup = Lookup.of(tracking)
     with tempfile.TemporaryDirectory() as scratch:
         found = lookup.find(arguments.run)

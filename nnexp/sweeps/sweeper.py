@@ -26,6 +26,7 @@ from nnexp.sweeps.parent_watch import watched
 from nnexp.sweeps.session import Controls, MakeReport, Session
 from nnexp.terminal import say
 from nnexp.tracking.store import Store, open_store, sqlite_path
+from nnexp.tracking.usable import check_store
 
 
 class BaseSweeper(Sweeper):
@@ -56,7 +57,7 @@ class BaseSweeper(Sweeper):
         tree = plain(self.config)
         controls = self.controls(tree)
         check_places(controls.tracking, "hydra.sweep.dir", absolute(self.config.hydra.sweep.dir))
-        tracking = controls.tracking
+        check_store(tracking := controls.tracking)
         store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
         if controls.dry_run and (path := sqlite_path(tracking.uri)) is not None and not path.exists():
             store = None  # a dry run makes none

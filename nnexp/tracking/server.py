@@ -25,10 +25,19 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is wrong with a server, to be read after its address; `is_lasting` where asking again is no use."""
+    """What is wrong with a server, to be read after its address.
+
+    Attributes
+    ----------
+    is_lasting
+        Whether asking again is no use.
+    is_answer
+        Whether the server said so, and not the network.
+    """
 
     text: str
     is_lasting: bool
+    is_answer: bool = False
 
 
 def trouble_of(uri: str, experiment: str, patience: float) -> Trouble | None:
@@ -49,10 +58,10 @@ def trouble_of(uri: str, experiment: str, patience: float) -> Trouble | None:
         )
     except MlflowException as error:
         return _unanswered(error, patience)
-    return None if answer is None else _judged(answer.status_code, answer.text)
+    return None if answer is None else judged(answer.status_code, answer.text)
 
 
-def _judged(status: int, body: str) -> Trouble | None:
+def judged(status: int, body: str) -> Trouble | None:
     """Whether an answer is one that MLflow gives to whoever may ask."""
     said = _said(body)
     if "experiment" in said or said.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
@@ -60,11 +69,11 @@ def _judged(status: int, body: str) -> Trouble | None:
     reason = REASONS.get(status)
     if reason or status >= SERVER_ERROR:
         is_passing = status == TOO_MANY or status >= SERVER_ERROR
-        return Trouble(f"answers with error {status}" + (f": {reason}" if reason else ""), not is_passing)
+        return Trouble(f"answers with error {status}" + (f": {reason}" if reason else ""), not is_passing, True)
     if said.get("message"):
-        return Trouble(f"answers with error {status}: {one_line(ValueError(said['message']))}", True)
+        return Trouble(f"answers with error {status}: {one_line(ValueError(said['message']))}", True, True)
     what = f"error {status}" if status >= 300 else "something other than MLflow's JSON"
-    return Trouble(f"is not an MLflow server: it answers with {what}", True)
+    return Trouble(f"is not an MLflow server: it answers with {what}", True, True)
 
 
 def _said(body: str) -> dict[str, Any]:

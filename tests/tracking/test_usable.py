@@ -1,0 +1,84 @@
+"""A store that cannot be used is refused before training; one that is only away stops no run."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from nnexp.cli import main
+from nnexp.readers import ConfigError
+from nnexp.tracking.usable import check_store
+from tests.tools.faulty_server import EXPERIMENT, FaultyServer, self_signed
+
+SMALL = ["data=digits", "data.cache=null", "model.hidden_size=5", "optimizer.maxfun=5"]
+
+
+def check(uri, backend="mlflow"):
+    check_store(SimpleNamespace(uri=uri, backend=backend, experiment="a b"))
+
+
+@pytest.fixture(autouse=True)
+def _no_databricks(monkeypatch, tmp_path):
+    for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CONFIG_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("postgresql+psycopg2://h/d", "its driver is not installed, the Python module psycopg2"),
+        ("mysql://h/d", "its driver is not installed, the Python module MySQLdb"),
+        ("mssql+nothing://h/d", "mssql.nothing"),
+        pytest.param("databricks", "DATABRICKS_TOKEN", marks=pytest.mark.slow),  # MLflow is asked
+    ],
+)
+def test_a_store_whose_library_is_missing_is_refused(uri, told, monkeypatch):
+    for module in ("psycopg2", "MySQLdb"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=r"^`tracking.uri` \S+ cannot be used: ") as caught:
+        check(uri)
+    assert told in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    check(uri, backend="none")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (404, "not here", "the server is not an MLflow server: it answers with error 404"),
+        (200, "<html>", "the server is not an MLflow server: it answers with something other than MLflow's JSON"),
+        (401, "who?", "the server answers with error 401: it requires a user and a password"),
+    ],
+)
+def test_a_server_that_is_none_of_mlflows_is_refused(status, body, told):
+    with FaultyServer(status, body) as server, pytest.raises(ConfigError) as caught:
+        check(server.uri)
+    assert told in str(caught.value)
+
+
+def test_a_server_that_is_away_or_in_trouble_is_not(tmp_path):
+    for uri in ("http://127.0.0.1:9", "http://no-such-host.invalid:5000", "sqlite:///x.db"):
+        check(uri)
+    for status in (500, 503, 429):
+        with FaultyServer(status, "later") as server:
+            check(server.uri)
+    with FaultyServer(certificate=self_signed(tmp_path)) as server:
+        check(server.uri)
+
+
+def test_a_server_of_mlflow_is_asked_one_small_question():
+    with FaultyServer(body=EXPERIMENT) as server:
+        check(server.uri + "/")
+    assert server.seen == ["/api/2.0/mlflow/experiments/get-by-name?experiment_name=a%20b"]
+
+
+@pytest.mark.parametrize("words", [[], ["-m", "seed=0,1"], ["rerun", "abcdef"]], ids=["run", "sweep", "rerun"])
+def test_nothing_is_done_with_a_store_that_cannot_be_used(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    with FaultyServer(404) as server:
+        assert main([*words, *SMALL, f"tracking.uri={server.uri}"]) == 2
+    told = capsys.readouterr()
+    assert (told.out, len(told.err.splitlines())) == ("", 1)
+    assert "is not an MLflow server" in told.err
+    assert not (tmp_path / "outputs").exists()
