@@ -100,8 +100,10 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(f"nnexp {__version__}")
         return 0
+    from nnexp.own import use_folder
     from nnexp.runs.temporary import use_own_folder
 
+    use_folder(os.getcwd())
     use_own_folder()
     if arguments and arguments[0] in COMMANDS:
         return _command(arguments[0], arguments[1:])

@@ -53,6 +53,7 @@ class TrackingConfig:
     heartbeat: float
     run_name: str | None
     sweep: str | None
+    planned: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Config:
         """
         digest = self.task.data_digest(self.of_task, cache)
         return Identity(config_hash(self.deciding()), digest, self.task.code(self.of_task).digest)
+
+    def own_digests(self) -> dict[str, str]:
+        """Digests of the user's own files among the code that decides the numbers, by their names."""
+        code = self.task.code(self.of_task)
+        return {name: code.files[name] for name in code.own}
 
 
 def deciding_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,6 +133,7 @@ READERS: dict[str, dict[str, Reader]] = {
         "heartbeat": number(f"a number of seconds > 0 and <= {DAY}", lambda x: 0 < x <= DAY),
         "run_name": optional_text,
         "sweep": _sweep,
+        "planned": optional_text,
     },
     "figures": {"format": _formats},
 }

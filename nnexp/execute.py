@@ -13,18 +13,21 @@ from typing import Any
 from filelock import Timeout as LockTimeout
 
 from nnexp.companion import Companion, companion_of
-from nnexp.config import Config, TrackingConfig
+from nnexp.config import Config, ConfigError, TrackingConfig
 from nnexp.credentials import without_password
 from nnexp.errors import ExitStatus, one_line
+from nnexp.own import own_traceback
 from nnexp.recording import Request, ended, make_record, result_of, write_description
 from nnexp.runs import backlog, disk_arbiter, questions
 from nnexp.runs.arbitration import Claim, Verdict
 from nnexp.runs.directory import PUBLISHED, RunDirectory, write_atomically
 from nnexp.runs.files import RecordError
+from nnexp.runs.identity import changed_since
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.signals import interruptible
 from nnexp.tasks.disk_run import DiskRun, Share
+from nnexp.terminal import say
 from nnexp.tracking.store import StoreError, open_store
 
 DRAWING_SECONDS = 120
@@ -109,7 +112,10 @@ def execute(request: Request, finish: Finish | None = None, share: Share | None 
     """
     config, tracking = request.config, request.config.tracking
     companion = companion_of(tracking).start()
-    identity, details = config.identity(), config.task.details(config.of_task)
+    identity = config.identity()
+    if tracking.planned and (changed := changed_since(tracking.planned, identity, config.own_digests())):
+        raise ConfigError(changed)  # and not a run of another key, which no job of the sweep has asked for
+    details = config.task.details(config.of_task)
     _settle(tracking)
 
     def record_in(path: Path) -> RunRecord:
@@ -228,7 +234,7 @@ def _do(
             message = "interrupted" if directory.history() else BEFORE_IT_BEGAN  # by a task that does not catch it
             result = ended(directory, RunStatus.KILLED, message)
         except (Exception, SystemExit) as error:  # a task that calls sys.exit fails, and ends no sweep
-            _keep_traceback(directory)
+            _keep_traceback(directory, error)
             result = ended(directory, RunStatus.FAILED, f"{type(error).__name__}: {one_line(error)}")
     try:
         directory.write_history_table()
@@ -243,11 +249,18 @@ def _do(
         return Outcome(str(directory.path), directory.result or result, published=False, problem=one_line(error))
 
 
-def _keep_traceback(directory: RunDirectory) -> None:
-    """Keep where a run failed, which its message does not tell."""
-    text = without_password(traceback.format_exc()).encode("utf-8", "backslashreplace")
+_told: set[str] = set()  # tracebacks; many runs of a sweep may fail at one place
+
+
+def _keep_traceback(directory: RunDirectory, error: BaseException) -> None:
+    """Keep where a run failed, which its message does not tell; and tell it, where that is in the user's own code."""
+    own = own_traceback(error)
+    text = without_password(own or traceback.format_exc())
     with suppress(OSError):
-        write_atomically(directory.file(ERROR_FILE), text)
+        write_atomically(directory.file(ERROR_FILE), text.encode("utf-8", "backslashreplace"))
+    if own is not None and text not in _told:
+        _told.add(text)
+        say(text.rstrip().encode("utf-8", "backslashreplace").decode())
 
 
 def _train(config: Config, directory: RunDirectory, share: Share | None) -> RunResult:

@@ -23,6 +23,7 @@ from nnexp.runs.tags import COMMIT, DIRECTORY, SOURCE, STATUS_MESSAGE, SWEEP, TA
 from nnexp.tasks.interface import Ending
 
 INTERRUPTED = "interrupted"
+SOURCES, SOURCE_SUFFIXES = "environment/sources", (".py", ".pyw")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,10 @@ def write_description(directory: RunDirectory, request: Request) -> None:
     environment = provenance.environment(task.threads(config.of_task), code.digest, code.files)
     directory.write_text("config/config.yaml", request.composed)
     directory.write_text("config/overrides.yaml", "".join(f"- {json.dumps(o)}\n" for o in request.overrides) or "[]\n")
-    directory.write_json("environment/environment.json", environment)
+    directory.write_json("environment/environment.json", {**environment, "own": sorted(code.own)})
+    for name, path in code.own.items():
+        if path.suffix in SOURCE_SUFFIXES:
+            directory.write_text(f"{SOURCES}/{name}", path.read_text(encoding="utf-8", errors="surrogateescape"))
     if diff := provenance.git_state().get("diff"):
         directory.write_text("environment/git_diff.patch", diff)
 

@@ -43,8 +43,11 @@ class Ending(NamedTuple):
     message: str
 
 
-class BudgetSpent(Exception):  # noqa: N818 - no error: it ends a run as intended
-    """Raised through a method to end it: `maxiter` is reached, or `maxfun` would be exceeded."""
+class BudgetSpent(BaseException):
+    """Raised through a method to end it: `maxiter` is reached, or `maxfun` would be exceeded.
+
+    No `Exception`, so that a method of the user's own that catches the errors of the objective does not catch it.
+    """
 
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
@@ -68,6 +71,8 @@ class Evaluations:
         The iteration in which it was evaluated.
     reported : Iterate or None
         The last iterate for which the callback returned.
+    spent : BudgetSpent or None
+        What was raised when a budget was spent; a method may have caught it.
     dtype : numpy.dtype
         The arithmetic of `fun`: its attribute of that name, float64 if it has none.
     """
@@ -93,6 +98,8 @@ class Evaluations:
         self.best_iter = 0
         self._iterate: Point | None = None
         self.reported: Iterate | None = None
+        self.spent: BudgetSpent | None = None
+        self.has_hessp = hessp is not None
         self._recent: deque[Point] = deque(maxlen=N_REMEMBERED)
         self._errstate = np.geterr()
         self.dtype = np.dtype(getattr(fun, "dtype", np.float64))
@@ -185,7 +192,13 @@ class Evaluations:
 
     def end_evaluations(self) -> NoReturn:
         """End the run because the budget of evaluations is spent."""
-        raise BudgetSpent("maxfun", f"stopped by optimizer.maxfun = {self.maxfun}")
+        self.spent = BudgetSpent("maxfun", f"stopped by optimizer.maxfun = {self.maxfun}")
+        raise self.spent
+
+    def refuse_if_spent(self) -> None:
+        """Raise again what ended the run, for a method that has caught it and goes on."""
+        if self.spent is not None:
+            raise self.spent
 
     def _spend(self) -> None:
         if self.n_left < 1:
@@ -193,7 +206,8 @@ class Evaluations:
         self.n_fev += 1
 
     def _end_iterations(self) -> NoReturn:
-        raise BudgetSpent("maxiter", f"stopped by optimizer.maxiter = {self.maxiter}")
+        self.spent = BudgetSpent("maxiter", f"stopped by optimizer.maxiter = {self.maxiter}")
+        raise self.spent
 
     def _evaluate(self, theta: Array) -> Point:
         theta = np.array(theta, dtype=np.float64)

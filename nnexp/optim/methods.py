@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from nnexp.arrays import Array
-from nnexp.optim import bfgs, gradient_descent
+from nnexp.optim import bfgs, gradient_descent, own_method
 from nnexp.optim import options as option_tables
 from nnexp.optim.evaluations import N_REMEMBERED, Ending, Evaluations
-from nnexp.optim.options import Option, Value
+from nnexp.optim.options import Option
 from nnexp.optim.scipy_methods import (
     CgOptions,
     LbfgsbOptions,
@@ -84,20 +84,21 @@ METHODS: dict[str, Method[Any]] = {
 
 
 def find(method: str) -> Method[Any]:
-    """Look a method up by its name.
+    """Look a method up by its name: a key of `METHODS`, or the dotted path of a function in SciPy's convention.
 
     Raises
     ------
     ValueError
         If there is none of that name; with the choices.
     """
-    if method not in METHODS:
-        raise ValueError(f"`optimizer.method` must be one of {', '.join(METHODS)}, got {method!r}")
-    return METHODS[method]
+    if method in METHODS:
+        return METHODS[method]
+    function = own_method.find(method, METHODS)
+    return Method("the user's own", own_method.OwnMethod(method, function), dict)
 
 
-def check_options(method: str, options: Mapping[str, object] | None = None) -> dict[str, Value]:
-    """Check a method's name and its options; fill in the defaults.
+def check_options(method: str, options: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """Check a method's name and its options; fill in the defaults, but for those of a user's own method.
 
     Parameters
     ----------
@@ -118,6 +119,8 @@ def check_options(method: str, options: Mapping[str, object] | None = None) -> d
         and what is allowed.
     """
     entry = find(method)
+    if isinstance(entry.solve, own_method.OwnMethod):
+        return own_method.check_options(method, entry.solve.function, options)
     checked = option_tables.check(method, entry.options_type, options)
     if entry.ascending:
         low, high = (checked[name] for name in entry.ascending)

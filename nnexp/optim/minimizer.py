@@ -19,7 +19,7 @@ from nnexp.optim.evaluations import (
     Point,
     count,
 )
-from nnexp.optim.methods import Method, check_options, find
+from nnexp.optim.methods import METHODS, Method, check_options, find
 from nnexp.optim.results import OptimizeResult, Status
 
 INTERRUPTED = "interrupted by Ctrl-C"
@@ -48,7 +48,7 @@ def minimize(
     theta0 : ndarray of shape (n_params,)
         Where to start. Not changed.
     method : str
-        A key of `METHODS`.
+        A key of `METHODS`, or the dotted path of a function of the user's own, see :mod:`nnexp.optim.own_method`.
     maxiter : int
         Iterations at most, exactly; with 0 only `theta0` is evaluated. An epoch is one iteration of SGD and Adam.
     maxfun : int
@@ -92,7 +92,11 @@ def minimize(
     theta0 = _check_start(theta0)
     if entry.needs_hessp and hessp is None:
         raise ValueError(f"`hessp` is needed by `optimizer.method` {method}")
-    if checked.get("batch_size") is not None and (batch is None or n_samples is None or rng is None):
+    if (
+        method in METHODS
+        and checked.get("batch_size") is not None
+        and (batch is None or n_samples is None or rng is None)
+    ):
         raise ValueError(f"`batch`, `n_samples` and `rng` are needed by {method} unless its batch_size is null")
 
     run = Evaluations(

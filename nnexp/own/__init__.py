@@ -5,7 +5,7 @@ it. A built-in name has no dot; a package may give its functions further names b
 """
 
 from nnexp.own.errors import own_traceback
-from nnexp.own.find import GROUPS, Own, find, is_own, registered
+from nnexp.own.find import GROUPS, Own, find, find_function, is_own, refuse_uncallable, registered
 from nnexp.own.folder import command_folder, use_folder
 from nnexp.own.options import check_options, option_names
 from nnexp.own.sources import Sources, sources_of
@@ -17,9 +17,11 @@ __all__ = [
     "check_options",
     "command_folder",
     "find",
+    "find_function",
     "is_own",
     "option_names",
     "own_traceback",
+    "refuse_uncallable",
     "registered",
     "sources_of",
     "use_folder",

@@ -69,9 +69,10 @@ def find(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
         known = [*builtin, *points]
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise ConfigError(
-            f"`{key}` must be one of {', '.join(known)}, or the dotted path of your own, got {name!r}{hint}"
-        )
+        if len(known) < 2:
+            raise ConfigError(f"`{key}` must be {' or '.join([*known, 'the dotted path of a function'])}, got {name!r}")
+        hint = hint or "; your own function is named by its dotted path"
+        raise ConfigError(f"`{key}` must be one of {', '.join(known)}, got {name!r}{hint}")
     module, attributes = _parts(key, name, points[name] if name in points else name)
     found = _import(key, name, module)
     for attribute in attributes:
@@ -85,6 +86,19 @@ def find(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
                 f"`{key}` must name something that can be imported, got {name!r}: {place} has no {attribute!r}{hint}"
             ) from None
     return Own(name, found, module)
+
+
+def find_function(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
+    """As :func:`find`, for what is to be called; a ConfigError where it cannot be."""
+    own = find(key, group, name, builtin)
+    refuse_uncallable(key, own)
+    return own
+
+
+def refuse_uncallable(key: str, own: Own) -> None:
+    """Raise a ConfigError where what was found cannot be called."""
+    if not callable(own.found):
+        raise ConfigError(f"`{key}` must name a function, got {own.name!r}, {type(own.found).__name__}")
 
 
 def _parts(key: str, name: str, value: str) -> tuple[str, list[str]]:

@@ -23,7 +23,7 @@ from nnexp.rerun.source import RerunError
 from nnexp.tasks.interface import Task
 
 TODAY = ("tracking", "resume", "dry_run", "fail_fast")  # how a run is kept is not taken from the record
-PRESET, TASK = "experiment", {"task": "task.name"}
+PRESET, TASK, CUSTOM = "experiment", {"task": "task.name"}, "custom"
 Leaves = dict[str, Any]
 
 
@@ -152,13 +152,22 @@ def _data_source(task: Task[Any], leaves: Leaves) -> list[str]:
 def _groups(task: Task[Any], recorded: Leaves) -> list[str]:
     """Overrides that choose the groups of a recorded config, so that what it lacks is filled from the right ones."""
     name = recorded.get("task.name", tasks.NETWORK)
-    chosen = [] if name == tasks.NETWORK else ["task=custom", f"task.name={in_grammar(name)}"]
+    chosen = [] if name == tasks.NETWORK else [f"task={CUSTOM}", f"task.name={in_grammar(name)}"]
     for group, key in task.chosen_by.items():
-        for name, path in preset_files(group):
-            if OmegaConf.select(OmegaConf.load(path), key.partition(".")[2]) == recorded.get(key):
-                chosen.append(f"{group}={name}")
-                break
+        value = recorded.get(key)
+        if value is not None:
+            chosen += _choice(group, key, value)
     return chosen
+
+
+def _choice(group: str, key: str, value: Any) -> list[str]:
+    """Overrides that choose the file of a group in which a key has this value, or that of what is a user's own."""
+    files = list(preset_files(group))
+    for name, path in files:
+        if OmegaConf.select(OmegaConf.load(path), key.partition(".")[2], throw_on_missing=False) == value:
+            return [f"{group}={name}"]
+    is_own = CUSTOM in [name for name, _ in files]
+    return [f"{group}={CUSTOM}", f"{key}={in_grammar(str(value))}"] if is_own else []
 
 
 def _apply(task: Task[Any], base: Leaves, groups: Sequence[str], overrides: Sequence[str]) -> Leaves:

@@ -75,3 +75,38 @@ class Identity:
     def to_json(self) -> dict[str, str]:
         """As a run's record has it."""
         return asdict(self) | {"run_key": self.run_key}
+
+    def planned(self, own: Mapping[str, str]) -> str:
+        """What a sweep's job is planned to be, as one text that travels with it; `own`: digests of the user's files."""
+        return " ".join([self.run_key, self.data_digest or NO_DATA, self.code_digest, *(f"{n}:{own[n]}" for n in own)])
+
+
+NO_DATA = "-"
+
+
+def planned_key(planned: str) -> str:
+    """The key of a planned job."""
+    return planned.partition(" ")[0]
+
+
+def changed_since(planned: str, now: Identity, own: Mapping[str, str]) -> str | None:
+    """What is not as a job was planned, in a sentence; None where all is.
+
+    Parameters
+    ----------
+    planned
+        What :meth:`Identity.planned` said.
+    now, own
+        Of the process that does the job.
+    """
+    key, data_digest, code_digest, *files = planned.split(" ")
+    if key == now.run_key:
+        return None
+    then = dict(file.rsplit(":", 1) for file in files)
+    if changed := [name for name in {**then, **own} if then.get(name) != own.get(name)]:
+        return f"{', '.join(changed)} changed since the sweep was planned"
+    if code_digest != now.code_digest:
+        return "the code changed since the sweep was planned"
+    if data_digest != (now.data_digest or NO_DATA):
+        return "data changed since the sweep was planned"
+    return "the config changed since the sweep was planned"

@@ -14,9 +14,11 @@ from nnexp.config import ConfigError, TrackingConfig, check_tracking
 from nnexp.credentials import without_password
 from nnexp.errors import one_line
 from nnexp.execute import Outcome, execute, finish
+from nnexp.own import use_folder
 from nnexp.recording import Request, ended, new_uid
 from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.identity import planned_key
 from nnexp.runs.records import RunRecord, RunStatus
 from nnexp.runs.tags import (
     DIRECTORY,
@@ -33,6 +35,7 @@ from nnexp.terminal import say
 def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     """Do the job and tell how it ended; a failure is told when it happens and left as a FAILED run."""
     name = cfg.tracking.run_name
+    use_folder(command_folder())
     shown = " ".join(decisive(overrides))
 
     def finish_later(directory: RunDirectory, tracking: TrackingConfig) -> Outcome:
@@ -109,6 +112,8 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
 
 def _key(cfg: DictConfig, overrides: list[str]) -> str:
     """The key that the plan gave the job."""
+    if planned := cfg.tracking.planned:
+        return planned_key(planned)
     try:
         return read_config(cfg).identity().run_key
     except ConfigError:

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.compose import explain
 from nnexp.config import Config, ConfigError, check
-from nnexp.runs.identity import sha256
+from nnexp.runs.identity import planned_key, sha256
 from nnexp.runs.records import PlannedJob, SweepPlan
 from nnexp.sweeps.composer import Composer
 from nnexp.tasks.interface import Task
@@ -30,6 +30,7 @@ class Job:
     key: str
     config: Config | None = None
     error: str | None = None
+    planned: str | None = None  # its key, and what it is made of: what is not as it was when the job is done
 
     @property
     def name(self) -> str:
@@ -60,14 +61,14 @@ class Keys:
         self._cache: dict[Any, Any] = {}
 
     def __call__(self, config: Config) -> str:
-        """The run key of a config.
+        """The run key of a config, and what it is made of: a text that begins with the key.
 
         Raises
         ------
         ConfigError
             If the config cannot be trained on its data.
         """
-        return config.identity(self._cache).run_key
+        return config.identity(self._cache).planned(config.own_digests())
 
 
 def make_jobs(grid: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], composer: Composer, keys: Keys) -> list[Job]:
@@ -76,7 +77,8 @@ def make_jobs(grid: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], composer:
     for number, (overrides, swept) in enumerate(grid):
         try:
             config = check(composer(overrides))
-            jobs.append(Job(number, overrides, swept, keys(config), config))
+            planned = keys(config)
+            jobs.append(Job(number, overrides, swept, planned_key(planned), config, planned=planned))
         except (ConfigError, HydraException, OmegaConfBaseException) as error:
             jobs.append(Job(number, overrides, swept, failed_key(overrides), error=explain(error, overrides)))
     return jobs

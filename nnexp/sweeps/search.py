@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from nnexp import tasks
 from nnexp.config import ConfigError, deciding_leaves, task_of
 from nnexp.runs.identity import config_hash, sha256
 from nnexp.sweeps import plan
@@ -59,7 +59,7 @@ def run_search(
     base = config_hash(deciding_leaves(tree))
     what = [
         base,
-        task.code(None).digest if task.name == tasks.NETWORK else task.name,
+        *sorted({task.code(job.config.of_task).digest for job in at_corners if job.config is not None}),
         sorted(plan.decisive(fixed, task)),
         {k: repr(d) for k, d in space.items()},
         settings["sampler"],
@@ -202,7 +202,7 @@ class Search:
             swept = tuple(f"{key}={value}" for key, value in trial.params.items())
             grid.append((tuple(self.fixed) + swept, swept))
         batch = plan.make_jobs(grid, self.composer, self.keys)
-        batch = [Job(len(self.jobs) + i, j.overrides, j.swept, j.key, j.config, j.error) for i, j in enumerate(batch)]
+        batch = [replace(job, number=len(self.jobs) + i) for i, job in enumerate(batch)]
         return batch
 
     def _tell(self, batch: Sequence[Job]) -> None:

@@ -252,7 +252,12 @@ class Session:
     def _launch(self, jobs: Sequence[Job]) -> set[str]:
         """Have jobs done; return the keys of those that were left to another process."""
         overrides = [
-            [*job.overrides, f"tracking.sweep='{self.sweep}'", f"tracking.run_name={in_grammar(job.run_name)}"]
+            [
+                *job.overrides,
+                f"tracking.sweep='{self.sweep}'",
+                f"tracking.run_name={in_grammar(job.run_name)}",
+                *([f"tracking.planned={in_grammar(job.planned)}"] if job.planned else []),
+            ]
             for job in jobs
         ]
         self._has_launched = True

@@ -14,7 +14,6 @@ from nnexp.tasks.interface import Task
 GROUPS = ("data", "model", "optimizer", "training")  # of the network; composed for every task, read by that one
 
 
-@cache
 def find(name: str) -> Task[Any]:
     """The task of a name: the built-in network, or a function or task by its dotted path.
 
@@ -24,12 +23,17 @@ def find(name: str) -> Task[Any]:
         If there is none.
     """
     if name == NETWORK:
-        from nnexp.tasks.network.task import Network
-
-        return Network()
+        return _network()
     from nnexp.tasks.function import load
 
     return load(name)
+
+
+@cache
+def _network() -> Task[Any]:
+    from nnexp.tasks.network.task import Network
+
+    return Network()
 
 
 def recorded(name: str) -> Task[Any]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nnexp.errors import one_line
+from nnexp.own import check_options, find, option_names, refuse_uncallable
 from nnexp.readers import ConfigError
-from nnexp.runs.identity import digest_of, sha256
+from nnexp.runs.records import NETWORK
 from nnexp.tasks.interface import Code, Ending, Run, Task
 from nnexp.tasks.presentation import MetricSpec
 
@@ -28,31 +25,20 @@ class Options:
 
 
 def load(name: str) -> Task[Any]:
-    """The task of a dotted path; the folder of the command is on the import path.
+    """The task of a dotted path, or of a name that a package has registered.
 
     Raises
     ------
     ConfigError
         If there is nothing of that name that can be called.
     """
-    module, _, attribute = name.rpartition(".")
-    if not module:
-        raise ConfigError(f"`task.name` must be network or the dotted path of a function, got {name!r}")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found: object = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # a module may fail in any way when it is imported
-        raise ConfigError(
-            f"`task.name` must name something that can be imported, got {name!r}: {one_line(error)}"
-        ) from error
-    task = _as_task(found)
+    own = find("task.name", "tasks", name, (NETWORK,))
+    task = _as_task(own.found)
     if task is not None:
         task.name = name
         return task
-    if not callable(found):
-        raise ConfigError(f"`task.name` must name a function, got {name!r}, {type(found).__name__}")
-    return FunctionTask(name, cast("Callable[..., Any]", found))
+    refuse_uncallable("task.name", own)
+    return FunctionTask(name, own.found, own.module)
 
 
 def _as_task(found: object) -> Task[Any] | None:
@@ -68,8 +54,8 @@ class FunctionTask(Task[Options]):
     Attributes of the function, `metrics` and `objective`, say what is known of what it logs.
     """
 
-    def __init__(self, name: str, function: Callable[..., object]) -> None:
-        self.name, self._function = name, function
+    def __init__(self, name: str, function: Callable[..., object], module: str) -> None:
+        self.name, self._function, self._module = name, function, module
         self.metrics: Mapping[str, MetricSpec] = getattr(function, "metrics", {})
         self.objective: str | None = getattr(function, "objective", None)
         if not all(isinstance(spec, MetricSpec) for spec in self.metrics.values()):
@@ -79,18 +65,9 @@ class FunctionTask(Task[Options]):
 
     def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> Options:
         """The options, as the function's signature knows them."""
-        options = dict(tree["task"].get("options") or {})
-        known = list(inspect.signature(self._function).parameters.values())[1:]
-        names = [p.name for p in known if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        takes_any = any(p.kind is p.VAR_KEYWORD for p in known)
-        if unknown := [key for key in options if key not in names and not takes_any]:
-            own = ", ".join(names) or "none"
-            raise ConfigError(f"`task.options.{unknown[0]}` is not an option of {self.name}; its options are {own}")
-        needed = [p.name for p in known if p.name in names and p.default is p.empty]
-        if missing := [name for name in needed if name not in options]:
-            raise ConfigError(f"`task.options.{missing[0]}` is missing; {self.name} has no default for it")
-        defaults = {p.name: p.default for p in known if p.name in names and p.default is not p.empty}
-        return Options({**defaults, **options}, tree["seed"])
+        given = dict(tree["task"].get("options") or {})
+        options = check_options("task.options", self.name, self._function, given, taken=1)
+        return Options({**option_names(self._function, taken=1), **options}, tree["seed"])
 
     def deciding(self, config: Options) -> Mapping[str, Any]:
         """The name, the options and the seed."""
@@ -98,10 +75,8 @@ class FunctionTask(Task[Options]):
         return {"task.name": self.name, **options, "seed": config.seed}
 
     def code(self, config: Options) -> Code:
-        """The file of the function."""
-        path = Path(inspect.getsourcefile(self._function) or "")
-        files = {path.name: sha256(path.read_bytes())} if path.is_file() else {}
-        return Code(digest_of(files), files)
+        """The module of the function, and what it imports."""
+        return Code.of({}, [self._module])
 
     def title(self, config: Options, overrides: Sequence[str]) -> str:
         """The function and its options."""

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from nnexp.own import Sources, sources_of
 from nnexp.readers import ConfigError
+from nnexp.runs.identity import digest_of
 from nnexp.tasks.presentation import MetricSpec, Presentation
 
 if TYPE_CHECKING:
@@ -72,10 +74,24 @@ class Ending:
 
 @dataclass(frozen=True)
 class Code:
-    """The code that decides a task's numbers: one digest of all, and the digest of each file by its name."""
+    """The code that decides a task's numbers.
+
+    `digest` is one of all; `files` has that of each file by its name, and versions of packages; `own` are the user's
+    own files among them, which are kept with a run.
+    """
 
     digest: str
     files: Mapping[str, str] = field(default_factory=dict[str, str])
+    own: Mapping[str, Path] = field(default_factory=dict[str, Path])
+
+    @classmethod
+    def of(cls, files: Mapping[str, str], modules: Sequence[str] = ()) -> Code:
+        """Of this package's `files`, and of the modules that a user's own functions are in."""
+        sources = Sources()
+        for module in modules:
+            sources |= sources_of(module)
+        every = {**files, **sources.digests()}
+        return cls(digest_of(every), every, sources.files)
 
 
 @dataclass(frozen=True)
@@ -121,7 +137,7 @@ class Report(Protocol):
 
 
 class Task(Generic[Config]):
-    """Something to train. Only `read`, `deciding`, `code` and `train` must be given."""
+    """Something to train. Only `read`, `deciding` and `train` must be given."""
 
     name: str
     metrics: Mapping[str, MetricSpec] = {}
@@ -159,8 +175,8 @@ class Task(Generic[Config]):
         raise NotImplementedError
 
     def code(self, config: Config) -> Code:
-        """The code that decides the numbers."""
-        raise NotImplementedError
+        """The code that decides the numbers: the module of the task, and what it imports."""
+        return Code.of({}, [type(self).__module__])
 
     def data_digest(self, config: Config, cache: dict[Any, Any] | None = None) -> str:
         """The digest of the data; "" where there are none. A ConfigError if they cannot be loaded or used.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnexp import datasets, optim
+from nnexp import datasets, optim, own
 from nnexp.nn import ACTIVATIONS
 from nnexp.paths import absolute
 from nnexp.readers import (
@@ -168,6 +168,15 @@ def read(tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkCo
         seed=integer(0)("seed", required("seed", tree)),
     )
     return _check_collaborators(config)
+
+
+def own_modules(config: NetworkConfig) -> list[str]:
+    """The modules of the functions in a config that are the user's own."""
+    named = [
+        ("optimizer.method", "optimizers", config.optimizer.method, optim.METHODS),
+        ("model.activation", "activations", config.model.activation, ACTIVATIONS),
+    ]
+    return [own.find(key, group, name, builtin).module for key, group, name, builtin in named if name not in builtin]
 
 
 def _check_collaborators(config: NetworkConfig) -> NetworkConfig:

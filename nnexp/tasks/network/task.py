@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from nnexp.datasets import Dataset, Split
 from nnexp.readers import ConfigError
-from nnexp.runs.identity import digest_of, source_digests
+from nnexp.runs.identity import source_digests
 from nnexp.signals import undisturbed
 from nnexp.tasks.interface import Code, Described, Ending, EvaluatedRun, Report, Run, Task
 from nnexp.tasks.network import data, rounding
 from nnexp.tasks.network.activation import activation_of
-from nnexp.tasks.network.config import BOOKKEEPING, OPTIONS, NetworkConfig, read
+from nnexp.tasks.network.config import BOOKKEEPING, OPTIONS, NetworkConfig, own_modules, read
 from nnexp.tasks.network.presentation import NetworkPresentation, Progress
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
@@ -102,8 +102,7 @@ class Network(Task[NetworkConfig]):
 
     def code(self, config: NetworkConfig) -> Code:
         """The mathematics, the methods, the data sets and the training loop."""
-        files = source_digests(DECIDING_MODULES)
-        return Code(digest_of(files), files)
+        return Code.of(source_digests(DECIDING_MODULES), own_modules(config))
 
     def data_name(self, config: NetworkConfig, *, as_file: bool = False) -> str:
         """The data set's name or file."""
