@@ -24,6 +24,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from nnexp import hints
 from nnexp.config import KEYS, Config, ConfigError, TrackingConfig, check
 from nnexp.credentials import without_password
+from nnexp.launchers import set_defaults
 from nnexp.paths import default_experiment, default_run_name, default_uri
 from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, config_directory, own_directory, own_groups
 from nnexp.runs.directory import run_name
@@ -54,6 +55,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     # A command inside a Hydra job (a report at the end of a sweep) composes too; Hydra has one global for both.
     running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
+        set_defaults()
         with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
             return hydra_compose("config", [*_search_path(overrides), *(one_spelling(word) for word in overrides)])
     except (HydraException, OmegaConfBaseException) as error:

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.config import ConfigError, leaves, task_of
-from nnexp.presets import ADDED_GROUPS, choices
+from nnexp.presets import ADDED_GROUPS, choices, launcher_problem
 from nnexp.tasks.interface import Task
 
 Defaults = Callable[[Sequence[str]], Mapping[str, Any]]  # gives the config of the task that overrides choose
@@ -56,6 +56,8 @@ def explain_several(given: str, lists: Sequence[str]) -> str:
 
 def explain_choice(group: str, choice: str, known: Sequence[str]) -> str:
     """An unknown choice of a config group."""
+    if group == "hydra/launcher" and (missing := launcher_problem(choice)):
+        return missing
     near = difflib.get_close_matches(choice, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     if group == "search":

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nnexp.compose import command_folder, explain, one_spelling, read_config, to_yaml
 from nnexp.config import Config, ConfigError, check_places, check_run_directory
 from nnexp.errors import FULL_ERROR, ExitStatus, UsageError
+from nnexp.launchers import set_defaults
 from nnexp.own import use_folder
 from nnexp.paths import absolute
 from nnexp.presets import FLAGS, config_directory, own_directory
@@ -143,6 +144,7 @@ def main(arguments: Sequence[str]) -> int:
     os.environ[FULL_ERROR] = "1"  # so that errors come here and are told in our words
     global _single
     _single = _SingleRun()
+    set_defaults()
     use_folder(Path.cwd())  # where the user's callbacks are
     app = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(task)
     try:

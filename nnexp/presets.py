@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from nnexp.errors import UsageError
@@ -17,6 +18,13 @@ from nnexp.paths import absolute
 PACKAGE = Path(__file__).resolve().parent
 CONFIG_GROUPS = ("data", "experiment", "model", "optimizer", "search", "sweep", "task", "tracking")
 ADDED_GROUPS = ("search", "sweep")  # what they say is added to the config: +sweep=l2
+# Launchers of other packages: the package in which Hydra finds each, and how to install it.
+LAUNCHERS = {
+    "joblib": ("hydra_plugins.hydra_joblib_launcher", "hydra-joblib-launcher"),
+    "ray": ("hydra_plugins.hydra_ray_launcher", "nnexp[ray]"),
+    "submitit_local": ("hydra_plugins.hydra_submitit_launcher", "nnexp[slurm]"),
+    "submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", "nnexp[slurm]"),
+}
 FLAGS, VARIABLE = ("--config-dir", "-cd"), "NNEXP_CONFIG_DIR"
 
 
@@ -47,6 +55,14 @@ def own_groups() -> list[str]:
     folder = own_directory()
     names = [path.name for path in folder.iterdir() if path.is_dir()] if folder is not None else []
     return sorted(name for name in names if name not in (*CONFIG_GROUPS, "hydra") and own_choices(name))
+
+
+def launcher_problem(name: str) -> str | None:
+    """How to install the package of a launcher, where it is missing."""
+    module, package = LAUNCHERS.get(name, ("", ""))
+    if not module or (find_spec("hydra_plugins") and find_spec(module)):
+        return None
+    return f"`hydra/launcher={name}` needs a package that is not installed: pip install '{package}'"
 
 
 def preset_files(group: str) -> Iterator[tuple[str, Path]]:

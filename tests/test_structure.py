@@ -23,7 +23,7 @@ ORDER = (
     ("tasks",),
     ("config",),
     ("tracking",),
-    ("hints", "presets", "compose"),
+    ("hints", "presets", "launchers", "compose"),
     ("lookup",),
     ("recovery",),
     ("companion",),

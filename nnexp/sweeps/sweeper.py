@@ -25,7 +25,7 @@ from nnexp.sweeps.grid import expand
 from nnexp.sweeps.parent_watch import watched
 from nnexp.sweeps.session import Controls, MakeReport, Session
 from nnexp.terminal import say
-from nnexp.tracking.store import Store, open_store, sqlite_path
+from nnexp.tracking.store import Store, batches, open_store, sqlite_path
 from nnexp.tracking.usable import check_store
 
 
@@ -112,12 +112,16 @@ class BaseSweeper(Sweeper):
         return key.split("@")[0] in self._groups
 
     @property
+    def _target(self) -> str:
+        return str(self.config.hydra.launcher._target_)
+
+    @property
     def concurrency(self) -> int:
         """How many jobs the launcher runs at a time."""
         settings = self.config.hydra.launcher
-        if str(settings._target_).endswith("BasicLauncher"):
+        if self._target.endswith("BasicLauncher"):
             return 1
-        n_jobs = OmegaConf.select(settings, "n_jobs")
+        n_jobs = OmegaConf.select(settings, "n_jobs" if "n_jobs" in settings else "array_parallelism")
         return n_jobs if isinstance(n_jobs, int) and n_jobs > 0 else os.cpu_count() or 1
 
     def composer(self) -> Composer:
@@ -136,7 +140,12 @@ class BaseSweeper(Sweeper):
 
     def launch(self, overrides: list[list[str]]) -> list[Any]:
         """Give jobs to Hydra's launcher and wait for them; return the outcome of each, None where there is none."""
-        first, self._launched = self._launched, self._launched + len(overrides)
         watched(self.launcher)
-        returned = self.launcher.launch(overrides, initial_job_idx=first)
-        return [job.return_value if job.status == JobStatus.COMPLETED else None for job in returned]
+        # Submitit starts as many processes on this machine as it is given jobs.
+        at_once = self.concurrency if self._target.endswith("submitit_launcher.LocalLauncher") else len(overrides)
+        outcomes: list[Any] = []
+        for batch in batches(overrides, at_once):
+            first, self._launched = self._launched, self._launched + len(batch)
+            returned = self.launcher.launch(batch, initial_job_idx=first)
+            outcomes += [job.return_value if job.status == JobStatus.COMPLETED else None for job in returned]
+        return outcomes
