@@ -34,6 +34,7 @@ DRAWING_SECONDS = 120
 CLAIM_SECONDS = 10
 ERROR_FILE = "error.txt"
 BEFORE_IT_BEGAN = "interrupted before the first iteration"
+NOT_DESCRIBED = "reports and figures could not be made"
 LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy
 
 
@@ -280,7 +281,7 @@ def finish(directory: RunDirectory, tracking: TrackingConfig) -> Outcome:
         companion.ask(directory, Question.DRAW, Question.PUBLISH)
         companion.answer(directory, Question.DRAW, DRAWING_SECONDS)
     except StoreError as error:
-        problem = f"reports and figures could not be made: {error}"
+        problem = f"{NOT_DESCRIBED}: {error}"
     try:
         companion.answer(directory, Question.PUBLISH, patience)
     except StoreError as error:
@@ -297,6 +298,8 @@ def outcome_of(directory: RunDirectory, companion: Companion, problem: str | Non
         return Outcome(path, reason=str(error))
     if result is None:
         return Outcome(path, reason=f"the run directory {path} was deleted before the run was published")
+    if problem is None and result.not_described is not None:
+        problem = f"{NOT_DESCRIBED}: {result.not_described}"
     return Outcome(
         path,
         result,

@@ -127,7 +127,12 @@ class Publisher:
 
     def _draw(self, directory: RunDirectory) -> dict[str, Any]:
         self._let_claims_pass(directory)
-        describe(directory)
+        try:
+            describe(directory)
+        except Exception as error:
+            if self.store is None:  # then the run leaves the backlog, with all answers that nobody has read yet
+                directory.amend_result(not_described=one_line(error))
+            raise
         return {}
 
     def _let_claims_pass(self, directory: RunDirectory) -> None:

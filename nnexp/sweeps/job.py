@@ -76,6 +76,8 @@ def _tell(outcome: Outcome, name: str, shown: str) -> None:
         say(f"finished: {name}: {brief} (run {outcome.run_id})")
         if not outcome.published:
             say(f"not published: {name}: {outcome.problem}")
+        elif outcome.problem:
+            say(f"{name}: {outcome.problem}")
 
 
 def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Exception) -> Outcome:
