@@ -37,9 +37,9 @@ OmegaConf.register_new_resolver("nnexp.experiment", default_experiment, replace=
 OmegaConf.register_new_resolver("nnexp.mlflow_run_name", default_run_name, replace=True)
 OmegaConf.register_new_resolver("nnexp.path", os.path.expanduser, replace=True)
 
-# `optimizer.options` and `task.options` take any name, so that our own check can judge it and say which there are.
-_schema = OmegaConf.create({"optimizer": {"options": {}}, "task": {"options": {}}})
-for _group in ("optimizer", "task"):
+# These take any name, so that our own check can judge it and say which there are.
+_schema = OmegaConf.create({group: {"options": {}} for group in ("data", "optimizer", "task")})
+for _group in _schema:
     OmegaConf.set_struct(_schema[_group].options, False)
 ConfigStore.instance().store(name="schema", node=_schema, provider="nnexp")
 

@@ -15,7 +15,7 @@ import pytest
 from nnexp import cli
 from nnexp.compose import compose, plain, read_config
 from nnexp.config import ConfigError
-from nnexp.datasets import SOURCES
+from nnexp.datasets import KEYS
 from nnexp.nn import Objective
 from nnexp.optim import METHODS
 from nnexp.presets import own_presets
@@ -70,6 +70,10 @@ def test_every_command_is_taken_or_refused_as_the_document_says(document, tmp_pa
         (tmp_path / name).touch()
     if own_task := re.search(r"^```python\n(def train.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
         (tmp_path / "toy.py").write_text(own_task[1])
+    for path, example in re.findall(
+        r"`(\w+\.py)`[\w\s]*:\n\n```python\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL
+    ):
+        (tmp_path / path).write_text(example)
     for path, preset in re.findall(
         r"`(\S+\.yaml)`:\n\n```yaml\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL
     ):
@@ -169,13 +173,15 @@ def test_every_key_is_documented_with_its_default():
 def test_what_makes_two_runs_the_same_is_documented():
     deciding = read_config(compose([])).deciding()
     for key, _, _, same in table_rows("Keys"):
-        assert (same == "no") == (key in deciding or key.startswith(("optimizer.options", "task."))), key
+        assert (same == "no") == (key in deciding or key.startswith(("optimizer.options", "data.options", "task."))), (
+            key
+        )
 
 
 def test_keys_of_single_data_sets_are_documented():
     told = {(row[0], name) for row in table_rows("Keys of single data sets") for name in row[1].split("`, `")}
-    common = {"cache"}
-    assert told == {(f"data.{key}", name) for name, source in SOURCES.items() for key in {*source.keys} - common}
+    common = {"cache", "options"}
+    assert told == {(f"data.{key}", name) for name, keys in KEYS.items() for key in {*keys} - common}
 
 
 def test_every_choice_of_a_group_is_documented():

@@ -21,7 +21,7 @@ ORDER = (
     ("runs",),
     ("comparison",),
     ("tasks",),
-    ("config", "estimator"),
+    ("config",),
     ("tracking",),
     ("hints", "presets", "launchers", "compose"),
     ("lookup",),

@@ -10,11 +10,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnexp.datasets import exercise, matfile, published, tablefile
+from nnexp import own
+from nnexp.datasets import custom, exercise, matfile, published, tablefile
 from nnexp.datasets.cache import cached
 from nnexp.datasets.dataset import SCALES, Dataset, Scaling, Split, upright
+from nnexp.datasets.known import About, Call
 
-__all__ = ["SOURCES", "Dataset", "Scaling", "Source", "Split", "check", "load", "upright"]
+__all__ = [
+    "KEYS",
+    "SOURCES",
+    "About",
+    "Dataset",
+    "Scaling",
+    "Source",
+    "Split",
+    "about",
+    "check",
+    "find_own",
+    "load",
+    "typed_options",
+    "upright",
+]
 
 
 @dataclass(frozen=True)
@@ -85,13 +101,36 @@ SOURCES: dict[str, Source] = {
 }
 
 
+CUSTOM, CUSTOM_KEYS = "custom", ("options", "image_shape", "image_order", "cache")
+KEYS = {name: source.keys for name, source in SOURCES.items()} | {CUSTOM: CUSTOM_KEYS}  # by the choice of the group
+
+
+def find_own(name: str) -> own.Own:
+    """The function of the user's own that a name means; a ConfigError where there is none."""
+    return own.find_function(custom.KEY, "datasets", name, SOURCES)
+
+
+def typed_options(name: str, options: Any) -> dict[str, Any]:
+    """The options of a user's own function, each as its type; a ConfigError where it does not know one."""
+    return custom.typed(find_own(name), options)
+
+
+def _call_of(name: str, *, options: Any = None, image_shape: Any = None, image_order: Any = None) -> Call:
+    """A call of a user's function, its options typed and checked."""
+    if image_order is not None:
+        _check_order(image_order)
+    function = find_own(name)
+    return Call(function, custom.typed(function, options), _shape(image_shape), image_order)
+
+
 def load(name: str, **keys: Any) -> Dataset:
     """Load a data set by the keys of the config group ``data``.
 
     Parameters
     ----------
-    name : {"ex4", "digits", "mat", "csv", "openml"}
-        The kind of data set.
+    name : {"ex4", "digits", "mat", "csv", "openml"}, or the name of a user's own function
+        The kind of data set. A function is found by its dotted path or entry point, takes ``options``, and returns
+        arrays X and y, a scikit-learn Bunch, a pandas DataFrame and Series, or a `Dataset`.
     **keys
         What that kind takes of the config, see `SOURCES`: ``cache``, the folder in which a built data set is kept
         (None: nowhere); for ``mat`` also ``path``, ``image_shape`` and ``image_order`` of :func:`matfile.read`, for
@@ -113,8 +152,20 @@ def load(name: str, **keys: Any) -> Dataset:
     return source.load(**keys)
 
 
+def about(name: str, **keys: Any) -> About:
+    """What planning needs to know of the data set that :func:`load` would give, with the same arguments and errors.
+
+    Of a user's own function that is often known without calling it (:mod:`nnexp.datasets.known`).
+    """
+    if name in SOURCES:
+        return About.of(load(name, **keys))
+    _source(name, keys)
+    cache = keys.pop("cache", None)
+    return custom.about(_call_of(name, **keys), cache)
+
+
 def check(name: Any, *, test_size: Any = 0.0, validation_size: Any = 0.0, scale: Any = "none", **keys: Any) -> None:
-    """Check the keys of the config group ``data``, cheaply: nothing is imported, read or fetched.
+    """Check the keys of the config group ``data``, cheaply: nothing but a user's own module is imported or read.
 
     Parameters
     ----------
@@ -143,15 +194,29 @@ def check(name: Any, *, test_size: Any = 0.0, validation_size: Any = 0.0, scale:
 
 
 def _source(name: Any, keys: dict[str, Any]) -> Source:
-    if not isinstance(name, str) or name not in SOURCES:
+    if not isinstance(name, str):
         raise ValueError(f"`data.name` must be one of {', '.join(SOURCES)}, got {name!r}")
-    unknown = [key for key in keys if key not in SOURCES[name].keys]
+    source = SOURCES.get(name) or _custom(name)
+    unknown = [key for key in keys if key not in source.keys]
     if unknown:
         raise ValueError(
-            f"`data.{unknown[0]}` is not a config key of data={name}, which has test_size, validation_size, scale, "
-            + ", ".join(SOURCES[name].keys)
+            f"`data.{unknown[0]}` is not a config key of data={name if name in SOURCES else CUSTOM}, which has "
+            "test_size, validation_size, scale, " + ", ".join(source.keys)
         )
-    return SOURCES[name]
+    return source
+
+
+def _custom(name: str) -> Source:
+    """The data set of a user's own function."""
+
+    def load_custom(*, cache: str | None = None, **keys: Any) -> Dataset:
+        return custom.load(_call_of(name, **keys), cache)
+
+    def check_custom(**keys: Any) -> None:
+        _call_of(name, **keys)
+
+    find_own(name)
+    return Source(load_custom, check_custom, CUSTOM_KEYS)
 
 
 def _shape(image_shape: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def read(path: str, target: str, image_shape: Any = "auto", image_order: str = "
         raise _bad(path, f"{labels.isna().sum()} labels are missing, the first in row {labels.isna().argmax()}")
     if 0 in features.shape:
         raise _bad(path, f"expected rows, and columns of numbers beside {target!r}, got shape {table.shape}")
-    X = np.column_stack([_numbers(path, features[name]) for name in features])
+    X = numbers_of(features, lambda fault: _bad(path, fault))
     try:
         classes, y = classes_of(labels.to_numpy(dtype=object if labels.dtype.kind not in "buif" else None))
     except ValueError as error:
@@ -75,15 +76,20 @@ def _table(path: str) -> Any:
         raise _bad(path, f"not a table that can be read ({' '.join(str(error).split())[:200]})") from None
 
 
-def _numbers(path: str, column: Any) -> np.ndarray:
+def numbers_of(frame: Any, bad: Callable[[str], ValueError]) -> np.ndarray:
+    """The columns of a pandas DataFrame as one matrix; an error made by `bad` where they are not finite numbers."""
+    return np.column_stack([_numbers(column, bad) for _, column in frame.items()])
+
+
+def _numbers(column: Any, bad: Callable[[str], ValueError]) -> np.ndarray:
     import pandas as pd
 
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
-        raise _bad(path, f"column {column.name!r} must hold numbers, got {column.dtype}; leave it out or encode it")
+        raise bad(f"column {column.name!r} must hold numbers, got {column.dtype}; leave it out or encode it")
     values = column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # no negative zeros
     wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
-        raise _bad(path, f"column {column.name!r} has {wrong.size} missing or infinite values, first in row {wrong[0]}")
+        raise bad(f"column {column.name!r} has {wrong.size} missing or infinite values, first in row {wrong[0]}")
     return values
 
 

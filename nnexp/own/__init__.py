@@ -4,7 +4,7 @@ One rule: where a name is expected, the dotted path of a function does, and its 
 it. A built-in name has no dot; a package may give its functions further names by entry points.
 """
 
-from nnexp.own.errors import own_traceback
+from nnexp.own.errors import last_own_place, own_traceback
 from nnexp.own.find import GROUPS, Own, find, find_function, is_own, refuse_uncallable, registered
 from nnexp.own.folder import command_folder, use_folder
 from nnexp.own.options import check_options, option_names
@@ -19,6 +19,7 @@ __all__ = [
     "find",
     "find_function",
     "is_own",
+    "last_own_place",
     "option_names",
     "own_traceback",
     "refuse_uncallable",

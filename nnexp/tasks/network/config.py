@@ -159,6 +159,8 @@ def read(tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkCo
         tree = {**tree, "data": {"scale": "none", **tree["data"]}}  # configs that were recorded before had none
     data = read_group("data", tree, READERS["data"], open_ended=True)
     source = {key: value for key, value in tree["data"].items() if key not in READERS["data"]}
+    if data["name"] in datasets.SOURCES and not source.get("options", True):
+        del source["options"]  # which the config has for the data sets of a user's own
     source |= {key: absolute(source[key], folder) for key in PATHS_OF_DATA if is_text(source.get(key))}
     config = NetworkConfig(
         data=DataConfig(**data, source=source),
@@ -174,6 +176,7 @@ def own_modules(config: NetworkConfig) -> list[str]:
     """The modules of the functions in a config that are the user's own."""
     named = [
         ("optimizer.method", "optimizers", config.optimizer.method, optim.METHODS),
+        ("data.name", "datasets", config.data.name, datasets.SOURCES),
         ("model.activation", "activations", config.model.activation, ACTIVATIONS),
     ]
     return [own.find(key, group, name, builtin).module for key, group, name, builtin in named if name not in builtin]
@@ -198,5 +201,8 @@ def _check_collaborators(config: NetworkConfig) -> NetworkConfig:
         config.training.dtype,
         needs_second_derivative=method is not None and method.needs_hessp,
     )
+    if config.data.name not in datasets.SOURCES:
+        typed = datasets.typed_options(config.data.name, config.data.source.get("options"))
+        config = replace(config, data=replace(config.data, source={**config.data.source, "options": typed}))
     given = {key: options[key] for key in config.optimizer.options}
     return replace(config, optimizer=replace(config.optimizer, options=given))

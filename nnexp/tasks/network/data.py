@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from nnexp import datasets
-from nnexp.datasets import Dataset, Split
+from nnexp.datasets import About, Dataset, Split
 from nnexp.nn import n_parameters, objective_bytes
 from nnexp.optim import check_memory
+from nnexp.own import own_traceback
 from nnexp.readers import ConfigError
 from nnexp.tasks.network.config import NetworkConfig
 from nnexp.terminal import say
@@ -21,9 +23,28 @@ UNSCALED = 10.0  # features beyond are taken for unscaled ones
 
 def load(config: NetworkConfig) -> Dataset:
     """The data set of a config."""
-    try:
+    with _as_config_errors():
         return datasets.load(config.data.name, **config.data.source)
+
+
+def about(config: NetworkConfig) -> About:
+    """What planning needs to know of the data set of a config, which may be known without loading it."""
+    with _as_config_errors():
+        return datasets.about(config.data.name, **config.data.source)
+
+
+_told: set[str] = set()  # tracebacks; the many configs of a sweep may have their data in common
+
+
+@contextmanager
+def _as_config_errors() -> Iterator[None]:
+    try:
+        yield
     except ValueError as error:
+        text = own_traceback(error.__cause__) if error.__cause__ is not None else None
+        if text is not None and text not in _told:
+            _told.add(text)
+            say(text.rstrip())
         raise ConfigError(str(error)) from error
 
 
@@ -42,14 +63,14 @@ def hint_at_scaling(split: Split) -> None:
         say(f"hint: features reach {largest:g}; a network trains badly on them: try data.scale=minmax or standard")
 
 
-def layer_sizes_of(config: NetworkConfig, dataset: Dataset) -> tuple[int, ...]:
+def layer_sizes_of(config: NetworkConfig, data: About) -> tuple[int, ...]:
     """Widths of all layers, input first."""
-    return (dataset.X.shape[1], *config.model.hidden_sizes, len(dataset.classes))
+    return (data.n_features, *config.model.hidden_sizes, len(data.counts))
 
 
-def check_memory_of(config: NetworkConfig, dataset: Dataset, n_train: int) -> None:
+def check_memory_of(config: NetworkConfig, data: About, n_train: int) -> None:
     """Refuse a network or a method whose arrays cannot fit into the memory."""
-    layer_sizes = layer_sizes_of(config, dataset)
+    layer_sizes = layer_sizes_of(config, data)
     try:
         besides = objective_bytes(layer_sizes, n_train, np.dtype(config.training.dtype))
         check_memory(config.optimizer.method, n_parameters(layer_sizes), besides)

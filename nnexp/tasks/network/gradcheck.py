@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnexp.blas import blas_threads
+from nnexp.datasets import About
 from nnexp.nn import (
     Objective,
     full_check,
@@ -79,7 +80,7 @@ def check_gradient(config: NetworkConfig) -> GradientCheck:
     """The check of a config's network on its training part, at the weights that a run would start from."""
     dataset = load(config)
     train = split_of(config, dataset).train
-    layer_sizes = layer_sizes_of(config, dataset)
+    layer_sizes = layer_sizes_of(config, About.of(dataset))
     check_resources(layer_sizes, len(train))
     theta = initialize(layer_sizes, config.model.init_scale, np.random.default_rng(config.seed))
     settings: dict[str, Any] = {"activation": activation_of(config.model.activation), "l2": config.model.l2}

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nnexp import datasets
-from nnexp.nn import ACTIVATIONS
 from nnexp.optim.methods import METHODS
 from nnexp.runs.records import RunRecord, RunResult
-from nnexp.tasks.presentation import Deferred, ModelSource, Presentation
+from nnexp.tasks.presentation import Presentation, ServedModel
 from nnexp.terminal import StatusLine, clock, percent
 
 PARTS = ("train", "validation", "test")
@@ -47,8 +46,8 @@ class NetworkPresentation(Presentation):
     lists = ("model.hidden_size", "data.image_shape")
     option_names = tuple(sorted({option for method in METHODS.values() for option in method.options}))
     choices_with = {  # noqa: RUF012
-        f"data.{key}": [f"data={name}" for name, source in datasets.SOURCES.items() if key in source.keys]
-        for key in sorted({key for source in datasets.SOURCES.values() for key in source.keys})
+        f"data.{key}": [f"data={name}" for name, keys in datasets.KEYS.items() if key in keys]
+        for key in sorted({key for keys in datasets.KEYS.values() for key in keys})
     }
 
     def what(self, record: RunRecord) -> str:
@@ -57,7 +56,7 @@ class NetworkPresentation(Presentation):
         if "data.name" not in params or sizes is None:
             return record.name
         return (
-            f"{params['data.name']}, {params['optimizer.method']}, λ = {params['model.l2']:g}, "
+            f"{short(params['data.name'])}, {short(params['optimizer.method'])}, λ = {params['model.l2']:g}, "
             f"H = {' × '.join(map(str, sizes[1:-1]))}, seed {params['seed']}"
         )
 
@@ -100,26 +99,15 @@ class NetworkPresentation(Presentation):
         n_fev, cost = row.get("optimizer/n_fev"), row.get("cost/train")
         return "" if n_fev is None or cost is None else f"cost {cost:.3g}, {n_fev:.0f} evals"
 
-    def model(self, record: RunRecord) -> ModelSource | None:
+    def model(self, record: RunRecord) -> ServedModel | None:
         """The network, as a function of raw samples."""
-        if record.details.get("activation") not in ACTIVATIONS:
-            return None  # a user's own does not travel with a model
-        return ModelSource("weights.npz", SERVED_CODE, _estimator)
+        sizes = record.details.get("layer_sizes")
+        return ServedModel(SERVED_CODE, "weights.npz", sizes[0]) if sizes else None
 
 
-def _estimator(
-    params: Mapping[str, Any], arrays: Mapping[str, Any], values: Mapping[str, Any], history: Mapping[str, Any]
-) -> Deferred:
-    needed = ("theta", "layer_sizes", "classes", "activation", "scale_offset", "scale_factor")
-    kept = {name: arrays[name] for name in needed if name in arrays}
-    return load_estimator, (dict(params), kept, dict(values), dict(history))
-
-
-def load_estimator(*arguments: Any) -> Any:
-    """The classifier of scikit-learn that a run has trained. Models in a store name this function."""
-    from nnexp.tasks.network.estimator import from_run
-
-    return from_run(*arguments)
+def short(name: str) -> str:
+    """A name without the modules of a dotted path."""
+    return name.rpartition(".")[2]
 
 
 def _parts(values: Mapping[str, Any], kind: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnexp.datasets import Dataset, Split
+from nnexp.datasets import About, Dataset, Split
 from nnexp.readers import ConfigError
 from nnexp.runs.identity import source_digests
 from nnexp.signals import undisturbed
@@ -15,7 +15,7 @@ from nnexp.tasks.interface import Code, Described, Ending, EvaluatedRun, Report,
 from nnexp.tasks.network import data, rounding
 from nnexp.tasks.network.activation import activation_of
 from nnexp.tasks.network.config import BOOKKEEPING, OPTIONS, NetworkConfig, own_modules, read
-from nnexp.tasks.network.presentation import NetworkPresentation, Progress
+from nnexp.tasks.network.presentation import NetworkPresentation, Progress, short
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
 from nnexp.tasks.presentation import MetricSpec, Presentation
@@ -117,17 +117,17 @@ class Network(Task[NetworkConfig]):
         """The digest of the data set, which is seen to split, and to fit the network and the memory."""
         if cache is None:
             dataset, split = self._prepare(config)
-            n_train = len(split.train)
+            about, n_train = About.of(dataset), len(split.train)
         else:
             source = ("source", config.data.name, str(sorted(config.data.source.items())))
-            dataset = cache.setdefault(source, None) or data.load(config)
-            cache[source] = dataset
-            parts = (source, config.data.test_size, config.data.validation_size, config.data.scale)
+            about = cache.setdefault(source, None) or data.about(config)
+            cache[source] = about
+            parts = (source, config.data.test_size, config.data.validation_size)
             if parts not in cache:  # which does not depend on the seed
-                cache[parts] = len(data.split_of(config, dataset).train)
+                cache[parts] = len(data.split_of(config, about.stand_in()).train)
             n_train = cache[parts]
-        data.check_memory_of(config, dataset, n_train)
-        return dataset.digest
+        data.check_memory_of(config, about, n_train)
+        return about.digest
 
     def _prepare(self, config: NetworkConfig) -> tuple[Dataset, Split]:
         """The data of a run, loaded once for all that is done with its config."""
@@ -138,7 +138,8 @@ class Network(Task[NetworkConfig]):
 
     def title(self, config: NetworkConfig, overrides: Sequence[str]) -> str:
         """A run's name: data, method, lambda, hidden units and seed, and whatever else was asked for."""
-        name = f"{config.data.name} {config.optimizer.method} λ={config.model.l2:g} H={config.model.hidden_size}"
+        what = f"{short(config.data.name)} {short(config.optimizer.method)}"
+        name = f"{what} λ={config.model.l2:g} H={config.model.hidden_size}"
         is_whole = not config.data.test_size and not config.data.validation_size
         name += f" seed={config.seed}" + " whole data" * is_whole
         for override in overrides:
@@ -157,7 +158,7 @@ class Network(Task[NetworkConfig]):
             "data": {"name": config.data.name, **source}
             | {"test_size": config.data.test_size, "validation_size": config.data.validation_size}
             | {"scale": config.data.scale},
-            "layer_sizes": list(data.layer_sizes_of(config, dataset)),
+            "layer_sizes": list(data.layer_sizes_of(config, About.of(dataset))),
             "activation": config.model.activation,
             "dtype": config.training.dtype,
             "dataset": data.dataset_input(dataset, split, source),

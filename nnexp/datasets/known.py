@@ -1,0 +1,220 @@
+"""What is known of the data of a user's own function without calling it: digest, size and counts, kept in files.
+
+What was found is valid while all that it was found by is as it was: the function's sources and options, and size and
+times of the files that the options or the sources name, and of those that the function was seen to open. A function
+that asked other machines or processes, or that gave different data for the same of all this, is called each time.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnexp import own
+from nnexp.datasets.dataset import Dataset
+from nnexp.own.observed import Seen, State, state_of
+
+FORMAT = 1
+SETTLED = 1_000_000_000  # nanoseconds after which a file's times tell a further change of it, on any file system
+MOST_FILES = 10_000  # in a folder that an option names
+LONGEST_PATH = 255
+DIGESTS = "digests"  # the folder in `data.cache`
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class About:
+    """What planning needs to know of a data set: its digest, number of features, and samples of each class."""
+
+    digest: str
+    n_features: int
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> About:
+        """Of a data set that is loaded."""
+        counts = np.bincount(dataset.y, minlength=len(dataset.classes)).tolist()
+        return cls(dataset.digest, dataset.X.shape[1], tuple(counts))
+
+    def stand_in(self) -> Dataset:
+        """A data set that splits as the one that it is about."""
+        y = np.repeat(np.arange(len(self.counts)), self.counts)
+        return Dataset("", np.zeros((y.size, 1)), y, tuple(map(str, range(len(self.counts)))))
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a user's function: what decides its outcome, but for what it reads."""
+
+    function: own.Own
+    options: Mapping[str, Any]
+    image_shape: Any
+    image_order: str | None
+    sources: own.Sources = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sources", own.sources_of(self.function.module))
+
+    @property
+    def key(self) -> str:
+        """Digest of what decides."""
+        said = [
+            self.function.name,
+            self.sources.digests(),
+            self.options,
+            self.image_shape,
+            self.image_order,
+            own.command_folder(),
+            np.__version__,
+        ]
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=repr).encode()).hexdigest()[:32]
+
+    def named_files(self) -> dict[str, State] | None:
+        """Files and folders that the options or the sources name; None where they are too many to be looked at."""
+        found: dict[str, State] = {}
+        for text in _texts(self.options):
+            path = os.path.join(own.command_folder(), os.path.expanduser(text))
+            if os.path.isdir(path) and not Path(own.command_folder()).is_relative_to(os.path.realpath(path)):
+                for inner in _walk(path):
+                    found[inner] = state_of(inner)
+                    if len(found) > MOST_FILES:
+                        return None
+            elif os.path.isfile(path):
+                found[os.path.abspath(path)] = state_of(path)
+        for source in self.sources.files.values():
+            for text in _literals(str(source), state_of(source)):
+                for folder in (own.command_folder(), source.parent):
+                    if os.path.isfile(path := os.path.join(folder, os.path.expanduser(text))):
+                        found[os.path.abspath(path)] = state_of(path)
+        return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in options that may be paths."""
+    if isinstance(value, str) and 0 < len(value) <= LONGEST_PATH and "\0" not in value:
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+
+
+def _walk(folder: str) -> Iterator[str]:
+    for where, folders, files in os.walk(folder):
+        if DIGESTS in folders:  # of this cache, which may be in the folder of the data
+            folders.remove(DIGESTS)
+        yield where
+        yield from (os.path.join(where, name) for name in files)
+
+
+@cache
+def _literals(path: str, known: State) -> tuple[str, ...]:
+    """The texts in a source file that may be paths."""
+    try:
+        tree = ast.parse(Path(path).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ()
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return tuple(dict.fromkeys(text for value in constants if isinstance(value, str) for text in _texts(value)))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a file of this cache holds."""
+
+    about: About
+    files: Mapping[str, State]
+    is_stable: bool = True  # False: different data were seen for the same of all this, so the function is always called
+
+    def is_valid(self, call: Call) -> bool:
+        """Whether all is as it was."""
+        if not self.is_stable or (named := call.named_files()) is None:
+            return False
+        return named.keys() <= self.files.keys() and all(state_of(path) == was for path, was in self.files.items())
+
+
+def lookup(call: Call, folder: str | None) -> About | None:
+    """What is known of the outcome of a call; None where the function must be called."""
+    entry = _read(call, folder)
+    return entry.about if entry is not None and entry.is_valid(call) else None
+
+
+def remember(call: Call, folder: str | None, dataset: Dataset, seen: Seen, named: Mapping[str, State] | None) -> bool:
+    """Keep what a call gave, where that can be relied on later; return whether it can.
+
+    Parameters
+    ----------
+    seen
+        What the function read.
+    named
+        The named files as they were before it was called.
+    """
+    if folder is None:
+        return False
+    about, before = About.of(dataset), _read(call, folder)
+    files = {**seen.files, **(named or {})}
+    if before is not None and (not before.is_stable or (before.is_valid(call) and before.about != about)):
+        _write(call, folder, Entry(about, {}, is_stable=False))
+        return False
+    now = time.time_ns()
+    is_known = seen.is_all and named is not None
+    if not is_known or not all(state_of(path) == was and _is_settled(was, now) for path, was in files.items()):
+        return False
+    if before is None or before.about != about or before.files != files:
+        _write(call, folder, Entry(about, files))
+    return True
+
+
+def _is_settled(state: State, now: int) -> bool:
+    return not any(changed > now - SETTLED for changed in state[1:])
+
+
+def _path(call: Call, folder: str) -> Path:
+    return Path(folder).expanduser() / DIGESTS / f"{call.key}.json"
+
+
+def prepare(folder: str | None) -> None:
+    """Make the folder of this cache before a function is called, which may list the folder that it is in."""
+    if folder is not None:
+        with suppress(OSError):
+            (Path(folder).expanduser() / DIGESTS).mkdir(parents=True, exist_ok=True)
+
+
+def _read(call: Call, folder: str | None) -> Entry | None:
+    if folder is None:
+        return None
+    try:
+        said = json.loads(_path(call, folder).read_bytes())
+        if said["format"] != FORMAT:
+            return None
+        about = About(said["about"]["digest"], said["about"]["n_features"], tuple(said["about"]["counts"]))
+        return Entry(about, {path: tuple(was) for path, was in said["files"].items()}, said["is_stable"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # there is none, or it is damaged and made anew
+
+
+def _write(call: Call, folder: str, entry: Entry) -> None:
+    content = {"format": FORMAT, "function": call.function.name, **asdict(entry)}
+    path = _path(call, folder)
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.stem, suffix=".part", delete=False) as part:
+            json.dump(content, part)
+        os.replace(part.name, path)  # whole, whatever other processes write there
+    except OSError as error:
+        logger.warning("%s could not be cached: %s", path, error)
