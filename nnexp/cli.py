@@ -92,6 +92,11 @@ def _main(argv: Sequence[str] | None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     # Hydra takes its flags before the overrides only; -m is typed anywhere.
     arguments.sort(key=lambda word: word not in ("-m", "--multirun"))
+    if set(arguments) & {"-sc", "--shell-completion"} and (shell := _asks(arguments)):
+        offered = _offered(os.environ.get("COMP_LINE", ""))
+        if offered is not None:
+            print(("\n" if shell == "fish" else " ").join(offered))
+            return ExitStatus.DONE
     if arguments[:1] in (["--help"], ["-h"]):
         print(help_text(), end="")
         return 0
@@ -117,6 +122,26 @@ def _dispatch(arguments: list[str]) -> int:
     return hydra_main(arguments)
 
 
+def _asks(arguments: Sequence[str]) -> str | None:
+    """The shell that asks how a line can be completed."""
+    return next((word.removeprefix("query=") for word in arguments if word.startswith("query=")), None)
+
+
+def _offered(line: str) -> list[str] | None:
+    """How a line can be completed; None where Hydra knows it."""
+    from nnexp.completion import complete
+
+    def flags(command: str) -> list[str]:
+        actions = _parser(command)[1]._actions
+        return [name for action in actions for name in action.option_strings if name.startswith("--")]
+
+    try:
+        with own_presets(line.split()):
+            return complete(line, COMMANDS, flags)
+    except UsageError:  # --config-dir is being typed
+        return complete(line, COMMANDS, flags)
+
+
 class Once(argparse.Action):
     """Stores the value of an option that may be given once: of two, one would be dropped without a word."""
 
@@ -132,6 +157,12 @@ class Once(argparse.Action):
 
 
 def _command(name: str, arguments: Sequence[str]) -> int:
+    module, parser = _parser(name)
+    return module.run(parser.parse_intermixed_args(arguments))
+
+
+def _parser(name: str) -> tuple[Any, argparse.ArgumentParser]:
+    """The module of a command and what reads its arguments."""
     module_name, text = COMMANDS[name]
     module = importlib.import_module(module_name)
     parser = argparse.ArgumentParser(prog=f"nnexp {name}", description=text[0].upper() + text[1:] + ".")
@@ -140,7 +171,7 @@ def _command(name: str, arguments: Sequence[str]) -> int:
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument(*FLAGS, metavar="DIR", help="a folder of your own presets")  # taken before, for all commands
     module.add_arguments(parser)
-    return module.run(parser.parse_intermixed_args(arguments))
+    return module, parser
 
 
 if __name__ == "__main__":

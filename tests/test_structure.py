@@ -34,7 +34,7 @@ ORDER = (
     ("report",),
     ("rerun",),
     ("hydra_app", "plugin"),
-    ("commands",),
+    ("commands", "completion"),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
