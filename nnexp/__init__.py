@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nnexp.tasks.interface import Ending as Ending
     from nnexp.tasks.interface import Run as Run
     from nnexp.tasks.interface import Task as Task
+    from nnexp.tasks.network.estimator import NeuralNetworkClassifier as NeuralNetworkClassifier
     from nnexp.tasks.presentation import MetricSpec as MetricSpec
 
 # Where each name comes from. The block above says the same to editors and type checkers.
@@ -23,6 +24,7 @@ _MODULES = {
     "Dataset": "nnexp.datasets",
     "Ending": "nnexp.tasks.interface",
     "MetricSpec": "nnexp.tasks.presentation",
+    "NeuralNetworkClassifier": "nnexp.tasks.network.estimator",
     "Run": "nnexp.tasks.interface",
     "Split": "nnexp.datasets",
     "Task": "nnexp.tasks.interface",

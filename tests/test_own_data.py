@@ -1,14 +1,13 @@
 """A table of a user's own, unscaled, from the command line to the model that MLflow serves."""
 
-import warnings
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 
 from nnexp import datasets
+from nnexp.runs.files import read_arrays
+from nnexp.tasks.network.served_model import ServedNetwork
 
 NAMES = np.array(["nought", "one", "two"])
 
@@ -44,15 +43,9 @@ def test_a_scaled_run_is_evaluated_and_served_as_it_was_trained(command):
     assert judged.json["accuracy"] == result["accuracy/test"]
     assert judged.json["train"]["cost"] == pytest.approx(result["cost"], rel=1e-12)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's, of type hints
-        from nnexp.tasks.network.served_model import ServedNetwork
-
     raw = datasets.load("csv", path=str(command.nnexp.folder / "own.csv"), target="digit").split(0.2, 0, 3).test
-    model = ServedNetwork()
-    model.load_context(SimpleNamespace(artifacts={"weights": run / "weights.npz"}))
-    labels = np.array(model.predict(None, raw.X)["label"])
-    assert np.mean(labels == np.array(raw.classes)[raw.y]) == result["accuracy/test"]
+    model = ServedNetwork(read_arrays(run / "weights.npz"))
+    assert np.mean(model(raw.X)["label"] == np.array(raw.classes)[raw.y]) == result["accuracy/test"]
 
     [stored] = command.nnexp.store().search("params.`data.scale` = 'standard'")
     assert stored.status == "FINISHED"

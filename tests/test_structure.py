@@ -21,7 +21,7 @@ ORDER = (
     ("runs",),
     ("comparison",),
     ("tasks",),
-    ("config",),
+    ("config", "estimator"),
     ("tracking",),
     ("hints", "presets", "launchers", "compose"),
     ("lookup",),

@@ -44,7 +44,7 @@ class Ending(NamedTuple):
 
 
 class BudgetSpent(BaseException):
-    """Raised through a method to end it: `maxiter` is reached, or `maxfun` would be exceeded.
+    """Raised through a method to end it: `maxiter` is reached, `maxfun` would be exceeded, or the callback says so.
 
     No `Exception`, so that a method of the user's own that catches the errors of the objective does not catch it.
     """
@@ -176,8 +176,12 @@ class Evaluations:
 
     def _report(self, point: Point, n_iter: int) -> None:
         iterate = Iterate(n_iter, self.n_fev, *point)
-        with np.errstate(**self._errstate):
-            self._callback(iterate)
+        try:
+            with np.errstate(**self._errstate):
+                self._callback(iterate)
+        except BudgetSpent as spent:
+            self.spent = spent
+            raise
         self.reported = iterate
 
     def _remembered(self, theta: Array) -> Point | None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from nnexp.arrays import Array
 
-Status = Literal["converged", "maxiter", "maxfun", "failed", "interrupted"]
+Status = Literal["converged", "maxiter", "maxfun", "failed", "interrupted", "stopped"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class OptimizeResult:
         Iterations (at most `maxiter`) and evaluations (at most `maxfun`).
     success : bool
         Whether `status` is "converged".
-    status : {"converged", "maxiter", "maxfun", "failed", "interrupted"}
+    status : {"converged", "maxiter", "maxfun", "failed", "interrupted", "stopped"}
     message : str
         The reason in a sentence.
     """

@@ -5,9 +5,10 @@ Everything has a default that is made of the task's metrics; a task overrides wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nnexp.runs.records import RunRecord, RunResult
 from nnexp.terminal import clock, percent
@@ -26,15 +27,39 @@ class MetricSpec:
 
 
 SHOWN = 4  # metrics in one line
+Deferred = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
-class ServedModel:
-    """A trained model as MLflow serves it: its code, one file of the run directory, and the shape of its input."""
+class ModelSource:
+    """What a task's trained models are made of, for MLflow.
+
+    Attributes
+    ----------
+    file
+        Of the run directory: its arrays are the model.
+    code
+        A module that travels with the model and imports nothing of nnexp. Its ``load(arrays)`` makes what is served: an
+        object with `predict` and `predict_proba` as scikit-learn has them, which gives a table when it is called, whose
+        `columns` are names and MLflow's types, for inputs of `n_features_in_` columns.
+    estimator
+        ``estimator(params, arrays, values, history)``, of the run's params, the arrays, the values of its result and
+        the columns of its history: a function and its arguments, which together make a classifier of scikit-learn where
+        the model is loaded. The models in a store name that function, so it stays where it is.
+    """
+
+    file: str
+    code: Path
+    estimator: Callable[..., Deferred]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model, complete, as :class:`ModelSource` says."""
 
     code: Path
-    file: str
-    n_features: int
+    arrays: Mapping[str, Any]
+    estimator: Deferred
 
 
 class Presentation:
@@ -92,6 +117,6 @@ class Presentation:
         """How far a run that trains is, by the last values that it logged; empty where they do not tell."""
         return f"step {row['step']:g}" if "step" in row else ""
 
-    def model(self, record: RunRecord) -> ServedModel | None:
-        """The trained model, where one can be served."""
+    def model(self, record: RunRecord) -> ModelSource | None:
+        """What the trained model is made of, where one can be served."""
         return None

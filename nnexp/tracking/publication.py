@@ -22,7 +22,7 @@ from nnexp.runs import backlog
 from nnexp.runs.arbitration import Claim, ClaimState
 from nnexp.runs.directory import PUBLISHED, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
-from nnexp.runs.history import SYSTEM, HistoryReader, Value
+from nnexp.runs.history import SYSTEM, HistoryReader, Value, columns_of, rows_of
 from nnexp.runs.places import root_of, store_of
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.runs.tags import (
@@ -37,11 +37,12 @@ from nnexp.runs.tags import (
     SUPERSEDED,
     UID,
 )
-from nnexp.tasks.presentation import ServedModel
+from nnexp.tasks.presentation import TrainedModel
 from nnexp.tracking import store_arbiter, views
+from nnexp.tracking.models import publish_model
 from nnexp.tracking.notes import NOTE, run_note
 from nnexp.tracking.store import Store, StoredRun, StoreError, absolute_uri
-from nnexp.tracking.uploads import Artifacts, log_inputs, log_values, params_of, publish_model
+from nnexp.tracking.uploads import Artifacts, log_inputs, log_values, params_of
 
 LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
 
@@ -238,19 +239,21 @@ class Publication:
 
     def _publish_model(self, run_id: str, record: RunRecord, result: RunResult, finals: list[Value]) -> None:
         """The model that MLflow can serve; damaged weights are told, and no model is made of them."""
-        served: ServedModel | None = tasks.recorded(record.task).presentation.model(record)
-        if served is None:
+        source = tasks.recorded(record.task).presentation.model(record)
+        if source is None:
             return
         try:
-            read_arrays(self.directory.path / served.file)
+            arrays = read_arrays(self.directory.path / source.file)
         except FileNotFoundError:
             return
         except RecordError as error:
             tell_once(f"{error}; published without a model")
             return
         values, _ = HistoryReader(self.directory.path).new_values()
+        about = record.params, arrays, {**result.values, "message": result.message}, columns_of(rows_of(values))
+        trained = TrainedModel(source.code, arrays, source.estimator(*about))
         last = {value.key: value for value in [*values, *finals]}
-        publish_model(self.store, self.directory, served, run_id, params_of(record), list(last.values()), result.step)
+        publish_model(self.store, self.directory, trained, run_id, params_of(record), list(last.values()), result.step)
 
     def _end(self, run_id: str, record: RunRecord, result: RunResult) -> None:
         """Give the run its status; where another run of its key is finished already, it ends as superseded by that."""

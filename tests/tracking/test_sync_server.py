@@ -116,7 +116,7 @@ import json, sys
 sys.modules["nnexp"] = None  # an import of it fails
 import mlflow, numpy
 model = mlflow.pyfunc.load_model(sys.argv[1])
-print(json.dumps(model.predict(numpy.load(sys.argv[2]))["label"]))
+print(json.dumps(model.predict(numpy.load(sys.argv[2]))["label"].tolist()))
 """
 
 
@@ -137,7 +137,7 @@ def test_the_model_predicts_what_the_run_did_where_there_is_no_nnexp(swept, tmp_
     assert done.returncode == 0, done.stderr
     with np.load(directory.path / "weights.npz") as stored:
         logits = Forward(part.X, tuple(details["layer_sizes"]), activation=details["activation"])(stored["theta"])
-    assert json.loads(done.stdout.splitlines()[-1]) == [part.classes[i] for i in predict(logits)]
+    assert json.loads(done.stdout.splitlines()[-1]) == [int(part.classes[i]) for i in predict(logits)]
 
 
 def test_a_bad_connection_loses_nothing(swept, tmp_path):

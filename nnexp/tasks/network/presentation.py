@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nnexp import datasets
+from nnexp.nn import ACTIVATIONS
 from nnexp.optim.methods import METHODS
 from nnexp.runs.records import RunRecord, RunResult
-from nnexp.tasks.presentation import Presentation, ServedModel
+from nnexp.tasks.presentation import Deferred, ModelSource, Presentation
 from nnexp.terminal import StatusLine, clock, percent
 
 PARTS = ("train", "validation", "test")
@@ -99,10 +100,26 @@ class NetworkPresentation(Presentation):
         n_fev, cost = row.get("optimizer/n_fev"), row.get("cost/train")
         return "" if n_fev is None or cost is None else f"cost {cost:.3g}, {n_fev:.0f} evals"
 
-    def model(self, record: RunRecord) -> ServedModel | None:
+    def model(self, record: RunRecord) -> ModelSource | None:
         """The network, as a function of raw samples."""
-        sizes = record.details.get("layer_sizes")
-        return ServedModel(SERVED_CODE, "weights.npz", sizes[0]) if sizes else None
+        if record.details.get("activation") not in ACTIVATIONS:
+            return None  # a user's own does not travel with a model
+        return ModelSource("weights.npz", SERVED_CODE, _estimator)
+
+
+def _estimator(
+    params: Mapping[str, Any], arrays: Mapping[str, Any], values: Mapping[str, Any], history: Mapping[str, Any]
+) -> Deferred:
+    needed = ("theta", "layer_sizes", "classes", "activation", "scale_offset", "scale_factor")
+    kept = {name: arrays[name] for name in needed if name in arrays}
+    return load_estimator, (dict(params), kept, dict(values), dict(history))
+
+
+def load_estimator(*arguments: Any) -> Any:
+    """The classifier of scikit-learn that a run has trained. Models in a store name this function."""
+    from nnexp.tasks.network.estimator import from_run
+
+    return from_run(*arguments)
 
 
 def short(name: str) -> str:

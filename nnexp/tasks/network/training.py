@@ -50,7 +50,7 @@ class FitResult:
     fit_seconds : float
         Wall time of the optimizer and its history.
     status, message : str
-        ``converged``, ``maxiter``, ``maxfun``, ``failed`` or ``interrupted``, and the reason in words.
+        ``converged``, ``maxiter``, ``maxfun``, ``failed``, ``interrupted`` or ``stopped``, and the reason in words.
     gradient_check : float
         Largest relative difference of the gradient from central differences along random directions, at `theta0`.
     history : dict of str to ndarray of shape (n_rows,)
@@ -149,6 +149,7 @@ def fit(
     images_every: int = 0,
     seed: int = 0,
     on_row: Callable[[Row], None] | None = None,
+    on_iterate: Callable[[Iterate], object] | None = None,
 ) -> FitResult:
     """Train a network on ``split.train`` and keep the history of every iteration.
 
@@ -169,6 +170,9 @@ def fit(
         Keep `theta` every so many iterations (0: never).
     on_row
         Called with each row of the history, one iteration late.
+    on_iterate
+        Called with the point of each iteration, at once. A `BudgetSpent` that it raises ends the fit with its status;
+        the same iteration is then reported once more.
 
     Returns
     -------
@@ -226,6 +230,8 @@ def fit(
                 snapshots[iterate.n_iter] = iterate.theta
             history.append(row)
             latest = iterate
+            if on_iterate is not None:
+                on_iterate(iterate)
 
         result = minimize(
             objective,
