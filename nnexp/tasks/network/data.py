@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ _told: set[str] = set()  # tracebacks; the many configs of a sweep may have thei
 
 
 @contextmanager
-def _as_config_errors() -> Iterator[None]:
+def _as_config_errors() -> Generator[None]:
     try:
         yield
     except ValueError as error:
