@@ -123,7 +123,7 @@ def explain_key(key: str, overrides: Sequence[str], defaults: Defaults) -> str:
 def _meant(key: str, known: Sequence[str], task: Task[Any]) -> str | None:
     """The key that was probably meant: of the same name elsewhere, of another library's name, or spelt alike."""
     name, shown = key.rpartition(".")[2], task.presentation
-    every = [*known, *(f"{task.options}.{option}" for option in shown.option_names)]
+    every = [*known, *(f"{task.options[0]}.{option}" for option in shown.option_names)]
     if name in shown.synonyms:
         return shown.synonyms[name]
     if same := [k for k in every if k.rpartition(".")[2] == name]:

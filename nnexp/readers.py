@@ -6,7 +6,7 @@ A wrong value is a :class:`ConfigError` of one line that names the key, what was
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeGuard
 
 from nnexp.errors import UsageError
@@ -18,11 +18,11 @@ class ConfigError(UsageError):
     """A config value that cannot be used; the message is one line for the user."""
 
 
-def leaves(tree: Mapping[str, Any], prefix: str = "", *, whole: str | None = None) -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of nested dictionaries; the dictionary under the key `whole` is one value."""
+def leaves(tree: Mapping[str, Any], prefix: str = "", *, whole: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested dictionaries; a dictionary under one of the keys `whole` is one value."""
     for name, value in tree.items():
         key = f"{prefix}{name}"
-        if is_group(value) and key != whole:
+        if is_group(value) and key not in whole:
             yield from leaves(value, f"{key}.", whole=whole)
         else:
             yield key, value

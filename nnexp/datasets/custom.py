@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -84,7 +84,7 @@ def _called(function: own.Own, options: Mapping[str, Any]) -> Any:
 
 
 @contextmanager
-def _in_command_folder() -> Iterator[None]:
+def _in_command_folder() -> Generator[None]:
     """Relative paths in a user's code are in the folder of the command, also where Hydra has left it for its job."""
     here, folder = os.getcwd(), own.command_folder()
     if here == folder or not os.path.isdir(folder):

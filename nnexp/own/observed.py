@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +93,7 @@ _is_installed = False
 
 
 @contextmanager
-def observed() -> Iterator[Seen]:
+def observed() -> Generator[Seen]:
     """See what this thread, and those that it starts, read meanwhile."""
     global _is_installed
     if not _is_installed:  # at the first use: a hook stays, and every event of the process costs a call

@@ -110,7 +110,7 @@ def _recorded(task: Task[Any], tree: Mapping[str, Any], overrides: Sequence[str]
     kept = {key: value for key, value in recorded.items() if key in today and not _within(key, (*TODAY, *task.places))}
     new = [key for key in today if key not in kept and not is_bookkeeping(key, task)]
     is_older = "task" not in tree  # from before there were tasks: it did what the default task does
-    defaulted = {key: today[key] for key in new if not (is_older and _within(key, ["task"]))}
+    defaulted = {key: today[key] for key in new if today[key] != {} and not (is_older and _within(key, ["task"]))}
     return today | kept, defaulted, [o for o in overrides if o not in dropped]
 
 
@@ -174,23 +174,24 @@ def _apply(task: Task[Any], base: Leaves, groups: Sequence[str], overrides: Sequ
     """`base` with all that the overrides name, and all else that they change beside `groups`."""
     if not overrides:
         return base
-    options = task.options
-    today, wanted = (_leaves(task, plain(compose(words))) for words in (groups, [*groups, *overrides]))
     names, leaves = _names(overrides), dict(base)
+    # The name of what is a user's own goes with the choice of `custom`, where another file of the group is chosen.
+    others = [word for word, key in zip(groups, _names(groups), strict=True) if key.partition(".")[0] not in names]
+    today, wanted = (_leaves(task, plain(compose(words))) for words in (groups, [*others, *overrides]))
     for key in dict.fromkeys([*today, *wanted]):
         if key not in wanted:
             leaves.pop(key, None)
-        elif key != options and (key in names or key not in today or today[key] != wanted[key]):
+        elif key not in task.options and (key in names or key not in today or today[key] != wanted[key]):
             leaves[key] = wanted[key]
     is_other = {group: leaves.get(key) != base.get(key) for group, key in {**task.chosen_by, **TASK}.items()}
     for group, is_changed in is_other.items():
         if is_changed:
             leaves = {key: value for key, value in leaves.items() if key in wanted or not _within(key, [group])}
-    group = options.partition(".")[0]
-    if is_other.get(group) or group in names or options in names:
-        return leaves | {options: wanted.get(options) or {}}
-    before, now = today.get(options) or {}, wanted.get(options) or {}
-    return leaves | {options: _options(options, base.get(options) or {}, before, now, names)}
+    for key in task.options:
+        group, now = key.partition(".")[0], wanted.get(key) or {}
+        is_new = is_other.get(group) or group in names or key in names
+        leaves[key] = now if is_new else _options(key, base.get(key) or {}, today.get(key) or {}, now, names)
+    return leaves
 
 
 def _options(key: str, base: Leaves, today: Leaves, wanted: Leaves, names: Sequence[str]) -> Leaves:

@@ -148,7 +148,7 @@ class Task(Generic[Config]):
     named_by_content: Sequence[str] = ()  # those among them that name a file, whose content decides: they can
     places: Sequence[str] = ()  # those among them that a rerun takes from today's config, not from the record
     chosen_by: Mapping[str, str] = {}  # of groups of several files: the key whose value tells which was chosen
-    options: str = "task.options"  # the key of a mapping whose names mean nothing to another choice of its group
+    options: Sequence[str] = ("task.options",)  # mappings whose names mean nothing to another choice of their group
     data_group: str = ""  # the group that says which data, but for the keys that say how they are handled
     data_handling: Sequence[str] = ()
     weights: str = ""  # the file of a run's result that `evaluate` takes

@@ -32,7 +32,7 @@ from nnexp.tasks.network import activation
 LARGEST_L2, LARGEST_THETA = 1e12, 1e6
 LARGEST = 2**31 - 1  # as optimizers written in C count
 PATHS_OF_DATA = ("path", "cache")
-OPTIONS = "optimizer.options"  # whose names are those of the method
+OPTIONS = ("optimizer.options", "data.options")  # whose names are those of the method, and of the user's function
 # Keys that do not decide the numbers. (Of a file it is the content that decides, and its digest is in the identity.)
 BOOKKEEPING = ("data.cache", "data.path", "training.images_every")
 
