@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from nnexp.paths import default_experiment, default_run_name, default_uri
 from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, config_directory, own_directory, own_groups
 from nnexp.runs.directory import run_name
 
+_HYDRA = threading.RLock()  # Hydra has one state for all threads of a process
 _NOT_TEXTS = ("true", "false", "null", "inf", "nan")  # to Hydra, where they are not quoted
 
 OmegaConf.register_new_resolver("nnexp.run_name", run_name, replace=True)
@@ -52,24 +55,36 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     ConfigError
         If Hydra cannot compose it.
     """
-    # A command inside a Hydra job (a report at the end of a sweep) composes too; Hydra has one global for both.
-    running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
-        set_defaults()
-        with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
-            return hydra_compose("config", [*_search_path(overrides), *(one_spelling(word) for word in overrides)])
+        with initialized_hydra():
+            return hydra_compose("config", words_of(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides)) from error
-    finally:
-        GlobalHydra.instance().hydra = running
 
 
-def _search_path(overrides: Sequence[str]) -> list[str]:
-    """Has Hydra look into the user's own folder too, where he does not say himself where to look."""
-    own = own_directory()
+@contextmanager
+def initialized_hydra() -> Iterator[Any]:
+    """Hydra on our config files, for this thread alone; a Hydra that runs in this process already goes on after it.
+
+    A command inside a Hydra job composes too (a report at the end of a sweep), and so does a Hydra application of
+    somebody else that calls us.
+    """
+    with _HYDRA:
+        running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+        try:
+            set_defaults()
+            with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
+                yield GlobalHydra.instance().hydra
+        finally:
+            GlobalHydra.instance().hydra = running
+
+
+def words_of(overrides: Sequence[str]) -> list[str]:
+    """Overrides as Hydra wants them; it looks into the user's own folder too, unless he says himself where to look."""
+    own, words = own_directory(), [one_spelling(word) for word in overrides]
     if own is None or any(word.lstrip("+").startswith("hydra.searchpath=") for word in overrides):
-        return []
-    return [f"hydra.searchpath=[{QuotedString(f'file://{own}', Quote.single).with_quotes()}]"]
+        return words
+    return [f"hydra.searchpath=[{QuotedString(f'file://{own}', Quote.single).with_quotes()}]", *words]
 
 
 def tracking_of(overrides: Sequence[str]) -> TrackingConfig:

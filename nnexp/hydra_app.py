@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nnexp.compose import command_folder, explain, one_spelling, read_config, to_yaml
+from nnexp.compose import command_folder, explain, initialized_hydra, one_spelling, read_config, to_yaml, words_of
 from nnexp.config import Config, ConfigError, check_places, check_run_directory
 from nnexp.errors import FULL_ERROR, ExitStatus, UsageError
 from nnexp.launchers import set_defaults
@@ -39,6 +39,7 @@ class _SingleRun:
     config: DictConfig | None = None  # once begun; Hydra writes into it where it has made a directory
     ended: tuple[Outcome, Config] | None = None
     error: Exception | None = None
+    is_called: bool = False  # from Python, where nothing is printed
 
 
 _single = _SingleRun()
@@ -55,6 +56,8 @@ class HydraCallback(Callback):
             check_places(tracking, "hydra.run.dir", folder)
             check_run_directory(tracking, folder)
             check_store(tracking)
+            if config.dry_run and _single.is_called:
+                raise ConfigError("`dry_run` must be false for a run from Python, got true")
             if config.dry_run:
                 print("1 run would be started, in a new directory; nothing was done.", flush=True)
         except Exception as error:  # Hydra would pass over it and start the run
@@ -142,30 +145,61 @@ def main(arguments: Sequence[str]) -> int:
     sys.argv[1:] = arguments = [*own, *(one_spelling(word) for word in arguments)]
     asked = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # so that errors come here and are told in our words
-    global _single
-    _single = _SingleRun()
     set_defaults()
     use_folder(Path.cwd())  # where the user's callbacks are
     app = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(task)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*overriding with `hydra.mode=MULTIRUN`.*")
-            app()
-    except LeavesHydra as left:
-        _single.error = left.error
+            _begin(app)
     except (HydraException, OmegaConfBaseException, ConfigError, ValueError) as error:
         raise UsageError(explain(error, arguments)) from error
-    except KeyboardInterrupt:
-        path = OmegaConf.select(_single.config or OmegaConf.create(), "hydra.runtime.output_dir")
-        if _single.config is not None and path:
-            _remove_empty(Path(path), command_folder() / _single.config.tracking.directory)
-        raise
     finally:
         if asked is None:
             del os.environ[FULL_ERROR]
         else:
             os.environ[FULL_ERROR] = asked
     return _exit_status()
+
+
+def call(overrides: Sequence[str]) -> Outcome:
+    """Do one run in a process that is somebody else's: by Hydra, but not by its application with flags and logging.
+
+    Raises
+    ------
+    ConfigError
+        If the config is wrong, or cannot be composed.
+    """
+    with initialized_hydra() as own:
+        words = words_of(overrides)
+    try:
+        _begin(lambda: own.run("config", task, words, with_log_configuration=False), is_called=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, overrides)) from error
+    except AssertionError:  # so Hydra says that a preset has chosen another mode
+        raise ConfigError("these overrides are those of a sweep, which nnexp.sweep runs") from None
+    if isinstance(_single.error, RunFailedError):
+        return _single.error.outcome
+    if _single.error is not None:
+        raise _single.error
+    if _single.ended is None:
+        raise RuntimeError("Hydra has not run its task")
+    return _single.ended[0]
+
+
+def _begin(start: Callable[[], object], *, is_called: bool = False) -> None:
+    """Start Hydra, and note what becomes of a single run."""
+    global _single
+    _single = _SingleRun(is_called=is_called)
+    try:
+        start()
+    except LeavesHydra as left:
+        _single.error = left.error
+    except KeyboardInterrupt:
+        path = OmegaConf.select(_single.config or OmegaConf.create(), "hydra.runtime.output_dir")
+        if _single.config is not None and path:
+            _remove_empty(Path(path), command_folder() / _single.config.tracking.directory)
+        raise
 
 
 def _exit_status() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import importlib
 import os
 import shutil
 import sys
@@ -9,9 +11,10 @@ import threading
 import time
 import unicodedata
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 LINE_EVERY = 0.1  # seconds between two updates of the progress line
+NOTEBOOK_EVERY = 0.5  # seconds, likewise in a notebook, to which each is a message
 LOG_EVERY = 10.0  # seconds between two log lines where there is no terminal
 CLEAR = "\r\x1b[2K"
 
@@ -83,8 +86,8 @@ class StatusLine:
         """Whether enough time has passed since the last text."""
         return time.monotonic() - self._last >= (every if self.is_live else LOG_EVERY)
 
-    def show(self, parts: Sequence[str]) -> None:
-        """Show a text of several parts, the most important first."""
+    def show(self, parts: Sequence[str], share: float | None = None) -> None:
+        """Show a text of several parts, the most important first; `share`: of the work that is done, for a bar."""
         with self._lock:
             self._last = time.monotonic()
             if self.is_live:
@@ -101,6 +104,50 @@ class StatusLine:
                 self.stream.write(CLEAR)
                 self.stream.flush()
                 self._is_written = False
+
+
+class NotebookLine:
+    """The same in a notebook: a bar and the text under the cell, which change in place and go at the end."""
+
+    def __init__(self) -> None:
+        self._display: Any = None
+        self._last = time.monotonic()
+        self._lock = threading.Lock()
+
+    def is_due(self, every: float = NOTEBOOK_EVERY) -> bool:
+        """Whether enough time has passed since the last text."""
+        return time.monotonic() - self._last >= every
+
+    def show(self, parts: Sequence[str], share: float | None = None) -> None:
+        """Show a text of several parts and a bar, where the share of the work that is done is known."""
+        text = ", ".join(parts)
+        bar = f'<progress max="1" value="{share:.3f}" style="width: 20em"></progress> ' if share is not None else ""
+        self._update({"text/plain": text, "text/html": f"<div>{bar}<small>{html.escape(text)}</small></div>"})
+
+    def close(self) -> None:
+        """Clear it."""
+        if self._display is not None:
+            self._update({"text/plain": "", "text/html": ""})
+            self._display = None
+
+    def _update(self, shown: dict[str, str]) -> None:
+        with self._lock:
+            self._last = time.monotonic()
+            if self._display is None:
+                self._display = importlib.import_module("IPython.display").display(shown, raw=True, display_id=True)
+            else:
+                self._display.update(shown, raw=True)
+
+
+def progress_line(stream: TextIO | None = None) -> StatusLine | NotebookLine:
+    """The line on which progress is shown, whatever it is shown on."""
+    return NotebookLine() if stream is None and is_notebook() else StatusLine(stream)
+
+
+def is_notebook() -> bool:
+    """Whether this is the kernel of a notebook; IPython in a terminal is a terminal."""
+    ipython: Any = sys.modules.get("IPython")
+    return getattr(ipython and ipython.get_ipython(), "kernel", None) is not None
 
 
 def percent(share: float) -> str:

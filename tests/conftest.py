@@ -99,6 +99,7 @@ def _own_environment(monkeypatch):
         "NNEXP_CONFIG_DIR",
         "HYDRA_FULL_ERROR",
         "NNEXP_DATABASE_URIS",
+        "NNEXP_FOLDER",
         *MLFLOW_STORE,
     ):
         monkeypatch.delenv(name, raising=False)

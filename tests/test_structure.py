@@ -35,6 +35,7 @@ ORDER = (
     ("rerun",),
     ("hydra_app", "plugin"),
     ("commands", "completion"),
+    ("api",),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nnexp.report import ReportResult, Selection
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the report and print where it is."""
-    result = report(arguments)
+    result = report(
+        arguments.words,
+        experiment=arguments.experiment,
+        filter=arguments.filter,
+        directory=arguments.directory,
+    )
     if arguments.json:
         print(json.dumps({"path": str(result.path), "n_runs": result.n_runs}))
     else:
@@ -33,33 +42,40 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def report(arguments: argparse.Namespace) -> Any:
-    """Find the runs and write their report; it goes to a folder named after what was found."""
+def report(
+    words: Sequence[str], *, experiment: str | None = None, filter: str | None = None, directory: str | None = None
+) -> ReportResult:
+    """Find the runs and write their report; it goes to a folder named after what was found, unless one is given.
+
+    Parameters
+    ----------
+    words
+        The id of a sweep, if one is meant, and config overrides.
+    """
     from nnexp.compose import compose, read_config
     from nnexp.report.files import RunFiles
     from nnexp.report.make import write_report
     from nnexp.report.selection import find
     from nnexp.tracking.store import open_existing
 
-    config = read_config(compose([word for word in arguments.words if "=" in word]))
+    config = read_config(compose([word for word in words if "=" in word]))
     tracking = config.tracking
-    selection = select(arguments)
-    store = open_existing(tracking.uri, arguments.experiment or tracking.experiment)
+    selection = select([word for word in words if "=" not in word], experiment, filter)
+    store = open_existing(tracking.uri, experiment or tracking.experiment)
     found = find(store, selection, tracking.directory)
-    folder = Path(arguments.directory or Path(tracking.directory) / "reports" / found.name)
+    folder = Path(directory or Path(tracking.directory) / "reports" / found.name)
     return write_report(found, RunFiles(store), folder, config.figures)
 
 
-def select(arguments: argparse.Namespace) -> Any:
-    """What the command line asks for."""
+def select(sweeps: Sequence[str], experiment: str | None, filter: str | None) -> Selection:
+    """What is asked for."""
     from nnexp.config import ConfigError
     from nnexp.report import Selection
 
-    sweeps = [word for word in arguments.words if "=" not in word]
-    if len(sweeps) + bool(arguments.filter) > 1:
-        raise ConfigError(f"one sweep or one --filter can be reported, got {' '.join(sweeps)} {arguments.filter or ''}")
-    if arguments.filter:
-        return Selection("filter", arguments.filter)
-    if arguments.experiment and not sweeps:
+    if len(sweeps) + bool(filter) > 1:
+        raise ConfigError(f"one sweep or one --filter can be reported, got {' '.join(sweeps)} {filter or ''}")
+    if filter:
+        return Selection("filter", filter)
+    if experiment and not sweeps:
         return Selection("experiment")
     return Selection("sweep", *sweeps)

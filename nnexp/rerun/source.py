@@ -70,6 +70,10 @@ class RunSource(ABC):
     def files(self) -> RunDirectory:
         """Its files, under the names that they have in a run directory."""
 
+    def with_pictures(self) -> RunDirectory:
+        """Its files, with its pictures among them."""
+        return self.files
+
     def _json(self, name: str) -> dict[str, Any]:
         return self.files.read_json(name) if (self.files.path / name).exists() else {}
 
@@ -224,6 +228,23 @@ class StoreSource(RunSource):
                 f"{self}: its artifacts cannot be fetched: {' '.join(str(error).split())[:200]}"
             ) from error
         return RunDirectory(folder)
+
+    def with_pictures(self) -> RunDirectory:
+        """Its files, and its pictures, which are fetched too."""
+        client, folder = self._store.client, self.files.path
+        try:
+            top = client.list_artifacts(self.run_id)
+            every = [
+                *top,
+                *(each for item in top if item.is_dir for each in client.list_artifacts(self.run_id, item.path)),
+            ]
+            there = {item.path.partition("/")[0] for item in every}
+            for name in (item.path for item in every if item.path.endswith(".png")):
+                if not (folder / name).exists():
+                    self._fetch(client, name, folder, there)
+        except Exception as error:
+            raise RerunError(f"{self}: its pictures cannot be fetched: {one_line(error)}") from error
+        return self.files
 
     def _fetch(self, client: Any, name: str, folder: Path, there: Collection[str]) -> None:
         parent = name.rpartition("/")[0]

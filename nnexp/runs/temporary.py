@@ -107,7 +107,19 @@ def use_own_folder() -> None:
     except OSError:
         return
     tempfile.tempdir = str(folder)
+    atexit.unregister(remove_own_folder)  # of an earlier use
     atexit.register(remove_own_folder)
+
+
+@contextmanager
+def own_folder() -> Generator[None, None, None]:
+    """The same for a while, in a process that is somebody else's; the folder stays as long as the process."""
+    before = tempfile.tempdir
+    use_own_folder()
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def remove_own_folder() -> None:

@@ -68,6 +68,7 @@ def run_search(
     sweep = sha256(json.dumps(what, sort_keys=True, default=str).encode())[:16]
     name = "search of " + ", ".join(key.lstrip("+") for key in space)
     session = Session(sweep, name, [key.lstrip("+") for key in space], controls, store, sweeper.launch, task)
+    sweeper.session = session
     search = Search(session, settings, space, fixed, composer, keys)
     return search.dry_run() if controls.dry_run else search.run()
 

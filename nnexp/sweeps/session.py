@@ -26,9 +26,10 @@ from nnexp.sweeps.plan import Job, Plan
 from nnexp.sweeps.ranking import Overview, overview
 from nnexp.sweeps.status import JobState, State, outcome
 from nnexp.tasks.interface import Task
-from nnexp.terminal import StatusLine, say
+from nnexp.terminal import progress_line, say
 from nnexp.tracking.store import Store
 
+REPORT = "report/report.html"  # in the folder of a sweep
 POLL_SECONDS = 1.0
 INTERRUPTED_SECONDS = 10.0  # in which runs that are interrupted have to be closed
 
@@ -48,6 +49,7 @@ class Controls:
     command: str
     concurrency: int  # jobs that the launcher runs at a time
     make_report: MakeReport | None = None
+    prints_end: bool = True  # on standard output
 
 
 class Session:
@@ -76,7 +78,7 @@ class Session:
         self.parent: Parent | None = None
         self.directory: RunDirectory | None = None
         self.to_come = 0  # jobs that a search has yet to propose
-        self.line = StatusLine()
+        self.line = progress_line()
         self._began = time.time()
         self._has_launched = False
         self._address: str | None = None  # of the runs in the UI
@@ -180,6 +182,16 @@ class Session:
         report = self._compare() if has_new_runs and known.counts["finished"] else None
         status, message = outcome(known.counts)
         self._end(status, message, is_whole=not kept)
+        if self.controls.prints_end:
+            self._print_end(known, message, report)
+        if kept:
+            runs, their = ("1 run is", "its directory") if kept == 1 else (f"{kept} runs are", "their directories")
+            say(f"{runs} not published, but complete in {their}; `nnexp sync` publishes what is missing.")
+        if known.failures:
+            return ExitStatus.DIFFERENT
+        return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE
+
+    def _print_end(self, known: Overview, message: str, report: Any) -> None:
         links = {}
         if self._address is not None:
             links["compare"] = how_to_open(self._address, self.controls.tracking)
@@ -187,12 +199,6 @@ class Session:
             links["report"] = os.path.relpath(report.path)
         messages.print_end(known, message, self._choice, links)
         sys.stdout.flush()
-        if kept:
-            runs, their = ("1 run is", "its directory") if kept == 1 else (f"{kept} runs are", "their directories")
-            say(f"{runs} not published, but complete in {their}; `nnexp sync` publishes what is missing.")
-        if known.failures:
-            return ExitStatus.DIFFERENT
-        return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE
 
     def interrupted(self) -> int:
         """After Ctrl-C: wait for the runs to be closed, close those that nobody closes."""
@@ -233,7 +239,7 @@ class Session:
         self.report()
         self.beat()
         if self.line.is_due() and not is_over():
-            self.line.show(self.progress())
+            self.line.show(self.progress(), self.share())
 
     def _learn_of(self, jobs: Sequence[Job]) -> None:
         """Find out what came of a launch or a wait; the runs of other sweeps are asked for where own ones are open."""
@@ -287,6 +293,11 @@ class Session:
         left = messages.time_left(list(self.states.values()), open_jobs, self._began, time.time())
         return messages.describe(known.counts, running, left, str(known.best[0]) if known.best else "")
 
+    def share(self) -> float:
+        """The share of the jobs that are decided."""
+        counts = self.overview().counts
+        return (counts["finished"] + counts["failed"]) / max(counts["planned"], 1)
+
     def report(self) -> None:
         """Counts, best settings and failures to the parent run."""
         if self.parent is not None:
@@ -305,7 +316,7 @@ class Session:
         if make is None or self.store is None or self.parent is None or self.directory is None:
             return None
         try:
-            made = make(self.store, self.sweep, self.directory.path / "report")
+            made = make(self.store, self.sweep, (self.directory.path / REPORT).parent)
             self.parent.attach(made.path)
             self._choice = made.choice
             return made

@@ -38,6 +38,7 @@ class BaseSweeper(Sweeper):
         self.config: DictConfig
         self.launcher: Any
         self.hydra_context: HydraContext
+        self.session: Session | None = None  # once the jobs are known
         self._launched = 0
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -52,10 +53,22 @@ class BaseSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep; its exit status ends the process where it is not 0."""
+        command = "nnexp " + " ".join(shlex.quote(word) for word in sys.argv[1:])
+        if status := self.run(arguments, command):
+            raise SystemExit(status)
+
+    def run(self, arguments: list[str], command: str, *, prints_end: bool = True) -> int:
+        """Run the sweep, which `command` makes or finishes; return the exit status.
+
+        Raises
+        ------
+        ConfigError
+            If a job cannot run; then none was started.
+        """
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()] + arguments)
         tree = plain(self.config)
-        controls = self.controls(tree)
+        controls = self.controls(tree, command, prints_end)
         check_places(controls.tracking, "hydra.sweep.dir", absolute(self.config.hydra.sweep.dir))
         check_store(tracking := controls.tracking)
         store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
@@ -64,11 +77,8 @@ class BaseSweeper(Sweeper):
         if self.search is not None:
             from nnexp.sweeps.search import run_search
 
-            status = run_search(self, overrides, controls, tree, store)
-        else:
-            status = self._grid(overrides, controls, store)
-        if status:
-            raise SystemExit(status)
+            return run_search(self, overrides, controls, tree, store)
+        return self._grid(overrides, controls, store)
 
     def _grid(self, overrides: Sequence[Any], controls: Controls, store: Store | None) -> int:
         task = task_of(plain(self.config))
@@ -79,14 +89,15 @@ class BaseSweeper(Sweeper):
         self.refuse_one_directory(len(distinct))
         if len(distinct) < len(jobs):
             say(f"{len(jobs) - len(distinct)} of {len(jobs)} jobs duplicate others and run only once")
-        session = Session.of(plan.make_plan(jobs), controls, store, self.launch, task)
+        self.session = session = Session.of(plan.make_plan(jobs), controls, store, self.launch, task)
         return session.dry_run(distinct) if controls.dry_run else session.run(distinct)
 
-    def controls(self, tree: Mapping[str, Any]) -> Controls:
+    def controls(self, tree: Mapping[str, Any], command: str, prints_end: bool) -> Controls:
         """How this sweep is to be run; what its jobs compute is checked job by job."""
-        command = "nnexp " + " ".join(shlex.quote(word) for word in sys.argv[1:])
         resume, dry_run, fail_fast = (check_flag(key, tree) for key in ("resume", "dry_run", "fail_fast"))
-        return Controls(resume, dry_run, fail_fast, check_tracking(tree), command, self.concurrency, self.make_report)
+        return Controls(
+            resume, dry_run, fail_fast, check_tracking(tree), command, self.concurrency, self.make_report, prints_end
+        )
 
     def refuse_one_directory(self, n_jobs: int) -> None:
         """Refuse a directory that all jobs would have in common.

@@ -6,7 +6,7 @@ describes, later and in another process, what lies in the run's directory. The h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -238,6 +238,10 @@ class Task(Generic[Config]):
     def evaluate(self, path: Path, config: Config, run: EvaluatedRun[Config] | None = None) -> Report:
         """Judge a file of weights, of a run or of none; a ConfigError of one line if that cannot be done."""
         raise ConfigError(f"`task.name`: {self.name} has no weights that `nnexp evaluate` could judge")
+
+    def predictor(self, directory: Any) -> Callable[[Any], Any]:
+        """The trained model of a run directory, as a function of samples; a ConfigError if there is none."""
+        raise ConfigError(f"`task.name`: {self.name} has no model that could predict; what it saved is in `arrays`")
 
     def gradcheck(self, config: Config) -> Report:
         """Check the gradient numerically, parameter by parameter."""

@@ -69,6 +69,7 @@ class Presentation:
     columns: Sequence[str] = ()  # metrics shown as columns; default: all
     charts: Mapping[str, Sequence[str]] = {}  # sections of the chart page, and the metrics in each
     images: Mapping[str, Sequence[str]] = {}  # the same of series of images
+    pictures: Sequence[str] = ()  # figures that a notebook shows beside a result; default: those at the top
     synonyms: Mapping[str, str] = {}  # what people type, and the key that they mean
     lists: Sequence[str] = ()  # keys that may be one value or a list
     choices_with: Mapping[str, Sequence[str]] = {}  # keys that not every choice of a group has: those that have them

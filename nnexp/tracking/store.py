@@ -15,6 +15,7 @@ import os
 import secrets
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -92,8 +93,11 @@ def import_mlflow():
     collects = gc.isenabled()
     gc.disable()  # a fifth of the import's time goes into looking for garbage among what stays
     try:
-        import mlflow
-        import mlflow.tracking
+        with warnings.catch_warnings():
+            # In a notebook tqdm, which MLflow imports, wants widgets; we have a bar of our own.
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            import mlflow
+            import mlflow.tracking
     finally:
         if collects:
             gc.enable()

@@ -35,6 +35,11 @@ class NnexpSweeper(Sweeper):
         """Run the sweep."""
         return self._sweeper.sweep(arguments)
 
+    @property
+    def base(self) -> Any:
+        """The sweeper that does the work, once Hydra has handed over what it needs."""
+        return self._sweeper
+
 
 ConfigStore.instance().store(
     group="hydra/sweeper",

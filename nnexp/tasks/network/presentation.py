@@ -12,7 +12,7 @@ from nnexp.nn import ACTIVATIONS
 from nnexp.optim.methods import METHODS
 from nnexp.runs.records import RunRecord, RunResult
 from nnexp.tasks.presentation import Deferred, ModelSource, Presentation
-from nnexp.terminal import StatusLine, clock, percent
+from nnexp.terminal import clock, percent, progress_line
 
 PARTS = ("train", "validation", "test")
 SERVED_CODE = Path(__file__).with_name("served_model.py")
@@ -29,6 +29,7 @@ class NetworkPresentation(Presentation):
         "accuracy": ("accuracy/train", "accuracy/validation", "accuracy/test"),
     }
     images = {"hidden layer over iterations": ("hidden_layer",)}  # noqa: RUF012
+    pictures = ("cost_curves", "hidden_layer")
     synonyms = {  # noqa: RUF012 - what the exercise, SciPy, scikit-learn and PyTorch call keys of ours
         "lambda": "model.l2",
         "alpha": "model.l2",
@@ -136,13 +137,18 @@ class Progress:
 
     def __init__(self, maxiter: int, maxfun: int, *, quiet: bool = False, stream: TextIO | None = None) -> None:
         self.maxiter, self.maxfun, self.quiet = maxiter, maxfun, quiet
-        self._line = StatusLine(stream)
+        self._line = progress_line(stream)
         self._start = time.monotonic()
 
     def update(self, row: dict[str, float]) -> None:
         """Show a row of the history, unless one was shown a moment ago."""
         if not self.quiet and self._line.is_due():
-            self._line.show(self.parts(row, time.monotonic() - self._start))
+            share = self.share(row)
+            self._line.show(self.parts(row, time.monotonic() - self._start), min(share, 1.0))
+
+    def share(self, row: dict[str, float]) -> float:
+        """The share of a budget that is used, of the two the larger."""
+        return max(row["step"] / max(self.maxiter, 1), row["optimizer/n_fev"] / self.maxfun)
 
     def parts(self, row: dict[str, float], elapsed: float) -> list[str]:
         """The progress as text, what matters most first."""
@@ -152,7 +158,7 @@ class Progress:
         parts = [f"iteration {n_iter}", f"cost {row['cost/train']:.4f}"]
         if accuracy == accuracy:  # it is not measured in every iteration
             parts.append(f"{part} accuracy {percent(accuracy)}")
-        share = max(n_iter / max(self.maxiter, 1), n_fev / self.maxfun)
+        share = self.share(row)
         if 0 < share < 1:
             parts.append(f"at most {clock(elapsed * (1 - share) / share)} left")
         return [*parts, f"{n_fev} evaluations"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -243,6 +243,12 @@ class Network(Task[NetworkConfig]):
         from nnexp.tasks.network.evaluate import evaluate, evaluate_run
 
         return evaluate(path, config) if run is None else evaluate_run(path, config, run)
+
+    def predictor(self, directory: Any) -> Callable[[Any], Any]:
+        """The trained network, from samples to labels."""
+        from nnexp.tasks.network.prediction import Predictor
+
+        return Predictor.of(directory)
 
     def gradcheck(self, config: NetworkConfig) -> Report:
         """Every parameter by central differences and by complex step."""
