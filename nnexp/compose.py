@@ -23,13 +23,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from nnexp import hints
+from nnexp import hints, tasks
 from nnexp.config import KEYS, Config, ConfigError, TrackingConfig, check
 from nnexp.credentials import without_password
 from nnexp.launchers import set_defaults
 from nnexp.paths import default_experiment, default_run_name, default_uri
 from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, config_directory, own_directory, own_groups
 from nnexp.runs.directory import run_name
+from nnexp.tasks.interface import Task
 
 _HYDRA = threading.RLock()  # Hydra has one state for all threads of a process
 _NOT_TEXTS = ("true", "false", "null", "inf", "nan")  # to Hydra, where they are not quoted
@@ -92,11 +93,11 @@ def tracking_of(overrides: Sequence[str]) -> TrackingConfig:
     return read_config(compose([o for o in overrides if o.lstrip("+").startswith("tracking")])).tracking
 
 
-def plain(cfg: DictConfig) -> dict[str, Any]:
-    """A composed config as nested dictionaries, without Hydra's own part."""
+def plain(cfg: DictConfig, *, missing: bool = False) -> dict[str, Any]:
+    """A composed config as nested dictionaries, without Hydra's own part; `missing`: values in it may be missing."""
     own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     try:
-        tree: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+        tree: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=not missing)
     except MissingMandatoryValue as error:
         raise ConfigError(f"`{error.full_key}` must be given; it has no default") from error
     except OmegaConfBaseException as error:
@@ -107,6 +108,17 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 def read_config(cfg: DictConfig) -> Config:
     """A composed config, checked; relative paths are in the folder in which the command was given."""
     return check(plain(cfg), command_folder())
+
+
+def refuse_foreign(task: Task[Any], overrides: Sequence[str]) -> None:
+    """Raise a ConfigError where overrides set a key of another task, which would change nothing."""
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        group = key.partition(".")[0].partition("@")[0]
+        if group in tasks.GROUPS and group not in task.groups:
+            raise ConfigError(
+                f"`{override}`: `{key}` is a key of task={tasks.NETWORK}; those of {task.name} are in `{task.options}`"
+            )
 
 
 def command_folder() -> Path:

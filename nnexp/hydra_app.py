@@ -18,7 +18,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nnexp.compose import command_folder, explain, initialized_hydra, one_spelling, read_config, to_yaml, words_of
+from nnexp.compose import (
+    command_folder,
+    explain,
+    initialized_hydra,
+    one_spelling,
+    read_config,
+    refuse_foreign,
+    to_yaml,
+    words_of,
+)
 from nnexp.config import Config, ConfigError, check_places, check_run_directory
 from nnexp.errors import FULL_ERROR, ExitStatus, UsageError
 from nnexp.launchers import set_defaults
@@ -52,7 +61,9 @@ class HydraCallback(Callback):
         """Leave Hydra where the config is wrong, and after a dry run."""
         _single.config = config
         try:
-            tracking, folder = read_config(config).tracking, absolute(config.hydra.run.dir)
+            checked, folder = read_config(config), absolute(config.hydra.run.dir)
+            refuse_foreign(checked.task, list(config.hydra.overrides.task))
+            tracking = checked.tracking
             check_places(tracking, "hydra.run.dir", folder)
             check_run_directory(tracking, folder)
             check_store(tracking)

@@ -14,6 +14,7 @@ import nnexp
 from nnexp import tasks
 from nnexp.companion import destination_of
 from nnexp.config import Config
+from nnexp.own import read_source
 from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import RunDirectory, to_json
 from nnexp.runs.history import check_metrics
@@ -86,7 +87,7 @@ def write_description(directory: RunDirectory, request: Request) -> None:
     directory.write_json("environment/environment.json", {**environment, "own": sorted(code.own)})
     for name, path in code.own.items():
         if path.suffix in SOURCE_SUFFIXES:
-            directory.write_text(f"{SOURCES}/{name}", path.read_text(encoding="utf-8", errors="surrogateescape"))
+            directory.write_text(f"{SOURCES}/{name}", read_source(path))
     if diff := provenance.git_state().get("diff"):
         directory.write_text("environment/git_diff.patch", diff)
 

@@ -4,16 +4,20 @@ One rule: where a name is expected, the dotted path of a function does, and its 
 it. A built-in name has no dot; a package may give its functions further names by entry points.
 """
 
+from nnexp.own.differences import changed_functions
 from nnexp.own.errors import last_own_place, own_traceback
-from nnexp.own.find import GROUPS, Own, find, find_function, is_own, refuse_uncallable, registered
+from nnexp.own.find import GROUPS, NotFoundError, Own, find, find_function, is_own, refuse_uncallable, registered
 from nnexp.own.folder import command_folder, use_folder
+from nnexp.own.naming import short, short_name, short_names
 from nnexp.own.options import check_options, option_names
-from nnexp.own.sources import Sources, sources_of
+from nnexp.own.sources import Sources, read_source, sources_of
 
 __all__ = [
     "GROUPS",
+    "NotFoundError",
     "Own",
     "Sources",
+    "changed_functions",
     "check_options",
     "command_folder",
     "find",
@@ -22,8 +26,12 @@ __all__ = [
     "last_own_place",
     "option_names",
     "own_traceback",
+    "read_source",
     "refuse_uncallable",
     "registered",
+    "short",
+    "short_name",
+    "short_names",
     "sources_of",
     "use_folder",
 ]

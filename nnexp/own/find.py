@@ -17,6 +17,11 @@ from nnexp.own.folder import use_folder
 from nnexp.own.sources import refresh, resolve
 from nnexp.readers import ConfigError
 
+
+class NotFoundError(ConfigError):
+    """There is nothing of that name that can be imported."""
+
+
 GROUPS = ("optimizers", "datasets", "activations", "tasks")  # of entry points: nnexp.optimizers, ...
 
 
@@ -82,7 +87,7 @@ def find(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
             close = difflib.get_close_matches(attribute, [each for each in vars(found) if each[0] != "_"], n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             place = getattr(sys.modules[module], "__file__", None) or module
-            raise ConfigError(
+            raise NotFoundError(
                 f"`{key}` must name something that can be imported, got {name!r}: {place} has no {attribute!r}{hint}"
             ) from None
     return Own(name, found, module)
@@ -112,7 +117,7 @@ def _parts(key: str, name: str, value: str) -> tuple[str, list[str]]:
     for n in range(len(words) - 1, 0, -1):
         if resolve(".".join(words[:n])) is not None:
             return ".".join(words[:n]), words[n:]
-    raise ConfigError(
+    raise NotFoundError(
         f"`{key}` must name something that can be imported, got {name!r}: there is no module {words[0]!r} in the "
         "folder of the command or among the installed packages"
     )
@@ -126,4 +131,4 @@ def _import(key: str, name: str, module: str) -> Any:
         place = last_own_place(error)
         where = f" ({place})" if place else ""
         told = f"{type(error).__name__}: {one_line(error)}{where}"
-        raise ConfigError(f"`{key}` must name something that can be imported, got {name!r}: {told}") from error
+        raise NotFoundError(f"`{key}` must name something that can be imported, got {name!r}: {told}") from error

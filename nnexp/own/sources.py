@@ -76,6 +76,11 @@ def sources_of(module: str) -> Sources:
     return Sources(files, packages)
 
 
+def read_source(path: Path) -> str:
+    """The text of a source file; what is not UTF-8 in it stays as it is."""
+    return path.read_text(encoding="utf-8", errors="surrogateescape")
+
+
 def state(path: Path) -> State:
     """By what a file that was changed is known without reading it."""
     try:

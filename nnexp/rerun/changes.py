@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnexp import own
+
 # Packages whose code takes part in the numbers; a change of any other one is told in one line.
 COMPUTING = ("numpy", "scipy", "scikit-learn", "mlxtend", "threadpoolctl")
 SHOWN = 6
@@ -25,12 +27,15 @@ class Made:
         The data set's name and the digest of its content.
     environment
         What :func:`nnexp.runs.provenance.environment` said.
+    sources
+        The texts of the user's own files among the code.
     """
 
     params: Mapping[str, Any]
     data: str
     data_digest: str | None
     environment: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def changes(old: Made, new: Made) -> list[str]:
@@ -42,12 +47,12 @@ def changes(old: Made, new: Made) -> list[str]:
         )
     if not old.environment:
         return [*found, "environment: not recorded, so code, packages and machine cannot be compared"]
-    return found + environment_changes(old.environment, new.environment)
+    return [*found, *_code(old, new), *environment_changes(old.environment, new.environment)]
 
 
 def environment_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs between two environments."""
-    found = [*_code(old, new), *_packages(old.get("packages", {}), new.get("packages", {}))]
+    """What differs between two environments, but for the code."""
+    found = [*_packages(old.get("packages", {}), new.get("packages", {}))]
     found += _blas(old.get("blas", []), new.get("blas", []))
     for name, key in (("CPU", "cpu"), ("CPU instruction sets of NumPy", "simd"), ("Python", "python")):
         found += _one(name, old, new, key)
@@ -91,7 +96,8 @@ def same_value(one: Any, other: Any) -> bool:
         return False
 
 
-def _code(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def _code(was: Made, now: Made) -> list[str]:
+    old, new = was.environment, now.environment
     before, after = old.get("modules"), new.get("modules", {})
     if before is None:
         return _one("code", old, new, "code_digest")
@@ -102,8 +108,15 @@ def _code(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         elif module not in after:
             words.append(f"{module} (gone)")
         elif before[module] != after[module]:
-            words.append(module)
+            words.append(module + _functions(was.sources.get(module), now.sources.get(module)))
     return ([f"code: {', '.join(words)}"] if words else []) + _one("nnexp", old, new, "nnexp")
+
+
+def _functions(old: str | None, new: str | None) -> str:
+    """The functions of a user's file that changed, where both its texts are known."""
+    changed = own.changed_functions(old, new) if old is not None and new is not None else []
+    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    return f" ({', '.join(changed[:SHOWN])}{more})" if changed else ""
 
 
 def _packages(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

@@ -15,6 +15,9 @@ from nnexp import execute
 from nnexp.companion import companion_of
 from nnexp.config import Config, ConfigError
 from nnexp.errors import ExitStatus
+from nnexp.own import NotFoundError, read_source
+from nnexp.paths import relative
+from nnexp.recording import SOURCE_SUFFIXES, SOURCES
 from nnexp.rerun.changes import Made, changes, other_code, same_value, text
 from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Numbers, RunComparison, compare
 from nnexp.rerun.rebuild import Rebuilt, rebuild
@@ -60,11 +63,12 @@ class RerunPlan:
         """What is known, before anything is trained, not to be as it was."""
         old, config = self.original, self.config
         params = old.params or (self.rebuilt.before or config).deciding()
-        code = config.task.code(config.of_task)
+        code, name = config.task.code(config.of_task), config.task.data_name(config.of_task)
+        sources = {file: read_source(path) for file, path in code.own.items() if path.suffix in SOURCE_SUFFIXES}
         environment = provenance.environment(config.task.threads(config.of_task), code.digest, code.files)
         return changes(
-            Made(params, config.task.data_name(config.of_task), old.data_digest or self.data_digest, old.environment),
-            Made(config.deciding(), config.task.data_name(config.of_task), self.data_digest, environment),
+            Made(params, name, old.data_digest or self.data_digest, old.environment, old.sources),
+            Made(config.deciding(), name, self.data_digest, environment, sources),
         )
 
 
@@ -114,6 +118,10 @@ def plan(original: RunSource, overrides: Sequence[str], *, check: bool) -> Rerun
             raise ConfigError("`dry_run` must be false in a rerun, got true")
         _is_untouched(original, rebuilt.config if rebuilt.before is None and not overrides else rebuilt.before)
         digest = rebuilt.config.identity().data_digest
+    except NotFoundError as error:
+        kept = original.files.path / SOURCES
+        hint = f"; its sources are kept in {relative(kept)}, which PYTHONPATH may name" if kept.is_dir() else ""
+        raise RerunError(f"{original}: {error}{hint}") from error
     except (ConfigError, RerunError) as error:
         raise type(error)(f"{original}: {error}") from error
     same = rebuilt.other_data or original.data_digest in (None, digest)
@@ -251,7 +259,13 @@ def _checked(planned: RerunPlan, outcome: execute.Outcome) -> Rerun:
     """The outcome with its verdict, which is kept with the new run."""
     original, new = planned.original, DirectorySource(RunDirectory(outcome.path))
     made = [
-        Made(run.params, planned.config.task.data_name(planned.config.of_task), run.data_digest, run.environment)
+        Made(
+            run.params,
+            planned.config.task.data_name(planned.config.of_task),
+            run.data_digest,
+            run.environment,
+            run.sources,
+        )
         for run in (original, new)
     ]
     changed = changes(*made)

@@ -18,6 +18,8 @@ from yaml import YAMLError
 from nnexp.config import task_of
 from nnexp.errors import UsageError, one_line
 from nnexp.lookup import FoundRun, ids_of
+from nnexp.own import read_source
+from nnexp.recording import SOURCES
 from nnexp.runs import lease, places
 from nnexp.runs.directory import RESULT, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
@@ -100,6 +102,13 @@ class RunSource(ABC):
         except RecordError as error:
             tell_once(f"{error}; left out of the comparison")
             return {}
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """The texts of the user's own files that decided its numbers, of those that it has."""
+        folder = self.files.path / SOURCES
+        names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.py*") if path.is_file()]
+        return {name: read_source(folder / name) for name in sorted(names)}
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -219,6 +228,8 @@ class StoreSource(RunSource):
             there = {item.path for item in client.list_artifacts(self.run_id)}
             for name in (CONFIG, OVERRIDES, ENVIRONMENT, TABLE, RESULT):
                 self._fetch(client, name, folder, there)
+            with suppress(Exception):  # they only say more of a difference
+                client.download_artifacts(self.run_id, SOURCES, str(folder))
             result = RunDirectory(folder).result
             saved = result.values.get("saved", ()) if result else ()
             for name in {*saved, *(name for name in there if name.endswith(".npz"))}:

@@ -8,14 +8,14 @@ Hydra, and told in its words.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.compose import plain
@@ -35,10 +35,14 @@ class Composer:
         Hydra's composition of overrides.
     is_group
         Whether a key is a config group, of which a file is chosen.
+    replaced
+        Keys whose mappings replace what they held, and are not merged with it as Hydra does: those that are swept.
     """
 
-    def __init__(self, parse: Parse, compose: Compose, is_group: Callable[[str], bool]) -> None:
-        self.parse, self._compose, self._is_group = parse, compose, is_group
+    def __init__(
+        self, parse: Parse, compose: Compose, is_group: Callable[[str], bool], replaced: Collection[str] = ()
+    ) -> None:
+        self.parse, self._compose, self._is_group, self._replaced = parse, compose, is_group, replaced
         self._bases: dict[tuple[str, ...], DictConfig] = {}
 
     def __call__(self, overrides: Sequence[str]) -> dict[str, Any]:
@@ -59,6 +63,8 @@ class Composer:
         cfg = copy.deepcopy(self._bases[base])
         for override in overrides:
             if self._is_plain(override):
+                if override.key_or_group in self._replaced:
+                    _clear(cfg, override.key_or_group)
                 OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
         return cfg
 
@@ -73,6 +79,14 @@ class Composer:
         )
 
 
+def _clear(cfg: DictConfig, key: str) -> None:
+    """Empty a mapping, which stays as open to new names as it is."""
+    node = OmegaConf.select(cfg, key, throw_on_missing=False)
+    if isinstance(node, DictConfig):
+        with open_dict(node):
+            node.clear()
+
+
 class SweepLoader:
     """Hydra's config loader, but for jobs; what it composes is what Hydra's own does. It is sent to workers."""
 
@@ -80,6 +94,7 @@ class SweepLoader:
         self._loader = loader
         self._groups = frozenset(loader.list_groups(""))
         self._composer: Composer | None = None
+        self.replaced: Collection[str] = ()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # also while a worker unpickles it
@@ -96,7 +111,8 @@ class SweepLoader:
             def compose(overrides: list[str]) -> DictConfig:
                 return self._loader.load_sweep_config(master_config, overrides)
 
-            self._composer = Composer(OverridesParser.create().parse_overrides, compose, self._groups.__contains__)
+            parse = OverridesParser.create().parse_overrides
+            self._composer = Composer(parse, compose, self._groups.__contains__, self.replaced)
         cfg = self._composer.config(sweep_overrides)
         given = [each for each in self._composer.parse(list(sweep_overrides)) if not each.is_hydra_override()]
         cfg.hydra.overrides.task = [each.input_line for each in given]

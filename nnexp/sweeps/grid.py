@@ -15,7 +15,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, OverrideType, RangeSweep
 from hydra.errors import HydraException
 
-from nnexp import tasks
 from nnexp.config import ConfigError, is_bookkeeping
 from nnexp.tasks.interface import Task
 
@@ -45,11 +44,7 @@ def text_of(override: Override) -> str:
     return f"{override.get_key_element()}={override.get_value_element_as_str()}"
 
 
-def expand(
-    overrides: Sequence[Override],
-    is_group: Callable[[str], bool] = lambda key: False,
-    task: Task[Any] | None = None,
-) -> Grid:
+def expand(overrides: Sequence[Override], is_group: Callable[[str], bool] = lambda key: False) -> Grid:
     """The grid of parsed overrides: for each job all its overrides, and those of them that are swept.
 
     Raises
@@ -61,8 +56,7 @@ def expand(
     total = 1
     for override in counted:
         if override.is_sweep_override():
-            total *= (n := count(override))
-            _refuse_bookkeeping(override, n, task or tasks.find(tasks.NETWORK))
+            total *= count(override)
             if total > MAX_JOBS:
                 raise ConfigError(
                     f"`{override.input_line}` makes {total:,} jobs; a sweep can have {MAX_JOBS:,} at most"
@@ -79,9 +73,16 @@ def expand(
     ]
 
 
-def _refuse_bookkeeping(override: Override, n: int, task: Task[Any]) -> None:
+def refuse_bookkeeping(overrides: Iterable[Override], task: Task[Any]) -> None:
+    """Raise a ConfigError if something is swept that says only where and how a run is kept."""
+    for override in effective(overrides):
+        if override.is_sweep_override() and count(override) > 1:
+            _refuse_bookkeeping(override, task)
+
+
+def _refuse_bookkeeping(override: Override, task: Task[Any]) -> None:
     key = override.key_or_group
-    if n > 1 and key not in task.named_by_content and (is_bookkeeping(key, task) or key.startswith("hydra")):
+    if key not in task.named_by_content and (is_bookkeeping(key, task) or key.startswith("hydra")):
         values = override.get_value_string()
         as_list = f"; for one run with all of them: {key}=[{values}]" if key == "figures.format" else ""
         raise ConfigError(

@@ -9,11 +9,14 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from nnexp.compose import explain
-from nnexp.config import Config, ConfigError, check
+from nnexp import tasks
+from nnexp.compose import explain, refuse_foreign
+from nnexp.config import Config, ConfigError, check, task_of
+from nnexp.own import short_names
 from nnexp.runs.identity import planned_key, sha256
 from nnexp.runs.records import PlannedJob, SweepPlan
 from nnexp.sweeps.composer import Composer
+from nnexp.sweeps.grid import Grid
 from nnexp.tasks.interface import Task
 
 # How a sweep is run, not what it is: these do not make it another sweep.
@@ -30,6 +33,7 @@ class Job:
     key: str
     config: Config | None = None
     error: str | None = None
+    short: str = ""
     planned: str | None = None  # its key, and what it is made of: what is not as it was when the job is done
 
     @property
@@ -39,9 +43,8 @@ class Job:
 
     @property
     def run_name(self) -> str:
-        """The same in short, for its run: without the groups of the keys."""
-        short = [item.lstrip("+").split("=", 1) for item in self.swept]
-        return " ".join(f"{key.split('.')[-1]}={value}" for key, value in short).replace("'", "") or "one config"
+        """The same in short, for its run."""
+        return self.short or short_names([self.swept])[0]
 
 
 @dataclass(frozen=True)
@@ -71,17 +74,36 @@ class Keys:
         return config.identity(self._cache).planned(config.own_digests())
 
 
-def make_jobs(grid: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], composer: Composer, keys: Keys) -> list[Job]:
+def make_jobs(grid: Grid, composer: Composer, keys: Keys) -> list[Job]:
     """Jobs with their configs and keys; one that cannot run says why."""
-    jobs = []
+    jobs, names = [], short_names([swept for _, swept in grid])
     for number, (overrides, swept) in enumerate(grid):
         try:
             config = check(composer(overrides))
+            refuse_foreign(config.task, overrides)
             planned = keys(config)
-            jobs.append(Job(number, overrides, swept, planned_key(planned), config, planned=planned))
+            jobs.append(
+                Job(number, overrides, swept, planned_key(planned), config, short=names[number], planned=planned)
+            )
         except (ConfigError, HydraException, OmegaConfBaseException) as error:
             jobs.append(Job(number, overrides, swept, failed_key(overrides), error=explain(error, overrides)))
     return jobs
+
+
+def task_of_first(grid: Grid, composer: Composer) -> Task[Any]:
+    """The task of the first job of a grid; the network where that job cannot be composed, which is told later."""
+    try:
+        return task_of(composer(grid[0][0]))
+    except (ConfigError, HydraException, OmegaConfBaseException):
+        return tasks.find(tasks.NETWORK)
+
+
+def common_task(jobs: Sequence[Job]) -> Task[Any]:
+    """The task of all jobs; of several one that knows what is known of the metrics of each."""
+    found = {job.config.task.name: job.config.task for job in jobs if job.config is not None}
+    if not found:
+        return tasks.find(tasks.NETWORK)
+    return found.popitem()[1] if len(found) == 1 else tasks.together(list(found.values()))
 
 
 def refuse_wrong(jobs: Sequence[Job]) -> None:

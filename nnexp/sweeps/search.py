@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from nnexp.config import ConfigError, deciding_leaves, task_of
+from nnexp.config import ConfigError, deciding_leaves
 from nnexp.runs.identity import config_hash, sha256
 from nnexp.sweeps import plan
 from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, text_of, values
@@ -39,7 +39,10 @@ def run_search(
     """Run or go on with a search; return the exit status."""
     counted = effective(overrides, sweeper.is_group)
     searched = [o for o in counted if o.is_sweep_override()]
-    task = task_of(tree)
+    fixed = [text_of(o) for o in counted if not o.is_sweep_override()]
+    first = [f"{o.get_key_element()}={values(o)[0]}" for o in searched if o.is_discrete_sweep()]
+    composer, keys = sweeper.composer(), plan.Keys()
+    task = plan.task_of_first([((*fixed, *first), ())], composer)
     settings = read_settings(sweeper.search, task)
     space = {
         o.get_key_element(): distribution(o, whole=isinstance(OmegaConf.select(sweeper.config, o.key_or_group), int))
@@ -47,8 +50,6 @@ def run_search(
     }
     if not space:
         raise ConfigError("a search needs something to search, such as KEY=tag(log,interval(0.01,100))")
-    fixed = [text_of(o) for o in counted if not o.is_sweep_override()]
-    composer, keys = sweeper.composer(), plan.Keys()
     at_corners = plan.make_jobs(corners(fixed, space), composer, keys)
     plan.refuse_wrong(at_corners)
     for job in at_corners:

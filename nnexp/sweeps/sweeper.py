@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,11 +17,11 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nnexp.compose import plain
-from nnexp.config import ConfigError, check_flag, check_places, check_tracking, task_of
+from nnexp.config import ConfigError, check_flag, check_places, check_tracking
 from nnexp.paths import absolute
 from nnexp.sweeps import plan
 from nnexp.sweeps.composer import Composer, SweepLoader
-from nnexp.sweeps.grid import expand
+from nnexp.sweeps.grid import expand, refuse_bookkeeping
 from nnexp.sweeps.parent_watch import watched
 from nnexp.sweeps.session import Controls, MakeReport, Session
 from nnexp.terminal import say
@@ -39,12 +39,14 @@ class BaseSweeper(Sweeper):
         self.launcher: Any
         self.hydra_context: HydraContext
         self.session: Session | None = None  # once the jobs are known
+        self.replaced: Collection[str] = ()  # keys whose mappings replace what they held
         self._launched = 0
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hydra hands over what a sweep needs."""
         self.config, self.hydra_context = config, hydra_context
         loader: Any = SweepLoader(hydra_context.config_loader)
+        self._loader: SweepLoader = loader
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=HydraContext(config_loader=loader, callbacks=hydra_context.callbacks),
             task_function=task_function,
@@ -67,7 +69,8 @@ class BaseSweeper(Sweeper):
         """
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()] + arguments)
-        tree = plain(self.config)
+        self._loader.replaced = self.replaced = {o.key_or_group for o in overrides if o.is_sweep_override()}
+        tree = plain(self.config, missing=True)  # what is missing in it may be swept
         controls = self.controls(tree, command, prints_end)
         check_places(controls.tracking, "hydra.sweep.dir", absolute(self.config.hydra.sweep.dir))
         check_store(tracking := controls.tracking)
@@ -81,14 +84,16 @@ class BaseSweeper(Sweeper):
         return self._grid(overrides, controls, store)
 
     def _grid(self, overrides: Sequence[Any], controls: Controls, store: Store | None) -> int:
-        task = task_of(plain(self.config))
-        jobs = plan.make_jobs(expand(overrides, self.is_group, task), self.composer(), plan.Keys())
+        grid, composer = expand(overrides, self.is_group), self.composer()
+        refuse_bookkeeping(overrides, plan.task_of_first(grid, composer))
+        jobs = plan.make_jobs(grid, composer, plan.Keys())
         if not controls.dry_run:
             plan.refuse_wrong(jobs)
         distinct = list({job.key: job for job in jobs}.values())
         self.refuse_one_directory(len(distinct))
         if len(distinct) < len(jobs):
             say(f"{len(jobs) - len(distinct)} of {len(jobs)} jobs duplicate others and run only once")
+        task = plan.common_task(jobs)
         self.session = session = Session.of(plan.make_plan(jobs), controls, store, self.launch, task)
         return session.dry_run(distinct) if controls.dry_run else session.run(distinct)
 
@@ -147,7 +152,7 @@ class BaseSweeper(Sweeper):
             OmegaConf.set_struct(cfg, True)
             return cfg
 
-        return Composer(parser.parse_overrides, compose, self.is_group)
+        return Composer(parser.parse_overrides, compose, self.is_group, self.replaced)
 
     def launch(self, overrides: list[list[str]]) -> list[Any]:
         """Give jobs to Hydra's launcher and wait for them; return the outcome of each, None where there is none."""

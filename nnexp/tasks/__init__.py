@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -47,6 +48,16 @@ def recorded(name: str) -> Task[Any]:
         task: Task[Any] = Task()
         task.name = name
         return task
+
+
+def together(several: Sequence[Task[Any]]) -> Task[Any]:
+    """One task for what is told of runs of several: it knows the metrics of each, and an objective that all have."""
+    task: Task[Any] = Task()
+    task.name = ", ".join(each.name for each in several)
+    task.metrics = {key: spec for each in several for key, spec in each.metrics.items()}
+    objectives = {each.objective for each in several}
+    task.objective = objectives.pop() if len(objectives) == 1 else None
+    return task
 
 
 def cut_off(directory: RunDirectory, status: RunStatus, message: str, ended: float | None = None) -> RunResult:

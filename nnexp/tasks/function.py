@@ -79,9 +79,12 @@ class FunctionTask(Task[Options]):
         return Code.of({}, [self._module])
 
     def title(self, config: Options, overrides: Sequence[str]) -> str:
-        """The function and its options."""
-        options = " ".join(f"{key}={value}" for key, value in config.values.items())
-        return f"{self.name.rpartition('.')[2]} {options} seed={config.seed}"[:LONGEST_NAME]
+        """The function, and the options that are not as its defaults."""
+        defaults = option_names(self._function, taken=1)
+        given = [
+            f"{key}={value}" for key, value in config.values.items() if key not in defaults or value != defaults[key]
+        ]
+        return " ".join([self.name.rpartition(".")[2], *given, f"seed={config.seed}"])[:LONGEST_NAME]
 
     def train(self, run: Run, config: Options) -> Ending:
         """Call it."""

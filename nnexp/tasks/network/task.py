@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnexp import own
 from nnexp.datasets import About, Dataset, Split
 from nnexp.readers import ConfigError
 from nnexp.runs.identity import source_digests
@@ -143,11 +144,11 @@ class Network(Task[NetworkConfig]):
         is_whole = not config.data.test_size and not config.data.validation_size
         name += f" seed={config.seed}" + " whole data" * is_whole
         for override in overrides:
-            key, _, value = override.lstrip("+~").partition("=")
+            key = override.lstrip("+~").partition("=")[0]
             group = key.partition(".")[0]
             is_said = key in IN_NAME or (is_whole and key == "data.test_size")
             if "." in key and group in NAMED_GROUPS and not is_said:
-                name += f" {key.rpartition('.')[2]}={value}"
+                name += f" {own.short(override.lstrip('+~'))}"
         return name[:LONGEST_NAME]
 
     def details(self, config: NetworkConfig) -> Mapping[str, Any]:
