@@ -26,6 +26,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from nnexp import hints, tasks
 from nnexp.config import KEYS, Config, ConfigError, TrackingConfig, check
 from nnexp.credentials import without_password
+from nnexp.hydra_versions import BEHAVIOUR, register_resolver
 from nnexp.launchers import set_defaults
 from nnexp.paths import default_experiment, default_run_name, default_uri
 from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, config_directory, own_directory, own_groups
@@ -35,11 +36,11 @@ from nnexp.tasks.interface import Task
 _HYDRA = threading.RLock()  # Hydra has one state for all threads of a process
 _NOT_TEXTS = ("true", "false", "null", "inf", "nan")  # to Hydra, where they are not quoted
 
-OmegaConf.register_new_resolver("nnexp.run_name", run_name, replace=True)
-OmegaConf.register_new_resolver("nnexp.uri", default_uri, replace=True)
-OmegaConf.register_new_resolver("nnexp.experiment", default_experiment, replace=True)
-OmegaConf.register_new_resolver("nnexp.mlflow_run_name", default_run_name, replace=True)
-OmegaConf.register_new_resolver("nnexp.path", os.path.expanduser, replace=True)
+register_resolver("nnexp.run_name", run_name)
+register_resolver("nnexp.uri", default_uri)
+register_resolver("nnexp.experiment", default_experiment)
+register_resolver("nnexp.mlflow_run_name", default_run_name)
+register_resolver("nnexp.path", os.path.expanduser)
 
 # These take any name, so that our own check can judge it and say which there are.
 _schema = OmegaConf.create({group: {"options": {}} for group in ("data", "optimizer", "task")})
@@ -74,7 +75,7 @@ def initialized_hydra() -> Iterator[Any]:
         running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
         try:
             set_defaults()
-            with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
+            with initialize_config_dir(**BEHAVIOUR, config_dir=str(config_directory())):
                 yield GlobalHydra.instance().hydra
         finally:
             GlobalHydra.instance().hydra = running

@@ -30,10 +30,11 @@ from nnexp.compose import (
 )
 from nnexp.config import Config, ConfigError, check_places, check_run_directory
 from nnexp.errors import FULL_ERROR, ExitStatus, UsageError
+from nnexp.hydra_versions import BEHAVIOUR, IS_OLD, ignore_warnings
 from nnexp.launchers import set_defaults
 from nnexp.own import use_folder
 from nnexp.paths import absolute
-from nnexp.presets import FLAGS, config_directory, own_directory
+from nnexp.presets import FLAGS, config_directory, own_directory, preset_files
 from nnexp.runs.records import RunStatus
 from nnexp.tracking.usable import check_store
 
@@ -42,16 +43,22 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class _SingleRun:
-    """What Hydra does not hand on between its callbacks, its task and :func:`main`."""
+class _State:
+    """What Hydra does not hand on between its callbacks, its task or sweeper, and :func:`main`."""
 
     config: DictConfig | None = None  # once begun; Hydra writes into it where it has made a directory
     ended: tuple[Outcome, Config] | None = None
     error: Exception | None = None
+    sweep_status: int = ExitStatus.DONE
     is_called: bool = False  # from Python, where nothing is printed
 
 
-_single = _SingleRun()
+_state = _State()
+
+
+def note_sweep(status: int) -> None:
+    """Keep the exit status of a sweep, with which the process is to end when Hydra's callbacks know that it is over."""
+    _state.sweep_status = status
 
 
 class HydraCallback(Callback):
@@ -59,7 +66,7 @@ class HydraCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Leave Hydra where the config is wrong, and after a dry run."""
-        _single.config = config
+        _state.config = config
         try:
             checked, folder = read_config(config), absolute(config.hydra.run.dir)
             refuse_foreign(checked.task, list(config.hydra.overrides.task))
@@ -67,7 +74,7 @@ class HydraCallback(Callback):
             check_places(tracking, "hydra.run.dir", folder)
             check_run_directory(tracking, folder)
             check_store(tracking)
-            if config.dry_run and _single.is_called:
+            if config.dry_run and _state.is_called:
                 raise ConfigError("`dry_run` must be false for a run from Python, got true")
             if config.dry_run:
                 print("1 run would be started, in a new directory; nothing was done.", flush=True)
@@ -78,8 +85,8 @@ class HydraCallback(Callback):
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Leave Hydra with the error of the run; this callback is the last of all, for it is the first at the start."""
-        if _single.error is not None:
-            raise LeavesHydra(_single.error)
+        if _state.error is not None:
+            raise LeavesHydra(_state.error)
 
 
 class LeavesHydra(SystemExit):
@@ -124,12 +131,12 @@ def _run(cfg: DictConfig, overrides: list[str], folder: Path) -> Outcome:
     try:
         config = read_config(cfg)
         outcome = execute(Request(config, to_yaml(cfg), overrides, folder))
-        _single.ended = outcome, config
+        _state.ended = outcome, config
         if outcome.status is not RunStatus.FINISHED:
             raise RunFailedError(outcome)
         return outcome
     except Exception as error:
-        _single.error = error
+        _state.error = error
         raise
 
 
@@ -153,15 +160,18 @@ def main(arguments: Sequence[str]) -> int:
         If the config is wrong, or cannot be composed.
     """
     own = [FLAGS[0], str(own_directory())] if own_directory() is not None else []
-    sys.argv[1:] = arguments = [*own, *(one_spelling(word) for word in arguments)]
+    arguments = [*own, *(one_spelling(word) for word in arguments)]
+    if not IS_OLD and _is_sweep(arguments):
+        arguments.insert(0, "-m")
+    sys.argv[1:] = arguments
     asked = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # so that errors come here and are told in our words
     set_defaults()
     use_folder(Path.cwd())  # where the user's callbacks are
-    app = hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(task)
+    app = hydra.main(**BEHAVIOUR, config_path=str(config_directory()), config_name="config")(task)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*overriding with `hydra.mode=MULTIRUN`.*")
+            ignore_warnings()
             _begin(app)
     except (HydraException, OmegaConfBaseException, ConfigError, ValueError) as error:
         raise UsageError(explain(error, arguments)) from error
@@ -189,41 +199,53 @@ def call(overrides: Sequence[str]) -> Outcome:
         raise ConfigError(explain(error, overrides)) from error
     except AssertionError:  # so Hydra says that a preset has chosen another mode
         raise ConfigError("these overrides are those of a sweep, which nnexp.sweep runs") from None
-    if isinstance(_single.error, RunFailedError):
-        return _single.error.outcome
-    if _single.error is not None:
-        raise _single.error
-    if _single.ended is None:
+    if isinstance(_state.error, RunFailedError):
+        return _state.error.outcome
+    if _state.error is not None:
+        raise _state.error
+    if _state.ended is None:
         raise RuntimeError("Hydra has not run its task")
-    return _single.ended[0]
+    return _state.ended[0]
 
 
 def _begin(start: Callable[[], object], *, is_called: bool = False) -> None:
     """Start Hydra, and note what becomes of a single run."""
-    global _single
-    _single = _SingleRun(is_called=is_called)
+    global _state
+    _state = _State(is_called=is_called)
     try:
         start()
     except LeavesHydra as left:
-        _single.error = left.error
+        _state.error = left.error
     except KeyboardInterrupt:
-        path = OmegaConf.select(_single.config or OmegaConf.create(), "hydra.runtime.output_dir")
-        if _single.config is not None and path:
-            _remove_empty(Path(path), command_folder() / _single.config.tracking.directory)
+        path = OmegaConf.select(_state.config or OmegaConf.create(), "hydra.runtime.output_dir")
+        if _state.config is not None and path:
+            _remove_empty(Path(path), command_folder() / _state.config.tracking.directory)
         raise
+
+
+def _is_sweep(arguments: Sequence[str]) -> bool:
+    """Whether a preset makes it a sweep, which Hydra itself no longer takes from a preset since 1.4."""
+    for word in arguments:
+        if word.startswith("-") and word not in FLAGS:
+            return False  # it is said already, or nothing is run
+        group, _, choice = word.lstrip("+").partition("=")
+        files = dict(preset_files(group)) if choice and group.isidentifier() else {}
+        if choice in files and OmegaConf.select(OmegaConf.load(files[choice]), "hydra.mode") == "MULTIRUN":
+            return True
+    return False
 
 
 def _exit_status() -> int:
     """Show how the single run ended, or raise its error; what the process should say to its caller."""
-    error = _single.error
+    error = _state.error
     if isinstance(error, ConfigError):
         raise UsageError(explain(error)) from error
     if error is not None and not isinstance(error, RunFailedError):
         raise error
-    if _single.ended is None:  # there was none
-        return ExitStatus.DONE
+    if _state.ended is None:  # there was none
+        return _state.sweep_status
     from nnexp.summary import show
 
-    outcome, config = _single.ended
+    outcome, config = _state.ended
     show(outcome, config)
     return outcome.exit_status

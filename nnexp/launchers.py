@@ -8,6 +8,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
+from nnexp.hydra_versions import REPLACE
+
 SUBMITIT = "hydra_plugins.hydra_submitit_launcher.config"
 FOLDER = "${nnexp.path:${tracking.directory}}/submitit/%j"  # logs and results of jobs
 WEEK = 10_080  # minutes
@@ -32,4 +34,6 @@ def set_defaults() -> None:
         ("submitit_local", found.LocalQueueConf(**LOCAL)),
         ("submitit_slurm", found.SlurmQueueConf(**SLURM)),
     ):
-        ConfigStore.instance().store(group="hydra/launcher", name=name, node=node, provider="submitit_launcher")
+        ConfigStore.instance().store(
+            group="hydra/launcher", name=name, node=node, provider="submitit_launcher", **REPLACE
+        )

@@ -7,7 +7,7 @@ every process that is started inherits.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,7 +83,7 @@ def _files(folder: Path | None, group: str) -> list[tuple[str, Path]]:
 
 
 @contextmanager
-def own_presets(words: Sequence[str]) -> Iterator[list[str]]:
+def own_presets(words: Sequence[str]) -> Generator[list[str], None, None]:
     """Take ``--config-dir`` out of a command line, and have its folder used; gives the words that are left.
 
     Raises

@@ -67,3 +67,6 @@ def test_the_installed_wheel_runs_from_an_empty_directory(wheel, tmp_path):
     sweep = run("-m", "experiment=smoke", "seed=0,1", "dry_run=true")
     assert "1 of 2 jobs would run." in sweep.stdout, sweep.stderr
     assert "l2" in run("--help").stdout
+    find = "from importlib.metadata import entry_points; [it] = entry_points(group='hydra.plugins'); print(it.load())"
+    found = subprocess.run([python, "-c", find], cwd=empty, env=clean, capture_output=True, text=True)
+    assert found.stdout == "<class 'hydra_plugins.nnexp_sweeper.NnexpSweeper'>\n", found.stderr

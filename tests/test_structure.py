@@ -23,7 +23,7 @@ ORDER = (
     ("tasks",),
     ("config", "estimator"),
     ("tracking",),
-    ("hints", "presets", "launchers", "compose"),
+    ("hints", "presets", "launchers", "hydra_versions", "compose"),
     ("lookup",),
     ("recovery",),
     ("companion",),

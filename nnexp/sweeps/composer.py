@@ -116,6 +116,8 @@ class SweepLoader:
         cfg = self._composer.config(sweep_overrides)
         given = [each for each in self._composer.parse(list(sweep_overrides)) if not each.is_hydra_override()]
         cfg.hydra.overrides.task = [each.input_line for each in given]
+        if OmegaConf.is_interpolation(cfg.hydra.job, "override_dirname"):  # since Hydra 1.4
+            return cfg
         settings = cfg.hydra.job.config.override_dirname
         lines = [each.input_line or "" for each in given if each.key_or_group not in settings.exclude_keys]
         cfg.hydra.job.override_dirname = settings.item_sep.join(sorted(lines)).replace("=", settings.kv_sep)

@@ -54,10 +54,8 @@ class BaseSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run the sweep; its exit status ends the process where it is not 0."""
-        command = "nnexp " + " ".join(shlex.quote(word) for word in sys.argv[1:])
-        if status := self.run(arguments, command):
-            raise SystemExit(status)
+        """Run the sweep; return the exit status."""
+        return self.run(arguments, "nnexp " + " ".join(shlex.quote(word) for word in sys.argv[1:]))
 
     def run(self, arguments: list[str], command: str, *, prints_end: bool = True) -> int:
         """Run the sweep, which `command` makes or finishes; return the exit status.

@@ -9,6 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from nnexp.hydra_versions import BEHAVIOUR
 from nnexp.presets import config_directory
 from nnexp.sweeps.composer import SweepLoader
 
@@ -28,7 +29,7 @@ JOBS = [
 
 @pytest.fixture
 def hydra():
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_directory())):
+    with initialize_config_dir(**BEHAVIOUR, config_dir=str(config_directory())):
         loader = GlobalHydra.instance().config_loader()
         yield loader, loader.load_configuration("config", ["hydra.job.num=1"], run_mode=RunMode.MULTIRUN)
 

@@ -33,7 +33,11 @@ class NnexpSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep."""
-        return self._sweeper.sweep(arguments)
+        from nnexp.hydra_app import note_sweep
+
+        status = self._sweeper.sweep(arguments)
+        note_sweep(status)
+        return status
 
     @property
     def base(self) -> Any:

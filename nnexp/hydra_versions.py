@@ -1,0 +1,26 @@
+"""Hydra 1.3, which we require, and its pre-releases of 1.4, in which some things are said differently."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from omegaconf import OmegaConf
+
+IS_OLD = hydra.__version__.startswith("1.3.")
+BEHAVIOUR: dict[str, Any] = {"version_base": "1.3"} if IS_OLD else {}  # for what starts Hydra
+REPLACE: dict[str, Any] = {} if IS_OLD else {"replace": True}  # for a second entry of a name in the ConfigStore
+
+
+def register_resolver(name: str, function: Callable[..., Any]) -> None:
+    """Have `${name:...}` in a config call a function."""
+    register: Any = OmegaConf.register_new_resolver if IS_OLD else OmegaConf.register_resolver
+    register(name, function, replace=True)
+
+
+def ignore_warnings() -> None:
+    """Silence what Hydra says to developers; the callbacks that it would have named in code are the user's own."""
+    warnings.filterwarnings("ignore", message=".*overriding with `hydra.mode=MULTIRUN`.*")
+    warnings.filterwarnings("ignore", message="(?s).*_execution_whitelist_")
