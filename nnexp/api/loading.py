@@ -128,6 +128,8 @@ def report(
     experiment: str | None = None,
     filter: str | None = None,
     directory: str | Path | None = None,
+    register: str | None = None,
+    alias: str | None = None,
 ) -> ReportResult:
     """Compare runs: tables, figures and one HTML page, as ``nnexp report`` does.
 
@@ -143,6 +145,8 @@ def report(
         An MLflow filter, such as ``"params.`model.l2` = '1.0'"``.
     directory
         The output folder; default: ``reports/`` in ``tracking.directory``.
+    register, alias
+        The name under which the best run's model is registered, and what that version is called (default: champion).
 
     Returns
     -------
@@ -157,7 +161,8 @@ def report(
     with working(overrides):
         words = [*([sweep] if sweep else []), *overrides]
         folder = str(directory) if directory is not None else None
-        return command.report(words, experiment=experiment, filter=filter, directory=folder)
+        chosen = {"experiment": experiment, "filter": filter, "directory": folder}
+        return command.report(words, **chosen, register=register, alias=alias)
 
 
 def load_dataset(name: str, /, **keys: Any) -> Dataset:

@@ -6,8 +6,11 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from nnexp.errors import UsageError
 
 if TYPE_CHECKING:
     from nnexp.report import ReportResult, Selection
@@ -23,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--experiment", metavar="NAME", help="the experiment; without a sweep or filter: all its runs")
     parser.add_argument("--filter", metavar="EXPR", help="an MLflow filter, such as \"params.`model.l2` = '1.0'\"")
+    parser.add_argument("--register", metavar="NAME", help="register the best run's model under this name")
+    parser.add_argument("--alias", metavar="ALIAS", help="what that version is called; default: champion")
     parser.add_argument("--directory", metavar="OUT", help="the output folder; default: reports/ in tracking.directory")
 
 
@@ -33,17 +38,30 @@ def run(arguments: argparse.Namespace) -> int:
         experiment=arguments.experiment,
         filter=arguments.filter,
         directory=arguments.directory,
+        register=arguments.register,
+        alias=arguments.alias,
     )
     if arguments.json:
-        print(json.dumps({"path": str(result.path), "n_runs": result.n_runs}))
+        told = {"path": str(result.path), "n_runs": result.n_runs}
+        if result.registered is not None:
+            told["registered"] = result.registered.to_json()
+        print(json.dumps(told))
     else:
         print("\n".join(result.sentences))
+        if result.registered is not None:
+            print(f"{result.registered}.")
         print(os.path.relpath(result.path))
     return 0
 
 
 def report(
-    words: Sequence[str], *, experiment: str | None = None, filter: str | None = None, directory: str | None = None
+    words: Sequence[str],
+    *,
+    experiment: str | None = None,
+    filter: str | None = None,
+    directory: str | None = None,
+    register: str | None = None,
+    alias: str | None = None,
 ) -> ReportResult:
     """Find the runs and write their report; it goes to a folder named after what was found, unless one is given.
 
@@ -51,20 +69,36 @@ def report(
     ----------
     words
         The id of a sweep, if one is meant, and config overrides.
+    register, alias
+        The name under which the best run's model is registered, and what that version is called (default: champion).
+        What is in the way of that is told before any work.
     """
     from nnexp.compose import compose, read_config
+    from nnexp.report.best import best_run
     from nnexp.report.files import RunFiles
     from nnexp.report.make import write_report
     from nnexp.report.selection import find
+    from nnexp.tracking import registry
     from nnexp.tracking.store import open_existing
 
     config = read_config(compose([word for word in words if "=" in word]))
     tracking = config.tracking
     selection = select([word for word in words if "=" not in word], experiment, filter)
+    if register is not None:
+        registry.check_names(register, alias := registry.ALIAS if alias is None else alias)
+        if tracking.backend == "none":
+            raise UsageError("--register: tracking=none has no store in which a model could be registered")
+    elif alias is not None:
+        raise UsageError("--alias names a version that --register NAME makes; --register is missing")
     store = open_existing(tracking.uri, experiment or tracking.experiment)
     found = find(store, selection, tracking.directory)
+    best = best_run(found) if register is not None else None
+    model = registry.model_of(store, best.run) if best is not None else ""
     folder = Path(directory or Path(tracking.directory) / "reports" / found.name)
-    return write_report(found, RunFiles(store), folder, config.figures)
+    result = write_report(found, RunFiles(store), folder, config.figures)
+    if register is None or alias is None or best is None:
+        return result
+    return replace(result, registered=registry.register(store, best.run, model, register, alias, best.about))
 
 
 def select(sweeps: Sequence[str], experiment: str | None, filter: str | None) -> Selection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from nnexp.report.files import RunFiles
 from nnexp.report.page import Page
 from nnexp.report.selection import Found, Selection, find
 from nnexp.runs.directory import write_atomically
+from nnexp.tracking.registry import Registered
 from nnexp.tracking.store import Store
 
 PAGE, FIGURES = "report.html", "figures"
@@ -52,6 +53,8 @@ class ReportResult:
         Those sentences that say which setting is the best and how far that can be believed; empty for a lone run.
     files : tuple of Path
         All that was written.
+    registered : Registered or None
+        The version of the best run's model, where it was registered.
     """
 
     path: Path
@@ -59,6 +62,7 @@ class ReportResult:
     sentences: tuple[str, ...]
     choice: tuple[str, ...]
     files: tuple[Path, ...]
+    registered: Registered | None = None
 
 
 def make_report(
@@ -96,7 +100,6 @@ def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[
     params, logged = table.param_keys(frame, found.runs), table.metric_keys(frame, found.runs)
     runs = {run.run_id: run for run in found.runs}
     histories = files.histories([runs[run_id] for run_id in frame.loc[frame[COUNTED], "run_id"]])
-    spec_of = cache(_spec_of)
     parts = groups(frame, params, logged, spec_of)
     specs = list({group.spec: None for group in parts})
 
@@ -123,7 +126,7 @@ def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[
         command=found.plan.command if found.plan else None,
         sentences=said,
         sections=sections,
-        runs=tables.of_runs(frame, params, _run_columns(frame, logged, spec_of)),
+        runs=tables.of_runs(frame, params, _run_columns(frame, logged)),
         method=_explanations(specs),
     )
     write_atomically(folder / PAGE, page.html())
@@ -131,7 +134,8 @@ def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[
     return ReportResult(folder / PAGE, len(frame), tuple(said), _choice(parts), tuple(written))
 
 
-def _spec_of(task: str) -> ComparisonSpec:
+@cache
+def spec_of(task: str) -> ComparisonSpec:
     """How runs of a task are compared."""
     return tasks.recorded(task).comparison
 
@@ -173,7 +177,7 @@ def _explanations(specs: Sequence[ComparisonSpec]) -> list[str]:
     return [*dict.fromkeys(spec.replicates for spec in specs), *STATISTICS, *of_tasks, CLOCK]
 
 
-def _run_columns(frame: Frame, logged: Sequence[str], spec_of: Callable[[str], ComparisonSpec]) -> list[Metric]:
+def _run_columns(frame: Frame, logged: Sequence[str]) -> list[Metric]:
     """The figures in the table of all runs, of whatever tasks they are."""
     metrics: dict[str, Metric] = {}
     for task, runs in frame.groupby(TASK, sort=False):

@@ -16,6 +16,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.tags import PARENT
 from nnexp.sweeps.publication import SweepPublication
 from nnexp.tasks.network.description import load_split
+from nnexp.tracking import registry
 from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import Store
 from tests.conftest import Done, Nnexp
@@ -148,3 +149,21 @@ def test_a_bad_connection_loses_nothing(swept, tmp_path):
     for directory in directories:
         assert_store_has_all_of(directory, store, tmp_path)
     assert sorted(run.status for run in store.search()) == ["FINISHED"] * 5
+
+
+def test_a_model_is_registered_with_the_server_and_loaded_by_its_alias(swept, tmp_path):
+    directory = swept.directories[0]
+    run = swept.store.get(directory.result.run_id)
+    for about in ("best", "again"):
+        found = registry.model_of(swept.store, run)
+        registered = registry.register(swept.store, run, found, "digits", "champion", about)
+        assert (registered.version, registered.is_new) == ("1", about == "best")
+    np.save(tmp_path / "X.npy", np.zeros((2, 64)))
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", LOAD, registered.uri, "X.npy"],
+        cwd=tmp_path,
+        env=os.environ | {"MLFLOW_TRACKING_URI": swept.store.uri},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
