@@ -4,7 +4,7 @@ from nnexp.nn.activations import ACTIVATIONS, Activation, name_of
 from nnexp.nn.gradcheck import GradientCheck, LayerCheck, directional_check, full_check
 from nnexp.nn.network import Forward, cross_entropy, predict, probabilities
 from nnexp.nn.objective import Objective, gradient_check_bytes, gradient_check_seconds, objective_bytes
-from nnexp.nn.own_activation import as_activation, check_activation
+from nnexp.nn.own_activation import as_activation, check_activation, probe
 from nnexp.nn.parameters import initialize, n_parameters, pack, unpack
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     "pack",
     "predict",
     "probabilities",
+    "probe",
     "unpack",
 ]

@@ -135,6 +135,12 @@ def _check_derivative(what: str, function: Function, derivative: Function) -> No
         )
 
 
+def probe(activation: Activation) -> Array:
+    """Points z and the values there, (2, n_points): what tells one activation from another."""
+    with np.errstate(all="ignore"):
+        return np.array([POINTS, np.asarray(activation.function(POINTS.copy()), float)])
+
+
 def by_differences(function: Function) -> Array:
     """The derivative at `POINTS` by central differences."""
     low, high = (np.asarray(function(POINTS + step), float) for step in (-DIFFERENCE_STEP, DIFFERENCE_STEP))

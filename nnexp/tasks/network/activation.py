@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from nnexp import own
-from nnexp.nn import ACTIVATIONS, Activation, as_activation, check_activation
+from nnexp.nn import ACTIVATIONS, Activation, as_activation, check_activation, probe
 from nnexp.readers import ConfigError
 
 KEY = "model.activation"
+VALUES = "activation_values"  # in a file of weights: points z, and what a user's own activation was there
+SAME = 1e-9  # relative; processors may differ in the last digits
 
 _found: dict[str, tuple[object, Activation]] = {}
 _checked: set[tuple[int, str]] = set()
@@ -56,3 +61,30 @@ def check(name: str, dtype: str, *, needs_second_derivative: bool) -> None:
     except ValueError as error:
         raise ConfigError(f"`{KEY}` {error}") from error
     _checked.add((id(activation), dtype))
+
+
+def values_of(name: str) -> dict[str, np.ndarray]:
+    """What a file of weights keeps of an activation, by which it is known again; nothing of a built-in one."""
+    activation = activation_of(name)
+    return {VALUES: probe(activation)} if isinstance(activation, Activation) else {}
+
+
+def recorded(name: str, arrays: Mapping[str, Any]) -> str | Activation:
+    """The activation that weights were trained with.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name, or it is another one now.
+    """
+    activation = activation_of(name)
+    if isinstance(activation, Activation) and VALUES in arrays:
+        (z, then), (_, now) = arrays[VALUES], probe(activation)
+        changed = np.flatnonzero(np.abs(now - then) > SAME * np.maximum(1, np.abs(then)))
+        if changed.size:
+            i = changed[0]
+            raise ConfigError(
+                f"`{KEY}` {name} is not what the weights were trained with: at z = {z[i]:g} it was {then[i]:.10g}, "
+                f"now it is {now[i]:.10g}"
+            )
+    return activation

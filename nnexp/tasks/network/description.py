@@ -24,7 +24,7 @@ from nnexp.runs.history import columns_of
 from nnexp.runs.places import data_file
 from nnexp.runs.records import RunRecord
 from nnexp.tasks.interface import Described
-from nnexp.tasks.network.activation import activation_of
+from nnexp.tasks.network.activation import activation_of, recorded
 from nnexp.terminal import percent
 
 TABLE = "per_class.json"  # shown by the UI across runs
@@ -56,6 +56,7 @@ def describe(directory: RunDirectory) -> Described:
     stored = read_arrays(directory.path / "weights.npz")
     theta, weights = stored["theta"], stored["weights_0"]
     snapshots = {int(key.split("_")[1]): value for key, value in stored.items() if key.startswith("snapshot_")}
+    recorded(details["activation"], stored)
     forward = _Forwards(details, theta)
     formats = record.figures
 

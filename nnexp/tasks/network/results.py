@@ -12,7 +12,7 @@ from nnexp.nn import Forward, unpack
 from nnexp.runs.history import history_digest
 from nnexp.runs.identity import array_digest
 from nnexp.tasks.interface import Ending
-from nnexp.tasks.network.activation import activation_of
+from nnexp.tasks.network.activation import activation_of, values_of
 from nnexp.tasks.network.config import NetworkConfig
 from nnexp.tasks.network.training import FitResult
 
@@ -32,6 +32,7 @@ def arrays_of(result: FitResult, split: Split) -> dict[str, Any]:
         n_layers=len(weights),
         layer_sizes=np.array(result.layer_sizes),
         activation=result.activation,
+        **values_of(result.activation),
         classes=np.array(data.classes),
         image_shape=np.array(data.image_shape or (), dtype=int),
         image_order=data.image_order,

@@ -17,7 +17,7 @@ from nnexp.errors import one_line
 from nnexp.nn import ACTIVATIONS, pack
 from nnexp.readers import ConfigError
 from nnexp.runs.files import RecordError, read_arrays
-from nnexp.tasks.network.activation import activation_of
+from nnexp.tasks.network.activation import recorded
 from nnexp.tasks.network.config import NetworkConfig
 
 MOST_LAYERS = 10_000
@@ -65,7 +65,7 @@ def _from_npz(path: Path, config: NetworkConfig) -> StoredNetwork:
         raise ConfigError(
             f"--weights {path}: expected an activation of {', '.join(ACTIVATIONS)}, got {activation[:40]!r}"
         )
-    activation_of(activation)
+    recorded(activation, stored)
     sizes = weights[0].shape[1], *(len(w) for w in weights)
     return StoredNetwork(pack(weights, biases), sizes, activation, _scaling(path, stored, sizes[0]))
 

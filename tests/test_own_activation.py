@@ -1,0 +1,70 @@
+"""An activation of a user's own, from the command line to what is judged and made again."""
+
+import numpy as np
+import pytest
+
+UNITS = """
+import numpy as np
+
+def swish(z):
+    return z / (1 + np.exp(-z))
+
+def slope(z):
+    s = 1 / (1 + np.exp(-z))
+    return s + z * s * (1 - s)
+
+swish.derivative = slope
+pair = (np.tanh, lambda z: 1 - np.tanh(z) ** 2, lambda z: -2 * np.tanh(z) * (1 - np.tanh(z) ** 2))
+wrong = (swish, lambda z: slope(z) + 1e-4, slope)
+
+def bare(z):
+    return z
+"""
+
+
+@pytest.fixture
+def units(with_store):
+    (with_store.folder / "units.py").write_text(UNITS)
+    return with_store
+
+
+@pytest.mark.slow
+def test_it_is_swept_made_again_judged_and_known_again(units):
+    words = ("experiment=smoke", "training.dtype=float32", "model.hidden_size=[6,4]", "model.activation=units.swish")
+    sweep = units("-m", *words, "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    assert sweep.status == 0, sweep.err
+    first = units.directories()[0]
+    assert (first / "environment/sources/units.py").read_text() == UNITS
+    assert (first / "confusion_matrix.png").exists()
+    rerun = units("rerun", str(first), "--check", "--json")
+    assert (rerun.status, rerun.json["verdict"]) == (0, "identical"), rerun.err
+    judged = units("evaluate", "--weights", str(first), "--json")
+    assert judged.json["accuracy"] == units.results()[first.name]["accuracy/test"]
+    with np.load(first / "weights.npz") as arrays:
+        assert str(arrays["activation"]) == "units.swish"
+
+    (units.folder / "units.py").write_text(UNITS.replace("z / (1", "1.01 * z / (1").replace("s + z", "1.01 * s + z"))
+    changed = units("evaluate", "--weights", str(first))
+    assert changed.status == 2
+    assert "`model.activation` units.swish" in changed.err
+
+
+@pytest.mark.slow
+def test_it_trains_as_the_built_in_one_that_it_is_and_what_does_not_fit_is_refused(units):
+    words = ("experiment=smoke", "tracking=none", "optimizer=newton_cg", "optimizer.maxfun=20")
+    for activation in ("tanh", "units.pair"):
+        done = units(*words, f"model.activation={activation}")
+        assert done.status == 0, done.err
+    one, other = (each["cost"] for each in units.results().values())
+    assert one == pytest.approx(other, rel=1e-9)
+    for activation, told in [
+        ("units.swish", "`model.activation` units.swish has no second derivative, which `optimizer.method` needs"),
+        ("units.wrong", "`model.activation` units.wrong: the derivative at z = "),
+        ("units.bare", "`model.activation` units.bare has no derivative; give it one"),
+        ("units.swich", "`model.activation` must name something that can be imported, got 'units.swich'"),
+        ("tahn", "`model.activation` must be one of sigmoid, tanh, relu, got 'tahn'; did you mean tanh?"),
+    ]:
+        refused = units(*words, f"model.activation={activation}")
+        assert (refused.status, len(refused.err.splitlines())) == (2, 1)
+        assert refused.err.startswith(told), refused.err
+    assert len(units.directories()) == 2
