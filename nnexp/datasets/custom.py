@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from nnexp import own
+from nnexp import own, readers
 from nnexp.datasets import known, tablefile
 from nnexp.datasets.dataset import Dataset, classes_of
 from nnexp.datasets.matfile import fit_image_shape
 from nnexp.errors import one_line
 from nnexp.own.observed import observed
-from nnexp.readers import refused
 
 KEY, OPTIONS = "data.name", "data.options"
 FORMS = "(X, y), a scikit-learn Bunch or an nnexp.Dataset"
@@ -26,9 +25,7 @@ _last: tuple[str, Dataset] | None = None  # the jobs of a worker share it, by th
 
 def typed(function: own.Own, options: Any) -> dict[str, Any]:
     """The options as the function's signature has them; a ConfigError where it does not know one."""
-    if options is not None and not isinstance(options, Mapping):
-        raise refused(OPTIONS, "a mapping of option names to values", options)
-    return own.check_options(OPTIONS, function.name, function.found, options or {})
+    return own.check_options(OPTIONS, function.name, function.found, readers.options(OPTIONS, options))
 
 
 def load(call: known.Call, cache: str | None) -> Dataset:
