@@ -171,10 +171,11 @@ def load_dataset(name: str, /, **keys: Any) -> Dataset:
     Parameters
     ----------
     name
-        A kind of data set: ``"ex4"``, ``"digits"``, ``"mat"``, ``"csv"``, ``"openml"``.
+        A kind of data set: ``"ex4"``, ``"digits"``, ``"mat"``, ``"csv"``, ``"openml"``; or the dotted path of a
+        function of your own.
     **keys
-        What that kind takes: ``path``, ``target``, ``openml_name``, ... What is built or fetched is kept in the folder
-        ``cache`` (``data`` unless another is given, None: nowhere), as for a run.
+        What that kind takes: ``path``, ``target``, ``openml_name``, ``options``, ... What is built or fetched is kept
+        in the folder ``cache`` (``data`` unless another is given, None: nowhere), as for a run.
 
     Returns
     -------

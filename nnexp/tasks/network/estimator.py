@@ -19,11 +19,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnexp.datasets import Dataset, Scaling, Split
 from nnexp.datasets.dataset import SCALES, fit_scaling
-from nnexp.nn import Activation, Forward, as_activation, check_activation, pack, unpack
-from nnexp.optim import METHODS
+from nnexp.nn import Forward, pack, unpack
 from nnexp.readers import Reader, choice
-from nnexp.tasks.network import activation
 from nnexp.tasks.network.config import READERS
+from nnexp.tasks.network.fitting import activation_of, method_of, plain
 from nnexp.tasks.network.served_model import labels_of, probabilities
 from nnexp.tasks.network.sklearn_callbacks import CallbackSupportMixin, Hooks, with_callbacks
 from nnexp.tasks.network.training import fit
@@ -151,7 +150,7 @@ class NeuralNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimat
         ValueError
             If a parameter has a value that is not allowed, or the samples do not serve.
         """
-        settings = {name: read(name, _plain(getattr(self, name))) for name, read in CHECKED.items()}
+        settings = {name: read(name, plain(getattr(self, name))) for name, read in CHECKED.items()}
         width, scale = settings.pop("hidden_size"), settings.pop("scale")
         X, y = validate_data(self, X, y, dtype=np.float64, order="C")
         check_classification_targets(y)
@@ -168,8 +167,8 @@ class NeuralNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimat
         result = fit(
             Split(train, None, None),
             hidden_sizes=widths,
-            activation=_activation(self.activation, settings["dtype"], self.method),
-            method=self.method if isinstance(self.method, str) else _path_of(self.method),
+            activation=activation_of(self.activation, settings["dtype"], self.method),
+            method=method_of(self.method),
             seed=self._seed(),
             on_iterate=hooks if hasattr(self, "_skl_callbacks") else None,
             **settings,
@@ -230,7 +229,7 @@ class NeuralNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimat
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "theta_")
         X = validate_data(self, X, dtype=np.float64, order="C", reset=False)
-        act, dtype = _activation(self.activation_), np.dtype(self.dtype)
+        act, dtype = activation_of(self.activation_), np.dtype(self.dtype)
         return Forward(self._scaled(X), self.layer_sizes_, activation=act, dtype=dtype)(self.theta_)
 
     def _scaled(self, X: np.ndarray) -> np.ndarray:
@@ -240,35 +239,6 @@ class NeuralNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimat
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(SEEDS))
-
-
-def _activation(given: Any, dtype: str | None = None, method: Any = None) -> str | Activation:
-    """What is meant by the parameter, and seen to be right for an arithmetic and a method where these are given."""
-    needs_second_derivative = isinstance(method, str) and method in METHODS and METHODS[method].needs_hessp
-    if isinstance(given, str):
-        if dtype is not None:
-            activation.check(given, dtype, needs_second_derivative=needs_second_derivative)
-        return activation.activation_of(given)
-    own = as_activation(given, getattr(given, "__name__", type(given).__name__))
-    if dtype is not None:
-        check_activation(own, np.dtype(dtype))
-        if needs_second_derivative and own.second_derivative is None:
-            raise ValueError(f"`activation` {own.name} has no second derivative, which `method` {method} needs")
-    return own
-
-
-def _path_of(function: Any) -> str:
-    name = getattr(function, "__qualname__", "")
-    if not name.isidentifier():
-        raise ValueError(f"`method` must be a name or a function of a module, got {function!r}")
-    return f"{function.__module__}.{name}"
-
-
-def _plain(value: Any) -> Any:
-    """A parameter as a config would have it: searches give NumPy's numbers, and sequences of any kind."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def from_run(

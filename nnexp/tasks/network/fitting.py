@@ -10,8 +10,11 @@ import numpy as np
 from nnexp import optim
 from nnexp.datasets import Dataset, Split
 from nnexp.datasets.dataset import classes_of
+from nnexp.nn import Activation, as_activation, check_activation
+from nnexp.optim import METHODS
 from nnexp.readers import ConfigError, integer
 from nnexp.runs.history import Row
+from nnexp.tasks.network import activation as named
 from nnexp.tasks.network import training
 from nnexp.tasks.network.config import READERS
 from nnexp.tasks.network.training import FitResult
@@ -25,9 +28,9 @@ def fit(
     *,
     hidden_size: int | Sequence[int] = 25,
     l2: float = 1.0,
-    activation: str = "sigmoid",
+    activation: str | Callable[..., Any] = "sigmoid",
     init_scale: float | str = 0.12,
-    method: str = "TNC",
+    method: str | Callable[..., Any] = "TNC",
     maxiter: int = 400,
     maxfun: int = 400,
     options: Mapping[str, Any] | None = None,
@@ -46,9 +49,10 @@ def fit(
     y : array-like of shape (n_samples,)
         Labels, integers or texts, where `data` is an array.
     hidden_size, l2, activation, init_scale
-        As the config keys of ``model``: several hidden layers as a list, lambda, ...
+        As the config keys of ``model``: several hidden layers as a list, lambda, ...; an activation may be a function.
     method, maxiter, maxfun, options
-        As the config keys of ``optimizer``: the method, its two budgets, further options of it.
+        As the config keys of ``optimizer``: the method, its two budgets, further options of it; a method may be a
+        function of a module, in SciPy's convention.
     dtype, threads, evaluate_every, seed
         As the config keys of ``training``, and ``seed``: of the initial theta and the order of samples.
     on_row
@@ -76,19 +80,19 @@ def fit(
     """
     split, widths = split_of(data, y), _read("hidden_size", hidden_size)
     sizes: list[int] = [widths] if isinstance(widths, int) else widths
-    method = _read("method", method)
-    given = optim.check_options(method, dict(options or {}))
+    name, arithmetic = method_of(method), _read("dtype", dtype)
+    given = optim.check_options(name, dict(options or {}))
     return training.fit(
         split,
         hidden_sizes=sizes,
         l2=_read("l2", l2),
-        activation=_read("activation", activation),
+        activation=activation_of(activation, arithmetic, name),
         init_scale=_read("init_scale", init_scale),
-        method=method,
+        method=name,
         maxiter=_read("maxiter", maxiter),
         maxfun=_read("maxfun", maxfun),
         options={key: given[key] for key in options or {}},
-        dtype=_read("dtype", dtype),
+        dtype=arithmetic,
         threads=_read("threads", threads),
         evaluate_every=_read("evaluate_every", evaluate_every),
         seed=_read("seed", seed),
@@ -119,8 +123,52 @@ def split_of(data: Any, y: Any = None) -> Split:
     return Split(Dataset("data", X, indices, classes), None, None)
 
 
+def activation_of(given: Any, dtype: str | None = None, method: Any = None) -> str | Activation:
+    """An activation by its name or as a function, seen to be right for an arithmetic and a method where they are given.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name, or it is no activation, or its derivatives are wrong or missing.
+    """
+    needs_second_derivative = isinstance(method, str) and method in METHODS and METHODS[method].needs_hessp
+    if isinstance(given, str):
+        if dtype is not None:
+            named.check(given, dtype, needs_second_derivative=needs_second_derivative)
+        return named.activation_of(given)
+    own = as_activation(given, getattr(given, "__name__", type(given).__name__))
+    if dtype is not None:
+        check_activation(own, np.dtype(dtype))
+        if needs_second_derivative and own.second_derivative is None:
+            raise ValueError(f"`activation` {own.name} has no second derivative, which `method` {method} needs")
+    return own
+
+
+def method_of(given: Any) -> str:
+    """An optimizer's name: of a function of a module its dotted path.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if isinstance(given, str):
+        return given
+    name = getattr(given, "__qualname__", "")
+    if not name.isidentifier():
+        raise ValueError(f"`method` must be a name or a function of a module, got {given!r}")
+    return f"{given.__module__}.{name}"
+
+
+def plain(value: Any) -> Any:
+    """A setting as a config would have it: searches give NumPy's numbers, and sequences of any kind."""
+    if isinstance(value, np.generic | np.ndarray):
+        return cast("Any", value).tolist()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in cast("list[Any] | tuple[Any, ...]", value)]
+    return value
+
+
 def _read(name: str, value: Any) -> Any:
-    """A setting as its reader in the config reads it; numbers of NumPy are numbers, tuples and arrays lists."""
-    if isinstance(value, np.generic | np.ndarray | tuple):
-        value = np.asarray(cast("Any", value)).tolist()
-    return READ[name](name, value)
+    """A setting as its reader in the config reads it."""
+    return READ[name](name, plain(value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,8 @@ from nnexp.nn import Forward, predict
 from nnexp.readers import ConfigError
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import read_arrays
+from nnexp.tasks.network.activation import activation_of
+from nnexp.tasks.network.served_model import labels_of
 
 WEIGHTS = "weights.npz"
 
@@ -63,7 +64,7 @@ class Predictor:
             layer_sizes=tuple(int(size) for size in stored["layer_sizes"]),
             activation=str(stored["activation"]),
             dtype=_dtype_of(directory),
-            labels=_labels(stored["classes"]),
+            labels=labels_of(stored["classes"]),
             scaling=scaling,
         )
 
@@ -88,9 +89,9 @@ class Predictor:
             raise ValueError(f"expected X of shape (n, {n_features}), got {samples.shape}")
         if self.scaling is not None:
             samples = self.scaling(samples)
+        act, dtype = activation_of(self.activation), np.dtype(self.dtype)
         with blas_threads(1):  # as in the fit
-            forward = Forward(samples, self.layer_sizes, activation=self.activation, dtype=np.dtype(self.dtype))
-            return forward(self.theta)
+            return Forward(samples, self.layer_sizes, activation=act, dtype=dtype)(self.theta)
 
 
 def _dtype_of(directory: RunDirectory) -> str:
@@ -99,8 +100,3 @@ def _dtype_of(directory: RunDirectory) -> str:
         return str(directory.record.details.get("dtype", "float64"))
     except (OSError, ValueError):
         return "float64"
-
-
-def _labels(classes: np.ndarray) -> np.ndarray:
-    texts = classes.astype(str)
-    return texts.astype(np.int64) if all(re.fullmatch(r"-?\d+", text) for text in texts) else texts
