@@ -1,6 +1,7 @@
 """nnexp from Python: the runs of the commands, in this process."""
 
 import ast
+import doctest
 import importlib
 import os
 import shutil
@@ -184,6 +185,13 @@ def test_a_call_leaves_the_state_of_hydra_and_the_folder_of_temporary_files_as_t
     finally:
         GlobalHydra.instance().hydra = None
     assert (sys.argv, dict(os.environ), tempfile.gettempdir()) == (words, environment, before)
+
+
+@pytest.mark.slow
+def test_the_examples_in_docstrings_print_what_they_show(made):
+    for name in ("nnexp.api.running", "nnexp.api.loading", "nnexp.tasks.network.fitting"):
+        done = doctest.testmod(importlib.import_module(name))
+        assert (done.failed, done.attempted > 0) == (0, True), name
 
 
 OWN = """

@@ -137,7 +137,11 @@ def test_every_image_is_shown_and_small(image):
     assert image.stat().st_size < LARGEST_IMAGE
 
 
-@every_document
+@pytest.mark.parametrize(
+    "document",
+    [pytest.param(path, marks=[pytest.mark.slow] * (path.name == "api.md")) for path in DOCUMENTS],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
 def test_python_lines_print_what_the_document_shows(document, nnexp, monkeypatch):
     monkeypatch.chdir(nnexp.folder)  # where data sets are kept from test to test
     assert doctest.testfile(str(document), module_relative=False, encoding="utf-8").failed == 0
