@@ -35,9 +35,17 @@ def config_directory() -> Path:
 
 
 def own_directory() -> Path | None:
-    """The folder of the user's own presets, if there is one."""
+    """The folder of the user's own presets, if he has named one.
+
+    Raises
+    ------
+    UsageError
+        If there is no such folder.
+    """
     named = os.environ.get(VARIABLE, "").strip()
-    return Path(named) if named else None
+    if named and not Path(absolute(named)).is_dir():
+        raise UsageError(f"`${VARIABLE}` must be an existing folder, got {named!r}")
+    return Path(absolute(named)) if named else None
 
 
 def choices(group: str) -> list[str]:
@@ -93,13 +101,13 @@ def own_presets(words: Sequence[str]) -> Generator[list[str], None, None]:
     """
     rest, given = _taken(words)
     before = os.environ.get(VARIABLE)
-    name = f"`{FLAGS[0]}`" if given is not None else f"`${VARIABLE}`"
-    named = given if given is not None else (before or "").strip()
-    if named:
-        os.environ[VARIABLE] = absolute(named)
+    if given is not None and not Path(absolute(given)).is_dir():
+        raise UsageError(f"`{FLAGS[0]}` must be an existing folder, got {given!r}")
+    if given is not None:
+        os.environ[VARIABLE] = given
     try:
-        if named and not Path(absolute(named)).is_dir():
-            raise UsageError(f"{name} must be an existing folder, got {named!r}")
+        if (folder := own_directory()) is not None:
+            os.environ[VARIABLE] = str(folder)  # a process of another folder inherits it
         yield rest
     finally:
         if before is None:

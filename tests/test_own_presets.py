@@ -6,6 +6,8 @@ import os
 import pytest
 
 from nnexp.cli import main
+from nnexp.compose import compose, read_config
+from nnexp.errors import UsageError
 from nnexp.presets import VARIABLE
 
 SMALL = ["data=digits", "data.cache=null", "model.hidden_size=5", "optimizer.maxfun=5"]
@@ -113,3 +115,11 @@ def test_a_run_is_repeated_without_the_folder_and_its_workers_have_it(nnexp, own
     again = nnexp("rerun", next(iter(nnexp.results())), "--check", "tracking=none")
     assert again.status == 0, again.err
     assert "identical" in again.out
+
+
+def test_they_are_known_from_python_too(call, own, tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "my presets")
+    assert read_config(compose(["penalty=strong", "+experiment=tiny"])).deciding()["model.l2"] == 7
+    monkeypatch.setenv(VARIABLE, "nowhere")
+    with pytest.raises(UsageError, match=r"`\$NNEXP_CONFIG_DIR` must be an existing folder, got 'nowhere'"):
+        compose([])
