@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import threading
 from importlib.util import find_spec
 from urllib.parse import quote, urlsplit
 
@@ -83,7 +84,18 @@ def _server_problem(uri: str, experiment: str) -> str | None:
 
 
 def _answer(uri: str, experiment: str) -> tuple[int, str] | None:
-    """Status and body of what a server says when it is asked for the experiment; None where it says nothing."""
+    """Status and body of what a server says when it is asked for the experiment; None where it says nothing in time.
+
+    A timeout of the request would begin anew with each byte of the answer, and not hold for the name of the host.
+    """
+    found: list[tuple[int, str] | None] = []
+    asking = threading.Thread(target=lambda: found.append(_ask(uri, experiment)), daemon=True)
+    asking.start()
+    asking.join(SECONDS)
+    return found[0] if found else None
+
+
+def _ask(uri: str, experiment: str) -> tuple[int, str] | None:
     import urllib.error
     import urllib.request
     from http.client import HTTPException

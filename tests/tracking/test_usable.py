@@ -1,20 +1,32 @@
 """A store that cannot be used is refused before training; one that is only away stops no run."""
 
+import contextlib
+import socket
 import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from nnexp.cli import main
 from nnexp.readers import ConfigError
+from nnexp.tracking import usable
 from nnexp.tracking.usable import check_store
 from tests.tools.faulty_server import EXPERIMENT, FaultyServer, self_signed
+from tests.tools.waiting import HANGING
 
 SMALL = ["data=digits", "data.cache=null", "model.hidden_size=5", "optimizer.maxfun=5"]
 
 
 def check(uri, backend="mlflow"):
     check_store(SimpleNamespace(uri=uri, backend=backend, experiment="a b"))
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    """However busy the machine is."""
+    monkeypatch.setattr(usable, "SECONDS", HANGING)
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +55,7 @@ def test_a_store_whose_library_is_missing_is_refused(uri, told, monkeypatch):
     check(uri, backend="none")
 
 
+@pytest.mark.slow  # MLflow is asked
 @pytest.mark.parametrize(
     ("status", "body", "told"),
     [
@@ -67,12 +80,29 @@ def test_a_server_that_is_away_or_in_trouble_is_not(tmp_path):
         check(server.uri)
 
 
+def test_a_server_that_dribbles_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(usable, "SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def dribble():
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 404 no\r\n\r\n")
+                while True:
+                    connection.sendall(b"x")
+                    time.sleep(0.05)
+
+        threading.Thread(target=dribble, daemon=True).start()
+        check(f"http://127.0.0.1:{server.getsockname()[1]}")
+
+
 def test_a_server_of_mlflow_is_asked_one_small_question():
     with FaultyServer(body=EXPERIMENT) as server:
         check(server.uri + "/")
     assert server.seen == ["/api/2.0/mlflow/experiments/get-by-name?experiment_name=a%20b"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["-m", "seed=0,1"], ["rerun", "abcdef"]], ids=["run", "sweep", "rerun"])
 def test_nothing_is_done_with_a_store_that_cannot_be_used(tmp_path, monkeypatch, capsys, words):
     monkeypatch.chdir(tmp_path)
