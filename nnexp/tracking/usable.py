@@ -109,10 +109,11 @@ def _ask(uri: str, experiment: str) -> tuple[int, str] | None:
     proxies = {} if urlsplit(uri).hostname in LOOPBACK else None
     ask = urllib.request.build_opener(urllib.request.ProxyHandler(proxies)).open
     try:
-        with ask(urllib.request.Request(address, headers=headers), timeout=SECONDS) as response:
+        try:
+            response = ask(urllib.request.Request(address, headers=headers), timeout=SECONDS)
+        except urllib.error.HTTPError as error:
+            response = error  # which is an answer all the same
+        with response:
             return response.status, response.read().decode(errors="replace")
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode(errors="replace")
     except (OSError, HTTPException, ValueError):
         return None
