@@ -30,7 +30,7 @@ from nnexp.compose import (
 )
 from nnexp.config import Config, ConfigError, check_places, check_run_directory
 from nnexp.errors import FULL_ERROR, ExitStatus, UsageError
-from nnexp.hydra_versions import BEHAVIOUR, IS_OLD, ignore_warnings
+from nnexp.hydra_versions import BEHAVIOUR, IS_OLD, ignore_warnings, quiet
 from nnexp.launchers import set_defaults
 from nnexp.own import use_folder
 from nnexp.paths import absolute
@@ -191,14 +191,15 @@ def call(overrides: Sequence[str]) -> Outcome:
     ConfigError
         If the config is wrong, or cannot be composed.
     """
-    with initialized_hydra() as own:
-        words = words_of(overrides)
+    if _is_sweep(overrides) or any(word.lstrip("+").startswith("hydra.mode=") for word in overrides):
+        raise ConfigError("these overrides are those of a sweep, which nnexp.sweep runs")
     try:
-        _begin(lambda: own.run("config", task, words, with_log_configuration=False), is_called=True)
+        with initialized_hydra() as own:
+            words = words_of(overrides)
+        with quiet():
+            _begin(lambda: own.run("config", task, words, with_log_configuration=False), is_called=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides)) from error
-    except AssertionError:  # so Hydra says that a preset has chosen another mode
-        raise ConfigError("these overrides are those of a sweep, which nnexp.sweep runs") from None
     if isinstance(_state.error, RunFailedError):
         return _state.error.outcome
     if _state.error is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import hydra
@@ -24,3 +25,14 @@ def ignore_warnings() -> None:
     """Silence what Hydra says to developers; the callbacks that it would have named in code are the user's own."""
     warnings.filterwarnings("ignore", message=".*overriding with `hydra.mode=MULTIRUN`.*")
     warnings.filterwarnings("ignore", message="(?s).*_execution_whitelist_")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """The same for a while, in a process that is somebody else's; 1.3 says nothing where no application is started."""
+    if IS_OLD:
+        yield
+        return
+    with warnings.catch_warnings():
+        ignore_warnings()
+        yield

@@ -51,12 +51,12 @@ def explained(overrides: Sequence[str]) -> Iterator[None]:
     """Errors of the user's in one or two lines, without the errors below that they were made of."""
     try:
         yield
-    except ConfigError as error:
-        text = explain(error, overrides)
-        for advice, here in IN_PYTHON.items():
-            text = text.replace(advice, here)
-        told = type(error)(text)
     except UsageError as error:
+        if isinstance(error, ConfigError):
+            text = explain(error, overrides)
+            for advice, here in IN_PYTHON.items():
+                text = text.replace(advice, here)
+            error.args = (text,)
         told = error
     else:
         return

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.compose import explain, initialized_hydra, plain, words_of
 from nnexp.config import check_flag
+from nnexp.hydra_versions import quiet
 from nnexp.readers import ConfigError
 from nnexp.sweeps.session import Session
 from nnexp.sweeps.sweeper import BaseSweeper
@@ -33,7 +34,7 @@ def run_sweep(overrides: Sequence[str], task: TaskFunction, command: str) -> tup
         If the config, or that of a job, is wrong: then no job was started.
     """
     try:
-        with initialized_hydra() as hydra:
+        with initialized_hydra() as hydra, quiet():
             words = [*words_of(overrides), "hydra.mode=MULTIRUN"]  # as its application adds it, for `-m`
             cfg = hydra.compose_config("config", words, RunMode.MULTIRUN, with_log_configuration=False)
             if check_flag("dry_run", plain(cfg)):
