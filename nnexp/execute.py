@@ -265,7 +265,7 @@ def _keep_traceback(directory: RunDirectory, error: BaseException) -> None:
 
 
 def _train(config: Config, directory: RunDirectory, share: Share | None) -> RunResult:
-    run = DiskRun(directory, share)
+    run = DiskRun(directory, share, tells=not config.task.tells_progress)
     try:
         ending = config.task.train(run, config.of_task)
     finally:

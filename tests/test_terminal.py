@@ -11,8 +11,10 @@ import time
 
 import pytest
 
+from nnexp.tasks.disk_run import DiskRun
 from nnexp.tasks.network.presentation import Progress
 from nnexp.terminal import LINE_EVERY, StatusLine, fit_width
+from tests.tools import made_up
 from tests.tools.waiting import HANGING
 
 CLEARED = re.compile(r"\r\x1b\[2K([^\r\n]*)")
@@ -68,6 +70,20 @@ def test_a_runs_progress_line_is_rewritten_whatever_the_width(columns, monkeypat
     if columns >= 80:
         assert "iteration 123, cost 0.3346, test accuracy 93.40 %" in shown[0]
         assert "left" in shown[0]
+
+
+def test_what_a_task_of_ones_own_logs_is_shown_while_it_trains(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal(60)
+    directory = made_up.begin(tmp_path, "run")
+    with os.fdopen(os.dup(terminal.writer), "w") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        run = DiskRun(directory, tells=True)
+        for step in range(2):
+            time.sleep(1.1 * LINE_EVERY)
+            run.log({"loss": 0.25}, step=step)
+        run.close()
+    assert assert_rewritten(terminal.close(), 60) == ["step 0, loss 0.25", "step 1, loss 0.25"]
 
 
 def test_parts_that_do_not_fit_are_left_out_whole_and_the_first_is_cut():

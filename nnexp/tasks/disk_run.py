@@ -11,6 +11,7 @@ import numpy as np
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import HistoryWriter
 from nnexp.runs.identity import array_digest, digest_of
+from nnexp.terminal import progress_line
 
 FILE = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")  # a path that stays in the run directory
 Share = Callable[[str, np.ndarray, Sequence[str]], np.ndarray]
@@ -23,21 +24,26 @@ class DiskRun:
     ----------
     share
         Gives the same array in memory that other processes use too; None: it stays where it is.
+    tells
+        Whether what is logged is shown while it trains, for a task that does not show it itself.
     """
 
-    def __init__(self, directory: RunDirectory, share: Share | None = None) -> None:
+    def __init__(self, directory: RunDirectory, share: Share | None = None, *, tells: bool = False) -> None:
         record = directory.record
         self.path, self.seed, self.params = directory.path, record.seed, record.params
         self.is_quiet = record.sweep is not None
         self.saved: dict[str, str] = {}
         self._directory, self._formats, self._share = directory, record.figures, share
         self._history: HistoryWriter | None = None
+        self._line = progress_line() if tells and not self.is_quiet else None
 
     def log(self, metrics: Mapping[str, float], step: int, *, time: float | None = None) -> None:
         """Keep values of metrics."""
         if self._history is None:
             self._history = HistoryWriter(self._directory.path)
         self._history.log(metrics, step, time)
+        if self._line is not None and self._line.is_due():
+            self._line.show([f"step {step}", *(f"{key} {value:.4g}" for key, value in metrics.items())])
 
     def save(self, name: str, **arrays: Any) -> None:
         """Keep arrays.
@@ -69,6 +75,8 @@ class DiskRun:
         """Signals raise KeyboardInterrupt by themselves; nothing else stops a run."""
 
     def close(self) -> None:
-        """Close the history."""
+        """Close the history, and clear the line on the terminal."""
+        if self._line is not None:
+            self._line.close()
         if self._history is not None:
             self._history.close()

@@ -143,6 +143,7 @@ class Task(Generic[Config]):
     metrics: Mapping[str, MetricSpec] = {}
     objective: str | None = None  # the metric that ranks runs by default
     search_objective: str | None = None  # the one that a search optimizes; None for the same
+    tells_progress: bool = False  # whether it shows itself how far it is; else what it logs is shown
     groups: Sequence[str] = ()  # of the config, that it reads
     bookkeeping: Sequence[str] = ()  # keys of these groups that do not decide the numbers, and cannot be swept
     named_by_content: Sequence[str] = ()  # those among them that name a file, whose content decides: they can

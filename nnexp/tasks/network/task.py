@@ -70,6 +70,7 @@ class Network(Task[NetworkConfig]):
     named_by_content = ("data.path",)
     places = ("data.cache",)
     chosen_by = {"data": "data.name", "optimizer": "optimizer.method"}  # noqa: RUF012 - never changed
+    tells_progress = True
     options = OPTIONS
     data_group = "data"
     data_handling = (*PARTITION, "data.cache")
