@@ -16,7 +16,7 @@ from nnexp.companion import destination_of
 from nnexp.config import Config
 from nnexp.own import read_source
 from nnexp.runs import backlog, lease, provenance
-from nnexp.runs.directory import RunDirectory, to_json
+from nnexp.runs.directory import SOURCES, RunDirectory, to_json
 from nnexp.runs.history import check_metrics
 from nnexp.runs.identity import Identity
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
@@ -24,7 +24,7 @@ from nnexp.runs.tags import COMMIT, DIRECTORY, SOURCE, STATUS_MESSAGE, SWEEP, TA
 from nnexp.tasks.interface import Ending
 
 INTERRUPTED = "interrupted"
-SOURCES, SOURCE_SUFFIXES = "environment/sources", (".py", ".pyw")
+SOURCE_SUFFIXES = (".py", ".pyw")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,10 @@
 """An activation of a user's own, from the command line to what is judged and made again."""
 
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -22,6 +27,24 @@ def bare(z):
 """
 
 
+USE = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import mlflow
+from nnexp import datasets
+
+part = datasets.load("digits", cache=sys.argv[2]).split(0.2).test
+uri = f"models:/{sys.argv[1]}"
+labels = mlflow.pyfunc.load_model(uri).predict(part.X)["label"]
+print(json.dumps([float((labels == part.y).mean()), mlflow.sklearn.load_model(uri).score(part.X, part.y)]))
+"""
+
+
+def run_of(store, directory):
+    uid = json.loads((directory / "run.json").read_text())["uid"]
+    return next(run.run_id for run in store.search() if run.tags.get("nnexp.uid") == uid)
+
+
 @pytest.fixture
 def units(with_store):
     (with_store.folder / "units.py").write_text(UNITS)
@@ -42,6 +65,20 @@ def test_it_is_swept_made_again_judged_and_known_again(units):
     assert judged.json["accuracy"] == units.results()[first.name]["accuracy/test"]
     with np.load(first / "weights.npz") as arrays:
         assert str(arrays["activation"]) == "units.swish"
+
+    store = units.store()
+    (model,) = store.client.search_logged_models([store.experiment_id], f"source_run_id = '{run_of(store, first)}'")
+    (units.folder / "elsewhere").mkdir()
+    used = subprocess.run(
+        [sys.executable, "-c", USE, model.model_id, str(units.cache)],
+        cwd=units.folder / "elsewhere",
+        env=os.environ | {"MLFLOW_TRACKING_URI": store.uri},
+        capture_output=True,
+        text=True,
+    )
+    assert used.returncode == 0, used.stderr
+    accuracies = json.loads(used.stdout.splitlines()[-1])
+    assert accuracies == [pytest.approx(units.results()[first.name]["accuracy/test"], abs=0.01)] * 2  # of float32
 
     (units.folder / "units.py").write_text(UNITS.replace("z / (1", "1.01 * z / (1").replace("s + z", "1.01 * s + z"))
     changed = units("evaluate", "--weights", str(first))

@@ -17,13 +17,13 @@ from nnexp.config import Config, ConfigError
 from nnexp.errors import ExitStatus
 from nnexp.own import NotFoundError, read_source
 from nnexp.paths import relative
-from nnexp.recording import SOURCE_SUFFIXES, SOURCES
+from nnexp.recording import SOURCE_SUFFIXES
 from nnexp.rerun.changes import Made, changes, other_code, same_value, text
 from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Numbers, RunComparison, compare
 from nnexp.rerun.rebuild import Rebuilt, rebuild
 from nnexp.rerun.source import CONFIG, DirectorySource, RerunError, RunSource, compared_files
 from nnexp.runs import provenance
-from nnexp.runs.directory import RUNS, RunDirectory, run_name
+from nnexp.runs.directory import RUNS, SOURCES, RunDirectory, run_name
 from nnexp.runs.history import TABLE, columns_of, history_digest
 from nnexp.runs.identity import array_digest, digest_of
 from nnexp.runs.questions import Question

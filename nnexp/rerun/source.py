@@ -19,9 +19,8 @@ from nnexp.config import task_of
 from nnexp.errors import UsageError, one_line
 from nnexp.lookup import FoundRun, ids_of
 from nnexp.own import read_source
-from nnexp.recording import SOURCES
 from nnexp.runs import lease, places
-from nnexp.runs.directory import RESULT, RunDirectory
+from nnexp.runs.directory import RESULT, SOURCES, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
 from nnexp.runs.history import TABLE
 from nnexp.runs.records import RunResult

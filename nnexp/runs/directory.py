@@ -34,6 +34,7 @@ from nnexp.runs.records import RunRecord, RunResult, SweepPlan
 from nnexp.runs.temporary import beside, replacing
 
 RECORD, RESULT, PUBLISHED = "run.json", "result.json", "published.json"
+SOURCES = "environment/sources"  # the user's own, that the run was made with
 RUNS, SWEEPS = "runs", "sweeps"  # the folders of an output directory
 PLAN_FILE, SHARED = "plan.json", "shared"  # in the folder of a sweep: its plan, and what its workers share
 _RESULTS = threading.Lock()

@@ -46,20 +46,28 @@ class ModelSource:
         ``estimator(params, arrays, values, history)``, of the run's params, the arrays, the values of its result and
         the columns of its history: a function and its arguments, which together make a classifier of scikit-learn where
         the model is loaded. The models in a store name that function, so it stays where it is.
+    requires
+        Packages that it needs beside those of every model.
+    has_own_code
+        Whether it calls functions of the user's own, whose sources travel with it.
     """
 
     file: str
     code: Path
     estimator: Callable[..., Deferred]
+    requires: Sequence[str] = ()
+    has_own_code: bool = False
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained model, complete, as :class:`ModelSource` says."""
+    """A trained model, complete, as :class:`ModelSource` says; `sources` is the folder of the user's own sources."""
 
     code: Path
     arrays: Mapping[str, Any]
     estimator: Deferred
+    requires: Sequence[str] = ()
+    sources: Path | None = None
 
 
 class Presentation:

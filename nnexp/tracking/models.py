@@ -118,10 +118,12 @@ def save_model(path: Path, trained: TrainedModel, **ids: str) -> None:
     (path / CODE).mkdir(parents=True)
     module = _module(trained.code)
     shutil.copyfile(trained.code, path / CODE / f"{module.__name__}.py")
+    if trained.sources is not None:
+        shutil.copytree(trained.sources, path / CODE, dirs_exist_ok=True)
     served = module.load(trained.arrays)
     (path / SERVED).write_bytes(pickle.dumps(served))
     (path / ESTIMATOR).write_bytes(pickle.dumps(_Call(trained.estimator)))
-    _write_environment(path)
+    _write_environment(path, (*NEEDED, *trained.requires))
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, served.n_features_in_))]),
         outputs=Schema([ColSpec(DataType[kind], name) for name, kind in served.columns.items()]),
@@ -168,9 +170,9 @@ def _module(code: Path) -> Any:
     return module
 
 
-def _write_environment(path: Path) -> None:
+def _write_environment(path: Path, packages: Sequence[str]) -> None:
     """What is needed to serve the model, in the three forms in which MLflow looks for it."""
-    needed = [f"{name}=={version(name)}" for name in NEEDED]
+    needed = [f"{name}=={version(name)}" for name in packages]
     python = platform.python_version()
     (path / REQUIREMENTS).write_text("".join(f"{each}\n" for each in needed))
     (path / CONDA).write_text(

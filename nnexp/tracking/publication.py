@@ -20,7 +20,7 @@ from filelock import Timeout as LockTimeout
 from nnexp import tasks
 from nnexp.runs import backlog
 from nnexp.runs.arbitration import Claim, ClaimState
-from nnexp.runs.directory import PUBLISHED, RunDirectory
+from nnexp.runs.directory import PUBLISHED, SOURCES, RunDirectory
 from nnexp.runs.files import RecordError, read_arrays, tell_once
 from nnexp.runs.history import SYSTEM, HistoryReader, Value, columns_of, rows_of
 from nnexp.runs.places import root_of, store_of
@@ -251,7 +251,9 @@ class Publication:
             return
         values, _ = HistoryReader(self.directory.path).new_values()
         about = record.params, arrays, {**result.values, "message": result.message}, columns_of(rows_of(values))
-        trained = TrainedModel(source.code, arrays, source.estimator(*about))
+        sources = self.directory.path / SOURCES
+        own_code = sources if source.has_own_code and sources.is_dir() else None
+        trained = TrainedModel(source.code, arrays, source.estimator(*about), source.requires, own_code)
         last = {value.key: value for value in [*values, *finals]}
         publish_model(self.store, self.directory, trained, run_id, params_of(record), list(last.values()), result.step)
 

@@ -1,5 +1,6 @@
 """Data sets of a user's own function: what it may return, what is refused, and when it need not be called."""
 
+import importlib
 import itertools
 import json
 import sys
@@ -14,6 +15,7 @@ from nnexp import datasets, own
 from nnexp.datasets import Dataset, known
 from nnexp.readers import ConfigError
 
+own_find = importlib.import_module("nnexp.own.find")  # the package has a function of this name
 NUMBERS = itertools.count()  # of modules: what was imported stays
 
 
@@ -313,3 +315,15 @@ def test_relative_paths_are_in_the_folder_of_the_command(library, folder, monkey
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
     assert len(lib.load()) == 3
+
+
+def test_a_package_registers_a_name(library, folder, monkeypatch):
+    lib = library("return [[1.0], [2.0]], [0, 1]")
+    (folder / "mine-1.0.dist-info").mkdir()
+    (folder / "mine-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (folder / "mine-1.0.dist-info/entry_points.txt").write_text(f"[nnexp.datasets]\nshort = {lib.module}:load\n")
+    for cached in (own.registered, own_find.registered_names):
+        monkeypatch.setattr(own_find, cached.__name__, cached.__wrapped__)
+    assert len(datasets.load("short")) == 2
+    with pytest.raises(ConfigError, match=r"must be one of ex4, digits, mat, csv, openml, short, got 'shirt'"):
+        datasets.check("shirt")

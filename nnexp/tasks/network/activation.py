@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,16 @@ def check(name: str, dtype: str, *, needs_second_derivative: bool) -> None:
     except ValueError as error:
         raise ConfigError(f"`{KEY}` {error}") from error
     _checked.add((id(activation), dtype))
+
+
+def packages(name: str) -> list[str]:
+    """The installed packages that a user's own activation needs, beside NumPy, as far as they are found here."""
+    try:
+        modules = {*own.sources_of(own.find(KEY, "activations", name, ACTIVATIONS).module).packages, "scipy"}
+    except ConfigError:
+        modules = {"scipy"}
+    known = metadata.packages_distributions()
+    return sorted({distribution for module in modules for distribution in known.get(module, ())} - {"numpy"})
 
 
 def values_of(name: str) -> dict[str, np.ndarray]:

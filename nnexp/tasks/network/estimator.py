@@ -266,6 +266,7 @@ def from_run(
     made.layer_sizes_ = tuple(int(size) for size in arrays["layer_sizes"])
     made.n_features_in_ = made.layer_sizes_[0]
     made.activation_ = str(arrays["activation"])
+    activation.recorded(made.activation_, arrays)
     made.scaling_ = Scaling(arrays["scale_offset"], arrays["scale_factor"]) if "scale_offset" in arrays else None
     weights, biases = unpack(arrays["theta"], made.layer_sizes_)
     made.theta_ = pack([*weights[:-1], weights[-1][order]], [*biases[:-1], biases[-1][order]])

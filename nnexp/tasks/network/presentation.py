@@ -11,6 +11,8 @@ from nnexp import datasets
 from nnexp.nn import ACTIVATIONS
 from nnexp.optim.methods import METHODS
 from nnexp.runs.records import RunRecord, RunResult
+from nnexp.tasks.network.activation import VALUES
+from nnexp.tasks.network.activation import packages as activation_packages
 from nnexp.tasks.presentation import Deferred, ModelSource, Presentation
 from nnexp.terminal import clock, percent, progress_line
 
@@ -103,15 +105,18 @@ class NetworkPresentation(Presentation):
 
     def model(self, record: RunRecord) -> ModelSource | None:
         """The network, as a function of raw samples."""
-        if record.details.get("activation") not in ACTIVATIONS:
-            return None  # a user's own does not travel with a model
-        return ModelSource("weights.npz", SERVED_CODE, _estimator)
+        activation = record.details.get("activation")
+        if activation is None:
+            return None
+        is_own = activation not in ACTIVATIONS
+        requires = activation_packages(activation) if is_own else ()
+        return ModelSource("weights.npz", SERVED_CODE, _estimator, requires, is_own)
 
 
 def _estimator(
     params: Mapping[str, Any], arrays: Mapping[str, Any], values: Mapping[str, Any], history: Mapping[str, Any]
 ) -> Deferred:
-    needed = ("theta", "layer_sizes", "classes", "activation", "scale_offset", "scale_factor")
+    needed = ("theta", "layer_sizes", "classes", "activation", VALUES, "scale_offset", "scale_factor")
     kept = {name: arrays[name] for name in needed if name in arrays}
     return load_estimator, (dict(params), kept, dict(values), dict(history))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module, metadata
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,46 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return p
 
 
+def own_activation(name: str, values: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
+    """The function of a user's own, whose module travels with the model.
+
+    Parameters
+    ----------
+    name
+        Its dotted path, or the name that an installed package has registered.
+    values : ndarray of shape (2, n)
+        Points z, and what the function was there when the network was trained.
+
+    Raises
+    ------
+    ValueError
+        If the function is another one here: a process has one module of a name, maybe that of another model.
+    """
+    points = metadata.entry_points(group="nnexp.activations") if "." not in name else ()
+    path = next((point.value for point in points if point.name == name), name).replace(":", ".")
+    words, found = path.split("."), None
+    for n in range(len(words) - 1, 0, -1):
+        try:
+            found = import_module(".".join(words[:n]))
+        except ModuleNotFoundError:
+            continue
+        for word in words[n:]:
+            found = getattr(found, word)
+        break
+    if found is None:
+        raise ValueError(f"there is no module {words[0]!r} of the activation {name}")
+    found = found() if isinstance(found, type) else found
+    function: Any = found[0] if isinstance(found, tuple) else found
+
+    def activate(z: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(z), dtype=float)
+
+    if values is not None and not np.allclose(activate(values[0]), values[1], rtol=1e-9, atol=1e-9):
+        raise ValueError(f"the activation {name} is not what the network was trained with")
+    return activate
+
+
 class ServedNetwork:
     """Labels and probabilities for raw samples, whatever the network was trained on.
 
@@ -84,6 +125,7 @@ class ServedNetwork:
         self.scale = [arrays[name] for name in ("scale_offset", "scale_factor") if name in arrays]
         self.classes_ = labels_of(names[order])
         self.activation = str(arrays["activation"])
+        self.activation_values = arrays.get("activation_values")
         self.n_features_in_ = int(self.layers[0][0].shape[1])
         kind = "long" if self.classes_.dtype.kind == "i" else "string"
         self.columns = {"label": kind} | {f"probability_{name}": "double" for name in names[order]}
@@ -94,9 +136,10 @@ class ServedNetwork:
         if self.scale:
             offset, factor = self.scale
             a = (a - offset) * factor
+        activate = ACTIVATIONS.get(self.activation) or own_activation(self.activation, self.activation_values)
         z = a
         for i, (weights, biases) in enumerate(self.layers):
-            a = ACTIVATIONS[self.activation](z) if i else a
+            a = activate(z) if i else a
             z = a @ weights.T + biases  # (n, n_in) @ (n_in, n_out) -> (n, n_out)
         return z
 
