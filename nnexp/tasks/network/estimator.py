@@ -21,6 +21,7 @@ from nnexp.datasets import Dataset, Scaling, Split
 from nnexp.datasets.dataset import SCALES, fit_scaling
 from nnexp.nn import Forward, pack, unpack
 from nnexp.readers import Reader, choice
+from nnexp.tasks.network.activation import recorded
 from nnexp.tasks.network.config import READERS
 from nnexp.tasks.network.fitting import activation_of, method_of, plain
 from nnexp.tasks.network.served_model import labels_of, probabilities
@@ -266,7 +267,7 @@ def from_run(
     made.layer_sizes_ = tuple(int(size) for size in arrays["layer_sizes"])
     made.n_features_in_ = made.layer_sizes_[0]
     made.activation_ = str(arrays["activation"])
-    activation.recorded(made.activation_, arrays)
+    recorded(made.activation_, arrays)
     made.scaling_ = Scaling(arrays["scale_offset"], arrays["scale_factor"]) if "scale_offset" in arrays else None
     weights, biases = unpack(arrays["theta"], made.layer_sizes_)
     made.theta_ = pack([*weights[:-1], weights[-1][order]], [*biases[:-1], biases[-1][order]])

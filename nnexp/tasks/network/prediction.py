@@ -9,11 +9,11 @@ import numpy as np
 
 from nnexp.blas import blas_threads
 from nnexp.datasets import Scaling
-from nnexp.nn import Forward, predict
+from nnexp.nn import Activation, Forward, predict
 from nnexp.readers import ConfigError
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import read_arrays
-from nnexp.tasks.network.activation import activation_of
+from nnexp.tasks.network.activation import recorded
 from nnexp.tasks.network.served_model import labels_of
 
 WEIGHTS = "weights.npz"
@@ -38,7 +38,7 @@ class Predictor:
 
     theta: np.ndarray
     layer_sizes: tuple[int, ...]
-    activation: str
+    activation: str | Activation
     dtype: str
     labels: np.ndarray
     scaling: Scaling | None = None
@@ -50,7 +50,7 @@ class Predictor:
         Raises
         ------
         ConfigError
-            If the run has no weights.
+            If the run has no weights, or its activation was the user's own and is another one now.
         RecordError
             If they are damaged.
         """
@@ -62,7 +62,7 @@ class Predictor:
         return cls(
             theta=stored["theta"],
             layer_sizes=tuple(int(size) for size in stored["layer_sizes"]),
-            activation=str(stored["activation"]),
+            activation=recorded(str(stored["activation"]), stored),
             dtype=_dtype_of(directory),
             labels=labels_of(stored["classes"]),
             scaling=scaling,
@@ -89,9 +89,9 @@ class Predictor:
             raise ValueError(f"expected X of shape (n, {n_features}), got {samples.shape}")
         if self.scaling is not None:
             samples = self.scaling(samples)
-        act, dtype = activation_of(self.activation), np.dtype(self.dtype)
         with blas_threads(1):  # as in the fit
-            return Forward(samples, self.layer_sizes, activation=act, dtype=dtype)(self.theta)
+            forward = Forward(samples, self.layer_sizes, activation=self.activation, dtype=np.dtype(self.dtype))
+            return forward(self.theta)
 
 
 def _dtype_of(directory: RunDirectory) -> str:
