@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from importlib.util import find_spec
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from nnexp.config import ConfigError, TrackingConfig
@@ -110,7 +111,7 @@ def _ask(uri: str, experiment: str) -> tuple[int, str] | None:
     ask = urllib.request.build_opener(urllib.request.ProxyHandler(proxies)).open
     try:
         try:
-            response = ask(urllib.request.Request(address, headers=headers), timeout=SECONDS)
+            response: Any = ask(urllib.request.Request(address, headers=headers), timeout=SECONDS)
         except urllib.error.HTTPError as error:
             response = error  # which is an answer all the same
         with response:
