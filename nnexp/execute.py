@@ -174,7 +174,7 @@ def _claimed(config: Config, directory: RunDirectory, companion: Companion) -> I
             yield _left_to(claim, f"run {claim.run_id} {does} this job")
     except KeyboardInterrupt:
         if directory.path.exists() and not directory.has_ended:  # the store may have made a run of its claim
-            directory.write_result(ended(directory, RunStatus.KILLED, BEFORE_IT_BEGAN))
+            directory.write_result(_interrupted(directory))
             finish(directory, config.tracking)
         raise
     finally:
@@ -232,8 +232,7 @@ def _do(
             write_description(directory, request)
             result = _train(request.config, directory, share)
         except KeyboardInterrupt:
-            message = "interrupted" if directory.history() else BEFORE_IT_BEGAN  # by a task that does not catch it
-            result = ended(directory, RunStatus.KILLED, message)
+            result = _interrupted(directory)  # by a task that does not catch it
         except (Exception, SystemExit) as error:  # a task that calls sys.exit fails, and ends no sweep
             _keep_traceback(directory, error)
             result = ended(directory, RunStatus.FAILED, f"{type(error).__name__}: {one_line(error)}")
@@ -251,6 +250,10 @@ def _do(
 
 
 _told: set[str] = set()  # tracebacks; many runs of a sweep may fail at one place
+
+
+def _interrupted(directory: RunDirectory) -> RunResult:
+    return ended(directory, RunStatus.KILLED, "interrupted" if directory.history() else BEFORE_IT_BEGAN)
 
 
 def _keep_traceback(directory: RunDirectory, error: BaseException) -> None:
