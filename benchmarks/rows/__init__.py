@@ -4,6 +4,7 @@ ROWS = (
     "evaluation",
     "threads",
     "training",
+    "estimators",
     "overhead",
     "process",
     "first_use",

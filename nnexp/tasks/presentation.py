@@ -61,10 +61,13 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained model, complete, as :class:`ModelSource` says; `sources` is the folder of the user's own sources."""
+    """A trained model, complete: the code that travels with it, the object that is served, and the classifier.
+
+    `requires` is what the code needs beside NumPy and pandas; `sources` is the folder of the user's own sources.
+    """
 
     code: Path
-    arrays: Mapping[str, Any]
+    served: Any
     estimator: Deferred
     requires: Sequence[str] = ()
     sources: Path | None = None

@@ -26,7 +26,7 @@ import numpy as np
 
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import Value
-from nnexp.tasks.presentation import Deferred, TrainedModel
+from nnexp.tasks.presentation import Deferred, ModelSource, TrainedModel
 from nnexp.tracking.store import Store, import_mlflow
 
 SERVED, ESTIMATOR, CODE = "model.pkl", "estimator.pkl", "code"
@@ -100,6 +100,25 @@ def _the_one(store: Store, run_id: str, params: Mapping[str, str]) -> Any:
     return ours[0]
 
 
+def trained_model(
+    source: ModelSource, arrays: Mapping[str, Any], *about: Mapping[str, Any], sources: Path
+) -> TrainedModel:
+    """The model of a run: of its arrays, and of its params, the values of its result and the columns of its history.
+
+    `sources` is the folder of the user's own sources, if the run has one.
+
+    Raises
+    ------
+    Exception
+        Whatever the code of the model raises where the arrays are not what it expects.
+    """
+    params, values, history = about
+    served = _module(source.code).load(arrays)
+    own_code = sources if source.has_own_code and sources.is_dir() else None
+    estimator = source.estimator(params, arrays, values, history)
+    return TrainedModel(source.code, served, estimator, source.requires, own_code)
+
+
 def save_model(path: Path, trained: TrainedModel, **ids: str) -> None:
     """Write an MLflow model folder, without what MLflow's own function would import and infer for it.
 
@@ -116,11 +135,10 @@ def save_model(path: Path, trained: TrainedModel, **ids: str) -> None:
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
     (path / CODE).mkdir(parents=True)
-    module = _module(trained.code)
-    shutil.copyfile(trained.code, path / CODE / f"{module.__name__}.py")
+    served = trained.served
+    shutil.copyfile(trained.code, path / CODE / f"{_module(trained.code).__name__}.py")
     if trained.sources is not None:
         shutil.copytree(trained.sources, path / CODE, dirs_exist_ok=True)
-    served = module.load(trained.arrays)
     (path / SERVED).write_bytes(pickle.dumps(served))
     (path / ESTIMATOR).write_bytes(pickle.dumps(_Call(trained.estimator)))
     _write_environment(path, (*NEEDED, *trained.requires))

@@ -18,6 +18,7 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp import tasks
+from nnexp.errors import one_line
 from nnexp.runs import backlog
 from nnexp.runs.arbitration import Claim, ClaimState
 from nnexp.runs.directory import PUBLISHED, SOURCES, RunDirectory
@@ -37,9 +38,8 @@ from nnexp.runs.tags import (
     SUPERSEDED,
     UID,
 )
-from nnexp.tasks.presentation import TrainedModel
 from nnexp.tracking import store_arbiter, views
-from nnexp.tracking.models import publish_model
+from nnexp.tracking.models import publish_model, trained_model
 from nnexp.tracking.notes import NOTE, run_note
 from nnexp.tracking.store import Store, StoredRun, StoreError, absolute_uri
 from nnexp.tracking.uploads import Artifacts, log_inputs, log_values, params_of
@@ -242,18 +242,19 @@ class Publication:
         source = tasks.recorded(record.task).presentation.model(record)
         if source is None:
             return
+        path = self.directory.path / source.file
+        values, _ = HistoryReader(self.directory.path).new_values()
+        about = record.params, {**result.values, "message": result.message}, columns_of(rows_of(values))
         try:
-            arrays = read_arrays(self.directory.path / source.file)
+            trained = trained_model(source, read_arrays(path), *about, sources=self.directory.path / SOURCES)
         except FileNotFoundError:
             return
         except RecordError as error:
             tell_once(f"{error}; published without a model")
             return
-        values, _ = HistoryReader(self.directory.path).new_values()
-        about = record.params, arrays, {**result.values, "message": result.message}, columns_of(rows_of(values))
-        sources = self.directory.path / SOURCES
-        own_code = sources if source.has_own_code and sources.is_dir() else None
-        trained = TrainedModel(source.code, arrays, source.estimator(*about), source.requires, own_code)
+        except Exception as error:
+            tell_once(f"{path} is no trained model: {type(error).__name__}: {one_line(error)}; published without one")
+            return
         last = {value.key: value for value in [*values, *finals]}
         publish_model(self.store, self.directory, trained, run_id, params_of(record), list(last.values()), result.step)
 

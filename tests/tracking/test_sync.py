@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from nnexp import datasets, tasks
@@ -21,7 +22,7 @@ from nnexp.sweeps.publication import SweepPublication
 from nnexp.tracking.publication import Publication, sweep_uid
 from nnexp.tracking.store import Store
 from tests.tools import made_up
-from tests.tools.stored import assert_store_has_all_of, runs_of, snapshot
+from tests.tools.stored import assert_store_has_all_of, models, runs_of, snapshot
 from tests.tools.waiting import HANGING
 
 
@@ -156,6 +157,17 @@ def test_a_damaged_run_is_told_and_holds_up_no_other(stores, tmp_path):
     assert counts == (1, 1)
     assert "run.json is damaged" in told[0]
     assert runs_of(laptop, good.uid)
+
+
+def test_weights_of_another_form_are_told_and_the_run_is_published_without_a_model(stores, tmp_path, capsys):
+    laptop, _ = stores
+    run = made_up.whole(tmp_path, "other weights", store=laptop)
+    run.write_arrays("weights.npz", {"n_layers": 1, "w": np.eye(2)})
+    assert run_sync(tmp_path, store=laptop) == ((1, 0), [])
+    assert "weights.npz is no trained model: KeyError: 'classes'; published without one" in capsys.readouterr().err
+    (run_id,) = runs_of(laptop, run.uid)
+    assert laptop.get(run_id).status == "FINISHED"
+    assert models(laptop, run_id) == []
 
 
 def test_runs_of_a_sweep_find_their_parent_which_is_made_from_the_plan(stores, tmp_path):
