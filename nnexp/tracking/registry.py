@@ -75,8 +75,8 @@ def model_of(store: Store, run: StoredRun) -> str:
     whole = [model.model_id for model in found if model.status == LoggedModelStatus.READY]
     if not whole:
         raise UsageError(
-            f"--register: the best run {run.run_id} ({run.name}) has no model in {store.shown_uri}; models are made of "
-            "networks with a built-in activation, once all of the run is published (`nnexp sync`)"
+            f"--register: the best run {run.run_id} ({run.name}) has no model in {store.shown_uri}; the "
+            "network's task makes one, and it is there once all of the run is published (`nnexp sync`)"
         )
     return min(whole)
 
