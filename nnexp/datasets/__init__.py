@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from nnexp import own
-from nnexp.datasets import custom, exercise, matfile, published, tablefile
+from nnexp.datasets import custom, exercise, known, matfile, published, tablefile
 from nnexp.datasets.cache import cached
 from nnexp.datasets.dataset import SCALES, Dataset, Scaling, Split, upright
 from nnexp.datasets.known import About, Call
@@ -35,11 +37,24 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Source:
-    """One kind of data set: how it is loaded and checked, and the config keys that both take."""
+    """One kind of data set: how it is loaded and checked, and the config keys that both take.
+
+    `call`, of the same keys but for the cache, where its digest may be known without loading it.
+    """
 
     load: Callable[..., Dataset]
     check: Callable[..., None]
     keys: tuple[str, ...]
+    call: Callable[..., Call] | None = None
+
+    @classmethod
+    def known(cls, call: Callable[..., Call], check: Callable[..., None], keys: tuple[str, ...]) -> Source:
+        """One whose digest may be known without loading it."""
+
+        def load(*, cache: str | None = None, **keys: Any) -> Dataset:
+            return known.load(call(**keys), cache)
+
+        return cls(load, check, keys, call)
 
 
 def _load_ex4(*, cache: str | None = None) -> Dataset:
@@ -50,15 +65,11 @@ def _load_digits(*, cache: str | None = None) -> Dataset:
     return cached(cache, "digits", published.digits)
 
 
-def _load_mat(*, path: str, image_shape: Any = "auto", image_order: str = "F", cache: str | None = None) -> Dataset:
-    del cache  # the file itself is as near as a cache would be
+def _mat(*, path: str, image_shape: Any = "auto", image_order: str = "F") -> Dataset:
     return matfile.read(path, _shape(image_shape), image_order)
 
 
-def _load_csv(
-    *, path: str, target: str, image_shape: Any = None, image_order: str = "C", cache: str | None = None
-) -> Dataset:
-    del cache
+def _csv(*, path: str, target: str, image_shape: Any = None, image_order: str = "C") -> Dataset:
     return tablefile.read(path, target, _shape(image_shape), image_order)
 
 
@@ -68,6 +79,16 @@ def _load_openml(*, openml_name: str, version: int = 1, image_shape: Any = "auto
     if image_shape == "auto":
         return dataset
     return replace(dataset, image_shape=matfile.fit_image_shape(_shape(image_shape), dataset.X.shape[1]))
+
+
+def _of_file(read: Callable[..., Dataset], package: str) -> Callable[..., Call]:
+    """The call of a function that reads a file with a package."""
+
+    def call(*, path: str, **keys: Any) -> Call:
+        settings = [metadata.version(package), keys]
+        return Call(read.__name__, lambda: read(path=path, **keys), {"path": path}, settings)
+
+    return call
 
 
 def _check_mat(*, path: Any = None, image_shape: Any = "auto", image_order: Any = "F") -> None:
@@ -92,16 +113,19 @@ def _check_openml(*, openml_name: Any = None, version: Any = 1, image_shape: Any
     _shape(image_shape)
 
 
+IMAGE_KEYS = ("image_shape", "image_order")
 SOURCES: dict[str, Source] = {
     "ex4": Source(_load_ex4, lambda: None, ("cache",)),
     "digits": Source(_load_digits, lambda: None, ("cache",)),
-    "mat": Source(_load_mat, _check_mat, ("path", "image_shape", "image_order", "cache")),
-    "csv": Source(_load_csv, _check_csv, ("path", "target", "image_shape", "image_order", "cache")),
+    "mat": Source.known(_of_file(_mat, "scipy"), _check_mat, ("path", "image_shape", "image_order", "cache")),
+    "csv": Source.known(
+        _of_file(_csv, "pandas"), _check_csv, ("path", "target", "image_shape", "image_order", "cache")
+    ),
     "openml": Source(_load_openml, _check_openml, ("openml_name", "version", "image_shape", "cache")),
 }
 
 
-CUSTOM, CUSTOM_KEYS = "custom", ("options", "image_shape", "image_order", "cache")
+CUSTOM, CUSTOM_KEYS = "custom", ("options", *IMAGE_KEYS, "cache")
 KEYS = {name: source.keys for name, source in SOURCES.items()} | {CUSTOM: CUSTOM_KEYS}  # by the choice of the group
 
 
@@ -116,11 +140,10 @@ def typed_options(name: str, options: Any) -> dict[str, Any]:
 
 
 def _call_of(name: str, *, options: Any = None, image_shape: Any = None, image_order: Any = None) -> Call:
-    """A call of a user's function, its options typed and checked."""
+    """The call of a user's own function, its options checked."""
     if image_order is not None:
         _check_order(image_order)
-    function = find_own(name)
-    return Call(function, custom.typed(function, options), _shape(image_shape), image_order)
+    return custom.call_of(find_own(name), options, _shape(image_shape), image_order)
 
 
 def load(name: str, **keys: Any) -> Dataset:
@@ -155,13 +178,14 @@ def load(name: str, **keys: Any) -> Dataset:
 def about(name: str, **keys: Any) -> About:
     """What planning needs to know of the data set that :func:`load` would give, with the same arguments and errors.
 
-    Of a user's own function that is often known without calling it (:mod:`nnexp.datasets.known`).
+    Of a file and of a user's own function that is often known without reading it (:mod:`nnexp.datasets.known`).
     """
-    if name in SOURCES:
+    source = _source(name, keys)
+    if source.call is None:
         return About.of(load(name, **keys))
-    _source(name, keys)
     cache = keys.pop("cache", None)
-    return custom.about(_call_of(name, **keys), cache)
+    source.check(**keys)
+    return known.about(source.call(**keys), cache)
 
 
 def check(name: Any, *, test_size: Any = 0.0, validation_size: Any = 0.0, scale: Any = "none", **keys: Any) -> None:
@@ -209,14 +233,11 @@ def _source(name: Any, keys: dict[str, Any]) -> Source:
 def _custom(name: str) -> Source:
     """The data set of a user's own function."""
 
-    def load_custom(*, cache: str | None = None, **keys: Any) -> Dataset:
-        return custom.load(_call_of(name, **keys), cache)
-
     def check_custom(**keys: Any) -> None:
         _call_of(name, **keys)
 
     find_own(name)
-    return Source(load_custom, check_custom, CUSTOM_KEYS)
+    return Source.known(partial(_call_of, name), check_custom, CUSTOM_KEYS)
 
 
 def _shape(image_shape: Any) -> Any:

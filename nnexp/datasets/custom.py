@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 
 from nnexp import own, readers
-from nnexp.datasets import known, tablefile
+from nnexp.datasets import tablefile
 from nnexp.datasets.dataset import Dataset, classes_of
+from nnexp.datasets.known import Call
 from nnexp.datasets.matfile import fit_image_shape
 from nnexp.errors import one_line
-from nnexp.own.observed import observed
 
 KEY, OPTIONS = "data.name", "data.options"
 FORMS = "(X, y), a scikit-learn Bunch or an nnexp.Dataset"
-
-_last: tuple[str, Dataset] | None = None  # the jobs of a worker share it, by the key of its call
 
 
 def typed(function: own.Own, options: Any) -> dict[str, Any]:
@@ -28,38 +26,14 @@ def typed(function: own.Own, options: Any) -> dict[str, Any]:
     return own.check_options(OPTIONS, function.name, function.found, readers.options(OPTIONS, options))
 
 
-def load(call: known.Call, cache: str | None) -> Dataset:
-    """The data set of a call, made by the call or, in a process that made it before, known to be the same.
+def call_of(function: own.Own, options: Any, image_shape: Any, image_order: str | None) -> Call:
+    """The call of a function, its options checked; it raises a ValueError of one line where that makes no data set."""
+    given = typed(function, options)
 
-    Raises
-    ------
-    ValueError
-        If the function fails, or what it returns is no data set; in one line.
-    """
-    global _last
-    about = known.lookup(call, cache)
-    if _last is not None and about is not None and _last[0] == call.key and _last[1].digest == about.digest:
-        return _last[1]
-    _last = None
-    dataset, is_known = _make(call, cache)
-    if is_known:
-        _last = call.key, dataset
-    return dataset
+    def make() -> Dataset:
+        return _Conversion(function.name)(_called(function, given), image_shape, image_order)
 
-
-def about(call: known.Call, cache: str | None) -> known.About:
-    """What planning needs to know of the data set of a call; its function is called where that is not known."""
-    return known.lookup(call, cache) or known.About.of(_make(call, cache)[0])
-
-
-def _make(call: known.Call, cache: str | None) -> tuple[Dataset, bool]:
-    """The data set, and whether what it was made of is known."""
-    known.prepare(cache)
-    named = call.named_files()
-    with observed() as seen:
-        found = _called(call.function, call.options)
-    dataset = _Conversion(call.function.name)(found, call.image_shape, call.image_order)
-    return dataset, known.remember(call, cache, dataset, seen, named)
+    return Call(function.name, make, given, (image_shape, image_order), own.sources_of(function.module))
 
 
 def _called(function: own.Own, options: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What is known of the data of a user's own function without calling it: digest, size and counts, kept in files.
+"""What is known of data without loading them: digest, size and counts, of files and of a user's own function.
 
 What was found is valid while all that it was found by is as it was: the function's sources and options, and size and
 times of the files that the options or the sources name, and of those that the function was seen to open. A function
@@ -14,7 +14,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
+import nnexp
 from nnexp import own
 from nnexp.datasets.dataset import Dataset
-from nnexp.own.observed import Seen, State, state_of
+from nnexp.own.observed import Seen, State, observed, state_of
 
 FORMAT = 1
 SETTLED = 1_000_000_000  # nanoseconds after which a file's times tell a further change of it, on any file system
@@ -58,29 +59,33 @@ class About:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a user's function: what decides its outcome, but for what it reads."""
+    """A way to make a data set, and what decides its outcome, but for what it reads.
 
-    function: own.Own
+    Attributes
+    ----------
+    name
+        Of the data set, or of the function.
+    make
+        Makes it.
+    options
+        Of the function; paths among them name files that it may read.
+    settings
+        What else decides.
+    sources
+        Of the function, where it is the user's own.
+    """
+
+    name: str
+    make: Callable[[], Dataset]
     options: Mapping[str, Any]
-    image_shape: Any
-    image_order: str | None
-    sources: own.Sources = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sources", own.sources_of(self.function.module))
+    settings: Sequence[Any] = ()
+    sources: own.Sources = field(default_factory=own.Sources)
 
     @property
     def key(self) -> str:
         """Digest of what decides."""
-        said = [
-            self.function.name,
-            self.sources.digests(),
-            self.options,
-            self.image_shape,
-            self.image_order,
-            own.command_folder(),
-            np.__version__,
-        ]
+        versions = [np.__version__, nnexp.__version__]
+        said = [self.name, self.sources.digests(), self.options, self.settings, own.command_folder(), versions]
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=repr).encode()).hexdigest()[:32]
 
     def named_files(self) -> dict[str, State] | None:
@@ -155,7 +160,7 @@ def lookup(call: Call, folder: str | None) -> About | None:
     return entry.about if entry is not None and entry.is_valid(call) else None
 
 
-def remember(call: Call, folder: str | None, dataset: Dataset, seen: Seen, named: Mapping[str, State] | None) -> bool:
+def remember(call: Call, folder: str, dataset: Dataset, seen: Seen, named: Mapping[str, State] | None) -> bool:
     """Keep what a call gave, where that can be relied on later; return whether it can.
 
     Parameters
@@ -165,20 +170,56 @@ def remember(call: Call, folder: str | None, dataset: Dataset, seen: Seen, named
     named
         The named files as they were before it was called.
     """
-    if folder is None:
-        return False
-    about, before = About.of(dataset), _read(call, folder)
+    found, before = About.of(dataset), _read(call, folder)
     files = {**seen.files, **(named or {})}
-    if before is not None and (not before.is_stable or (before.is_valid(call) and before.about != about)):
-        _write(call, folder, Entry(about, {}, is_stable=False))
+    if before is not None and (not before.is_stable or (before.is_valid(call) and before.about != found)):
+        _write(call, folder, Entry(found, {}, is_stable=False))
         return False
     now = time.time_ns()
     is_known = seen.is_all and named is not None
     if not is_known or not all(state_of(path) == was and _is_settled(was, now) for path, was in files.items()):
         return False
-    if before is None or before.about != about or before.files != files:
-        _write(call, folder, Entry(about, files))
+    if before is None or before.about != found or before.files != files:
+        _write(call, folder, Entry(found, files))
     return True
+
+
+_last: tuple[str, Dataset] | None = None  # the jobs of a worker share it, by the key of its call
+
+
+def load(call: Call, cache: str | None) -> Dataset:
+    """The data set of a call, made by the call or, in a process that made it before, known to be the same.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be made; in one line.
+    """
+    global _last
+    known = lookup(call, cache)
+    if _last is not None and known is not None and _last[0] == call.key and _last[1].digest == known.digest:
+        return _last[1]
+    _last = None
+    dataset, is_known = _make(call, cache)
+    if is_known:
+        _last = call.key, dataset
+    return dataset
+
+
+def about(call: Call, cache: str | None) -> About:
+    """What planning needs to know of the data set of a call, which is made where that is not known."""
+    return lookup(call, cache) or About.of(_make(call, cache)[0])
+
+
+def _make(call: Call, cache: str | None) -> tuple[Dataset, bool]:
+    """The data set, and whether what it was made of is known."""
+    if cache is None:
+        return call.make(), False
+    _prepare(cache)
+    named = call.named_files()
+    with observed() as seen:
+        dataset = call.make()
+    return dataset, remember(call, cache, dataset, seen, named)
 
 
 def _is_settled(state: State, now: int) -> bool:
@@ -189,11 +230,10 @@ def _path(call: Call, folder: str) -> Path:
     return Path(folder).expanduser() / DIGESTS / f"{call.key}.json"
 
 
-def prepare(folder: str | None) -> None:
+def _prepare(folder: str) -> None:
     """Make the folder of this cache before a function is called, which may list the folder that it is in."""
-    if folder is not None:
-        with suppress(OSError):
-            (Path(folder).expanduser() / DIGESTS).mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        (Path(folder).expanduser() / DIGESTS).mkdir(parents=True, exist_ok=True)
 
 
 def _read(call: Call, folder: str | None) -> Entry | None:
@@ -203,14 +243,15 @@ def _read(call: Call, folder: str | None) -> Entry | None:
         said = json.loads(_path(call, folder).read_bytes())
         if said["format"] != FORMAT:
             return None
-        about = About(said["about"]["digest"], said["about"]["n_features"], tuple(said["about"]["counts"]))
-        return Entry(about, {path: tuple(was) for path, was in said["files"].items()}, said["is_stable"])
+        told = said["about"]
+        known = About(told["digest"], told["n_features"], tuple(told["counts"]))
+        return Entry(known, {path: tuple(was) for path, was in said["files"].items()}, said["is_stable"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # there is none, or it is damaged and made anew
 
 
 def _write(call: Call, folder: str, entry: Entry) -> None:
-    content = {"format": FORMAT, "function": call.function.name, **asdict(entry)}
+    content = {"format": FORMAT, "of": call.name, **asdict(entry)}
     path = _path(call, folder)
     try:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.stem, suffix=".part", delete=False) as part:

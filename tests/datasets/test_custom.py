@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import sklearn.datasets
+from scipy.io import savemat
 
 from nnexp import datasets, own
-from nnexp.datasets import Dataset, known
+from nnexp.datasets import Dataset, known, matfile, tablefile
 from nnexp.readers import ConfigError
 
 own_find = importlib.import_module("nnexp.own.find")  # the package has a function of this name
@@ -327,3 +328,29 @@ def test_a_package_registers_a_name(library, folder, monkeypatch):
     assert len(datasets.load("short")) == 2
     with pytest.raises(ConfigError, match=r"must be one of ex4, digits, mat, csv, openml, short, got 'shirt'"):
         datasets.check("shirt")
+
+
+def test_a_file_is_not_read_to_plan_while_it_is_as_it_was(folder, monkeypatch):
+    frame = pd.DataFrame({"a": [1.0, 2, 3, 4], "kind": list("xyxy")})
+    frame.to_csv(folder / "own.csv", index=False)
+    frame.to_parquet(folder / "own.parquet")
+    savemat(folder / "own.mat", {"X": [[1.0], [2.0]], "y": [1, 2]})
+    cache, read = str(folder / "cache"), []
+    for module in (tablefile, matfile):
+        monkeypatch.setattr(module, "read", lambda *a, read_=module.read: read.append(a) or read_(*a))
+    for keys in (
+        {"name": "csv", "path": "own.csv", "target": "kind"},
+        {"name": "csv", "path": "own.parquet", "target": "kind"},
+        {"name": "mat", "path": "own.mat"},
+    ):
+        first = datasets.about(**keys, cache=cache)
+        assert datasets.about(**keys, cache=cache) == first == known.About.of(datasets.load(**keys, cache=cache))
+        assert datasets.load(**keys, cache=cache) is datasets.load(**keys, cache=cache)
+        assert len(read) == 2
+        datasets.about(**keys)
+        assert len(read) == 3
+        read.clear()
+    (folder / "own.csv").write_text("a,kind\n9,x\n8,y\n7,x\n")
+    assert datasets.about("csv", path="own.csv", target="kind", cache=cache).counts == (2, 1)
+    with pytest.raises(ValueError, match=r"`data.target` must be a column"):
+        datasets.about("csv", path="own.csv", target="no", cache=cache)
