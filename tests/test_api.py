@@ -194,6 +194,15 @@ def test_the_examples_in_docstrings_print_what_they_show(made):
         assert (done.failed, done.attempted > 0) == (0, True), name
 
 
+def test_functions_of_ones_own_are_looked_for_in_the_folder_of_the_call(tmp_path, monkeypatch):
+    for number, name in enumerate(("first", "second"), 1):
+        (tmp_path / name).mkdir()
+        text = f"def load():\n    return [[0.0], [1.0]] * {number}, [0, 1] * {number}\n"
+        (tmp_path / name / f"data_{name}.py").write_text(text)
+        monkeypatch.chdir(tmp_path / name)
+        assert len(api.load_dataset(f"data_{name}.load", cache=None)) == 2 * number
+
+
 OWN = """
 import os, signal
 

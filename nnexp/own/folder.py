@@ -28,7 +28,8 @@ def use_folder(folder: str | Path | None = None) -> None:
         Default: the one that the process which started this one was given, else the current one.
     """
     path = os.path.abspath(folder or command_folder())
-    os.environ[VARIABLE] = path
+    if folder is not None:  # what a notebook calls by itself is given in its folder of that time, and not of the first
+        os.environ[VARIABLE] = path
     if path in sys.path or (os.getcwd() == path and "" in sys.path):
         return
     installed = installed_folders()
