@@ -317,6 +317,16 @@ def test_a_callback_can_stop_the_training(digits, callback, method):
     assert classifier.loss_ == classifier.loss_curve_.min()
 
 
+def test_ctrl_c_ends_the_fit_and_so_a_search(digits, callback):
+    recorder = Recorder(stop_after=2)
+    recorder.on_fit_task_end = lambda estimator, context: (_ for _ in ()).throw(KeyboardInterrupt)
+    interrupted = NeuralNetworkClassifier(**SMALL).set_callbacks(recorder)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.fit(*digits)
+    assert recorder.told[-1] == ("teardown",)
+    assert not hasattr(interrupted, "theta_")
+
+
 def test_a_failed_training_ends_its_callbacks(digits, callback):
     recorder = Recorder()
     diverging = NeuralNetworkClassifier(method="GD", options={"learning_rate": 1e300})
