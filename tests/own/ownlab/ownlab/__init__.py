@@ -1,0 +1,1 @@
+"""A small package of somebody's own: a minimizer, an activation, a data set and a task."""

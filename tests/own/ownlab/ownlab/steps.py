@@ -1,0 +1,5 @@
+"""What the minimizer imports."""
+
+
+def velocity(v, gradient, lr, momentum):
+    return momentum * v - lr * gradient

@@ -1,0 +1,109 @@
+"""Every door, by each way to it: in a run, in a sweep of two processes, in its rerun and in its report."""
+
+import json
+import signal
+import time
+from subprocess import DEVNULL
+
+import pytest
+
+from tests.tools.waiting import wait_for
+
+pytestmark = pytest.mark.slow
+
+BUDGETS = ("optimizer.maxfun=60", "optimizer.maxiter=25", "model.hidden_size=5")
+NETWORK = {
+    "beside": ("optimizer=custom", "optimizer.method=ownlab.minimizers.heavy_ball", "optimizer.options={lr: 0.2}",
+               "model.activation=ownlab.functions.softsign", "model.l2=0.1",
+               "data=custom", "data.name=ownlab.sets.wine", "data.options={n_classes: 2}"),
+    "installed": ("optimizer.method=heavy_ball", "optimizer.options={lr: 0.2}", "model.activation=softsign",
+                  "model.l2=0.1", "data=custom", "data.name=wine", "data.options={n_classes: 2}"),
+    "with_presets": ("optimizer=heavy", "model=soft", "data=wine"),
+}  # fmt: skip
+TASK = {
+    "beside": ("task=custom", "task.name=ownlab.models.linear", "task.options={epochs: 3}"),
+    "installed": ("task=custom", "task.name=linear", "task.options={epochs: 3}"),
+    "with_presets": ("task=linear",),
+}
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+WAYS = pytest.mark.parametrize("way", NETWORK)
+
+
+def runs_of(nnexp):
+    return [run for run in nnexp.store().search() if "nnexp.kind" not in run.tags]
+
+
+def finished_keys(nnexp):
+    return [run.tags["nnexp.run_key"] for run in runs_of(nnexp) if run.status == "FINISHED"]
+
+
+@WAYS
+def test_minimizer_activation_and_data_of_ones_own(way, request):
+    nnexp = request.getfixturevalue(way)
+    words = (*NETWORK[way], *BUDGETS)
+    done = nnexp(*words)
+    assert done.status == 0, done.err
+    assert "heavy_ball" in done.out
+    sweep = nnexp("-m", *words, "seed=0,1", *JOBLIB)
+    assert sweep.status == 0, sweep.err
+    assert "skipped: seed=0" in sweep.err  # by the single run
+    assert len(finished_keys(nnexp)) == len(set(finished_keys(nnexp))) == 2
+    [run] = [run for run in runs_of(nnexp) if run.params["seed"] == "1"]
+    checked = nnexp("rerun", run.run_id, "--check", "--json")
+    assert (checked.status, checked.json["verdict"]) == (0, "identical"), checked.err
+    report = nnexp("report", "--json")
+    assert (report.status, report.json["n_runs"]) == (0, 2), report.err
+    kept = sorted(path.name for path in nnexp.directories()[0].glob("environment/sources/ownlab/*.py"))
+    environment = json.loads((nnexp.directories()[0] / "environment/environment.json").read_text())
+    if way == "installed":
+        assert (kept, environment["modules"]["package ownlab"]) == ([], "1.2")
+    else:
+        assert kept == ["__init__.py", "functions.py", "minimizers.py", "sets.py", "steps.py"]
+        assert "ownlab/steps.py" in environment["own"]
+
+
+@WAYS
+def test_a_task_of_ones_own(way, request):
+    nnexp = request.getfixturevalue(way)
+    sweep = nnexp("-m", *TASK[way], "seed=0,1", *JOBLIB)
+    assert sweep.status == 0, sweep.err
+    assert "by held-out score" in sweep.out
+    checked = nnexp("rerun", runs_of(nnexp)[0].run_id, "--check", "--json")
+    assert (checked.status, checked.json["verdict"]) == (0, "identical"), checked.err
+    report = nnexp("report", "--json")
+    assert (report.status, report.json["n_runs"]) == (0, 2), report.err
+    assert "held-out score" in (nnexp.folder / report.json["path"]).read_text()
+
+
+def test_both_on_ray(beside):
+    ray = ("hydra/launcher=ray", "+hydra.launcher.ray.init.include_dashboard=false")
+    network = beside("-m", *NETWORK["beside"], *BUDGETS, "seed=0,1", *ray)
+    assert network.status == 0, network.err
+    task = beside("-m", *TASK["beside"], "seed=0,1", *ray)
+    assert task.status == 0, task.err
+    assert len(set(finished_keys(beside))) == 4
+
+
+def test_a_sweep_of_a_model_of_scikit_learn_survives_three_kills(beside):
+    line = ["-m", "task=custom", "task.name=ownlab.models.linear", "task.options={epochs: 4, pause: 0.15}",
+            "task.options.alpha=1e-4,1e-2", "seed=0,1,2,3", *JOBLIB]  # fmt: skip
+    for n_finished in (1, 3, 5):
+        sweep = beside.start(*line, stdout=DEVNULL, stderr=DEVNULL)
+        wait_for(lambda n=n_finished: finished(beside) >= n, sweep)
+        sweep.send_signal(signal.SIGKILL)
+        sweep.wait()
+        time.sleep(0.1)
+    done = beside(*line)
+    assert done.status == 0, done.err
+    assert "8 of 8 jobs finished" in done.out
+    assert len(finished_keys(beside)) == len(set(finished_keys(beside))) == 8
+    assert {run.status for run in runs_of(beside)} <= {"FINISHED", "KILLED"}
+    report = beside("report", "--json")
+    assert report.status == 0, report.err
+    page = (beside.folder / report.json["path"]).read_text()
+    assert "held-out score" in page
+    assert "score/train" in page
+
+
+def finished(nnexp):
+    return sum(result["status"] == "FINISHED" for result in nnexp.results().values())
