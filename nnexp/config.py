@@ -86,8 +86,7 @@ class Config:
 
     def own_digests(self) -> dict[str, str]:
         """Digests of the user's own files among the code that decides the numbers, by their names."""
-        code = self.task.code(self.of_task)
-        return {name: code.files[name] for name in code.own}
+        return self.task.code(self.of_task).own_digests()
 
 
 def deciding_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import nnexp
 from nnexp import tasks
 from nnexp.companion import destination_of
 from nnexp.config import Config
-from nnexp.own import read_source
 from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import SOURCES, RunDirectory, to_json
 from nnexp.runs.history import check_metrics
@@ -24,7 +23,6 @@ from nnexp.runs.tags import COMMIT, DIRECTORY, SOURCE, STATUS_MESSAGE, SWEEP, TA
 from nnexp.tasks.interface import Ending
 
 INTERRUPTED = "interrupted"
-SOURCE_SUFFIXES = (".py", ".pyw")
 
 
 @dataclass(frozen=True)
@@ -84,10 +82,9 @@ def write_description(directory: RunDirectory, request: Request) -> None:
     environment = provenance.environment(task.threads(config.of_task), code.digest, code.files)
     directory.write_text("config/config.yaml", request.composed)
     directory.write_text("config/overrides.yaml", "".join(f"- {json.dumps(o)}\n" for o in request.overrides) or "[]\n")
-    directory.write_json("environment/environment.json", {**environment, "own": sorted(code.own)})
-    for name, path in code.own.items():
-        if path.suffix in SOURCE_SUFFIXES:
-            directory.write_text(f"{SOURCES}/{name}", read_source(path))
+    directory.write_json("environment/environment.json", {**environment, "own": sorted(code.sources.names)})
+    for name, text in code.sources.texts().items():
+        directory.write_text(f"{SOURCES}/{name}", text)
     if diff := provenance.git_state().get("diff"):
         directory.write_text("environment/git_diff.patch", diff)
 

@@ -59,7 +59,8 @@ class Evaluations:
     """Evaluate `fun` at most `maxfun` times and report at most `maxiter` iterations.
 
     Each call of `fun`, each Hessian-vector product and each epoch of mini-batches counts one. A point asked for again
-    is answered from memory and counts nothing; nor does what is measured for the history only, after an epoch.
+    is answered from memory and counts nothing; nor does what is measured for the history only, after an epoch or at the
+    iterate that a method reports, until the method asks for it itself.
 
     Attributes
     ----------
@@ -101,12 +102,16 @@ class Evaluations:
         self.spent: BudgetSpent | None = None
         self.has_hessp = hessp is not None
         self._recent: deque[Point] = deque(maxlen=N_REMEMBERED)
+        self._measured: deque[Point] = deque(maxlen=N_REMEMBERED)  # for the history only
         self._errstate = np.geterr()
         self.dtype = np.dtype(getattr(fun, "dtype", np.float64))
 
     def __call__(self, theta: Array) -> Point:
         """Cost and gradient at `theta`, in one pass."""
         point = self._remembered(theta)
+        if point is not None and any(point is other for other in self._measured):
+            self._spend()
+            self._measured = deque((other for other in self._measured if other is not point), N_REMEMBERED)
         if point is None:
             self._spend()
             point = self._evaluate(theta)
@@ -116,7 +121,11 @@ class Evaluations:
 
     def point(self, theta: Array) -> Point:
         """Point at which the method says it is: among those remembered, else evaluated anew, uncounted."""
-        return self._remembered(theta) or self._evaluate(theta)
+        point = self._remembered(theta)
+        if point is None:
+            point = self._evaluate(theta)
+            self._measured.append(point)
+        return point
 
     def cost(self, theta: Array) -> float:
         """Cost alone, as SciPy asks for it; the gradient comes with it and is remembered."""

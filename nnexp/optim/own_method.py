@@ -62,11 +62,9 @@ class OwnMethod:
                 theta0,
                 args=(),
                 jac=seen.gradient,
-                hess=None,
-                hessp=seen.hessp if run.has_hessp else None,
-                bounds=None,
-                constraints=(),
                 callback=seen.iterated,
+                **({"hessp": seen.hessp} if run.has_hessp else self._absent("hessp")),
+                **self._absent("hess", "bounds", "constraints"),
                 **options,
             )
         except Exception:
@@ -76,6 +74,11 @@ class OwnMethod:
         if run.spent is not None:
             raise run.spent
         return self._ending(result, theta0, seen)
+
+    def _absent(self, *names: str) -> dict[str, Any]:
+        """What there is none of, as SciPy hands it over; not where the function has a default of its own for it."""
+        own_defaults = own.option_names(self.function)
+        return {name: () if name == "constraints" else None for name in names if name not in own_defaults}
 
     def _ending(self, result: Any, theta0: Array, seen: _Seen) -> Ending:
         x = getattr(result, "x", None)

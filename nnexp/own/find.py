@@ -14,8 +14,9 @@ from typing import Any
 from nnexp.errors import one_line
 from nnexp.own.errors import last_own_place
 from nnexp.own.folder import use_folder
-from nnexp.own.sources import refresh, resolve
+from nnexp.own.sources import Sources, is_in_memory, refresh, resolve, source_in_memory, sources_of
 from nnexp.readers import ConfigError
+from nnexp.terminal import say
 
 
 class NotFoundError(ConfigError):
@@ -27,11 +28,11 @@ GROUPS = ("optimizers", "datasets", "activations", "tasks")  # of entry points: 
 
 @dataclass(frozen=True)
 class Own:
-    """What was found under a name: the object, and the module that it is in."""
+    """What was found under a name: the object, and its sources."""
 
     name: str
     found: Any
-    module: str
+    sources: Sources
 
 
 def is_own(name: object, builtin: Collection[str] = ()) -> bool:
@@ -90,7 +91,7 @@ def find(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
             raise NotFoundError(
                 f"`{key}` must name something that can be imported, got {name!r}: {place} has no {attribute!r}{hint}"
             ) from None
-    return Own(name, found, module)
+    return Own(name, found, _sources(key, name, module, attributes[-1], found))
 
 
 def find_function(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
@@ -115,12 +116,28 @@ def _parts(key: str, name: str, value: str) -> tuple[str, list[str]]:
     if not all(word.isidentifier() for word in words):
         raise ConfigError(f"`{key}` must be a dotted path such as package.module.function, got {name!r}")
     for n in range(len(words) - 1, 0, -1):
-        if resolve(".".join(words[:n])) is not None:
-            return ".".join(words[:n]), words[n:]
+        module = ".".join(words[:n])
+        if module in sys.modules or resolve(module) is not None:
+            return module, words[n:]
     raise NotFoundError(
         f"`{key}` must name something that can be imported, got {name!r}: there is no module {words[0]!r} in the "
         "folder of the command or among the installed packages"
     )
+
+
+def _sources(key: str, name: str, module: str, attribute: str, found: object) -> Sources:
+    if not is_in_memory(module):
+        return sources_of(module)
+    sources = source_in_memory(module, attribute, found)
+    if sources is None:
+        raise ConfigError(f"`{key}` must name something in a file, got {name!r}, whose source cannot be read")
+    if name not in _told:
+        _told.add(name)
+        say(f"note: {name} is known by its own text alone, not by what it calls; in a file both would be seen")
+    return sources
+
+
+_told: set[str] = set()
 
 
 def _import(key: str, name: str, module: str) -> Any:

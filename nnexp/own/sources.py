@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ import psutil
 from nnexp.own.places import is_own_file
 
 DIGEST_LENGTH = 32
+SUFFIXES = (".py", ".pyw")
 # NumPy and SciPy are told apart by tags of every run, and `resume` says what a difference means.
 WITHOUT_VERSION = ("nnexp", "numpy", "scipy")
 State = tuple[int, int]  # of a file: when it was changed, and its size
@@ -39,19 +41,38 @@ class Sources:
         Paths by the name in the run's record, such as ``mylib/steps.py``.
     packages
         Versions of the installed packages that they import, by the name that is imported.
+    in_memory
+        Texts of what is in no file that can be imported, such as a notebook's function, by a name like a file's.
     """
 
     files: Mapping[str, Path] = field(default_factory=dict[str, Path])
     packages: Mapping[str, str] = field(default_factory=dict[str, str])
+    in_memory: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __or__(self, other: Sources) -> Sources:
-        return Sources({**self.files, **other.files}, {**self.packages, **other.packages})
+        return Sources(
+            {**self.files, **other.files},
+            {**self.packages, **other.packages},
+            {**self.in_memory, **other.in_memory},
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The names of what is the user's own."""
+        return [*self.files, *self.in_memory]
 
     def digests(self) -> dict[str, str]:
         """Digest of each file and version of each package, as part of what decides a run's numbers."""
-        return {name: _digest(str(path), state(path)) for name, path in self.files.items()} | {
-            f"package {name}": version for name, version in self.packages.items()
+        return {
+            **{name: _digest(str(path), state(path)) for name, path in self.files.items()},
+            **{name: _sha256(text.encode("utf-8", "surrogateescape")) for name, text in self.in_memory.items()},
+            **{f"package {name}": version for name, version in self.packages.items()},
         }
+
+    def texts(self) -> dict[str, str]:
+        """The texts of the sources; what is compiled has none."""
+        read = {name: read_source(path) for name, path in self.files.items() if path.suffix in SUFFIXES}
+        return {**read, **self.in_memory}
 
 
 @dataclass(frozen=True)
@@ -63,7 +84,7 @@ class _Module:
 
     def name_of_file(self, module: str) -> str:
         """Its file as the run's record names it, the same wherever it is."""
-        if self.path.suffix not in (".py", ".pyw"):
+        if self.path.suffix not in SUFFIXES:
             return "/".join([*module.split(".")[:-1], self.path.name])
         return module.replace(".", "/") + ("/__init__.py" if self.is_package else ".py")
 
@@ -74,6 +95,20 @@ def sources_of(module: str) -> Sources:
     files = {each.name_of_file(name): each.path for name, each in sorted(own.items())}
     packages = {name: _version(name) for name in sorted(installed) if name not in WITHOUT_VERSION}
     return Sources(files, packages)
+
+
+def source_in_memory(module: str, attribute: str, found: object) -> Sources | None:
+    """The source of what a module has that is in no file which can be imported; None where it cannot be read."""
+    what: Any = found if inspect.isroutine(found) or inspect.isclass(found) else type(found)
+    try:
+        return Sources(in_memory={f"{module}/{attribute}.py": inspect.getsource(what)})
+    except (OSError, TypeError):
+        return None
+
+
+def is_in_memory(module: str) -> bool:
+    """Whether a module has no file of its own, as that of a notebook's cells."""
+    return module in sys.modules and _own(module) is None and _spec_of_loaded(module) is None
 
 
 def read_source(path: Path) -> str:
@@ -96,7 +131,11 @@ def _digest(path: str, known: State) -> str:
         content = Path(path).read_bytes()
     except OSError:
         return "gone"
-    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()[:DIGEST_LENGTH]
+    return _sha256(content.replace(b"\r\n", b"\n"))
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
 
 
 # Finding modules without running them.
@@ -129,8 +168,11 @@ def _spec(name: str, path: Any) -> ModuleSpec | None:
             found = None
         if found is not None:
             return found
-    loaded = sys.modules.get(name)  # such as __main__
-    return getattr(loaded, "__spec__", None)
+    return _spec_of_loaded(name)
+
+
+def _spec_of_loaded(name: str) -> ModuleSpec | None:
+    return getattr(sys.modules.get(name), "__spec__", None)
 
 
 def _own(module: str) -> _Module | None:
@@ -180,7 +222,7 @@ def _find_closure(module: str) -> tuple[dict[str, _Module], set[str]]:
             continue
         own[name] = found
         to_see += [name.rpartition(".")[0]] if "." in name else []
-        if found.path.suffix in (".py", ".pyw"):
+        if found.path.suffix in SUFFIXES:
             to_see += _imports(str(found.path), state(found.path), name, found.is_package)
     return own, installed
 

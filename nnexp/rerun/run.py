@@ -15,9 +15,8 @@ from nnexp import execute
 from nnexp.companion import companion_of
 from nnexp.config import Config, ConfigError
 from nnexp.errors import ExitStatus
-from nnexp.own import NotFoundError, read_source
+from nnexp.own import NotFoundError
 from nnexp.paths import relative
-from nnexp.recording import SOURCE_SUFFIXES
 from nnexp.rerun.changes import Made, changes, other_code, same_value, text
 from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Numbers, RunComparison, compare
 from nnexp.rerun.rebuild import Rebuilt, rebuild
@@ -64,7 +63,7 @@ class RerunPlan:
         old, config = self.original, self.config
         params = old.params or (self.rebuilt.before or config).deciding()
         code, name = config.task.code(config.of_task), config.task.data_name(config.of_task)
-        sources = {file: read_source(path) for file, path in code.own.items() if path.suffix in SOURCE_SUFFIXES}
+        sources = code.sources.texts()
         environment = provenance.environment(config.task.threads(config.of_task), code.digest, code.files)
         return changes(
             Made(params, name, old.data_digest or self.data_digest, old.environment, old.sources),
@@ -109,8 +108,17 @@ def plan(original: RunSource, overrides: Sequence[str], *, check: bool) -> Rerun
         One line that says why it cannot be done or, with `check`, not be compared.
     """
     _refuse_by_status(original, check)
-    if check:
-        numbers_of(original)
+    try:
+        if check:
+            numbers_of(original)
+        return _plan(original, overrides, check)
+    except NotFoundError as error:
+        kept = original.files.path / SOURCES
+        hint = f"; its sources are kept in {relative(kept)}, which PYTHONPATH may name" if kept.is_dir() else ""
+        raise RerunError(f"{original}: {error}{hint}") from error
+
+
+def _plan(original: RunSource, overrides: Sequence[str], check: bool) -> RerunPlan:
     data_path = original.data_path
     try:
         rebuilt = rebuild(original.config, overrides, name=original.name, data_path=data_path)
@@ -118,10 +126,8 @@ def plan(original: RunSource, overrides: Sequence[str], *, check: bool) -> Rerun
             raise ConfigError("`dry_run` must be false in a rerun, got true")
         _is_untouched(original, rebuilt.config if rebuilt.before is None and not overrides else rebuilt.before)
         digest = rebuilt.config.identity().data_digest
-    except NotFoundError as error:
-        kept = original.files.path / SOURCES
-        hint = f"; its sources are kept in {relative(kept)}, which PYTHONPATH may name" if kept.is_dir() else ""
-        raise RerunError(f"{original}: {error}{hint}") from error
+    except NotFoundError:
+        raise
     except (ConfigError, RerunError) as error:
         raise type(error)(f"{original}: {error}") from error
     same = rebuilt.other_data or original.data_digest in (None, digest)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nnexp.own import check_options, find, option_names, refuse_uncallable
+from nnexp.own import Own, check_options, find, option_names, refuse_uncallable
 from nnexp.readers import ConfigError
 from nnexp.runs.records import NETWORK
 from nnexp.tasks.interface import Code, Ending, Run, Task
@@ -38,7 +38,7 @@ def load(name: str) -> Task[Any]:
         task.name = name
         return task
     refuse_uncallable("task.name", own)
-    return FunctionTask(name, own.found, own.module)
+    return FunctionTask(own)
 
 
 def _as_task(found: object) -> Task[Any] | None:
@@ -54,8 +54,9 @@ class FunctionTask(Task[Options]):
     Attributes of the function, `metrics` and `objective`, say what is known of what it logs.
     """
 
-    def __init__(self, name: str, function: Callable[..., object], module: str) -> None:
-        self.name, self._function, self._module = name, function, module
+    def __init__(self, own: Own) -> None:
+        self._own, self._function, self.name = own, own.found, own.name
+        name, function = self.name, self._function
         self.metrics: Mapping[str, MetricSpec] = getattr(function, "metrics", {})
         self.objective: str | None = getattr(function, "objective", None)
         if not all(isinstance(spec, MetricSpec) for spec in self.metrics.values()):
@@ -76,7 +77,7 @@ class FunctionTask(Task[Options]):
 
     def code(self, config: Options) -> Code:
         """The module of the function, and what it imports."""
-        return Code.of({}, [self._module])
+        return Code.of({}, [self._own.sources])
 
     def title(self, config: Options, overrides: Sequence[str]) -> str:
         """The function, and the options that are not as its defaults."""

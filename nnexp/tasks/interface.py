@@ -6,7 +6,7 @@ describes, later and in another process, what lies in the run's directory. The h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -76,22 +76,26 @@ class Ending:
 class Code:
     """The code that decides a task's numbers.
 
-    `digest` is one of all; `files` has that of each file by its name, and versions of packages; `own` are the user's
-    own files among them, which are kept with a run.
+    `digest` is one of all; `files` has that of each file by its name, and versions of packages; `sources` are the
+    user's own files among them, which are kept with a run.
     """
 
     digest: str
     files: Mapping[str, str] = field(default_factory=dict[str, str])
-    own: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    sources: Sources = field(default_factory=Sources)
 
     @classmethod
-    def of(cls, files: Mapping[str, str], modules: Sequence[str] = ()) -> Code:
-        """Of this package's `files`, and of the modules that a user's own functions are in."""
+    def of(cls, files: Mapping[str, str], every: Iterable[Sources] = ()) -> Code:
+        """Of this package's `files`, and of the sources of a user's own functions."""
         sources = Sources()
-        for module in modules:
-            sources |= sources_of(module)
-        every = {**files, **sources.digests()}
-        return cls(digest_of(every), every, sources.files)
+        for each in every:
+            sources |= each
+        digests = {**files, **sources.digests()}
+        return cls(digest_of(digests), digests, sources)
+
+    def own_digests(self) -> dict[str, str]:
+        """Digests of the user's own files, by their names."""
+        return {name: self.files[name] for name in self.sources.names}
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,7 @@ class Task(Generic[Config]):
 
     def code(self, config: Config) -> Code:
         """The code that decides the numbers: the module of the task, and what it imports."""
-        return Code.of({}, [type(self).__module__])
+        return Code.of({}, [sources_of(type(self).__module__)])
 
     def data_digest(self, config: Config, cache: dict[Any, Any] | None = None) -> str:
         """The digest of the data; "" where there are none. A ConfigError if they cannot be loaded or used.

@@ -172,14 +172,14 @@ def read(tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkCo
     return _check_collaborators(config)
 
 
-def own_modules(config: NetworkConfig) -> list[str]:
-    """The modules of the functions in a config that are the user's own."""
+def own_sources(config: NetworkConfig) -> list[own.Sources]:
+    """The sources of the functions in a config that are the user's own."""
     named = [
         ("optimizer.method", "optimizers", config.optimizer.method, optim.METHODS),
         ("data.name", "datasets", config.data.name, datasets.SOURCES),
         ("model.activation", "activations", config.model.activation, ACTIVATIONS),
     ]
-    return [own.find(key, group, name, builtin).module for key, group, name, builtin in named if name not in builtin]
+    return [own.find(key, group, name, builtin).sources for key, group, name, builtin in named if name not in builtin]
 
 
 def _check_collaborators(config: NetworkConfig) -> NetworkConfig:

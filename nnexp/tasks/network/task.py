@@ -15,7 +15,7 @@ from nnexp.signals import undisturbed
 from nnexp.tasks.interface import Code, Described, Ending, EvaluatedRun, Report, Run, Task
 from nnexp.tasks.network import data, rounding
 from nnexp.tasks.network.activation import activation_of
-from nnexp.tasks.network.config import BOOKKEEPING, OPTIONS, NetworkConfig, own_modules, read
+from nnexp.tasks.network.config import BOOKKEEPING, OPTIONS, NetworkConfig, own_sources, read
 from nnexp.tasks.network.presentation import NetworkPresentation, Progress, short
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
@@ -104,7 +104,7 @@ class Network(Task[NetworkConfig]):
 
     def code(self, config: NetworkConfig) -> Code:
         """The mathematics, the methods, the data sets and the training loop."""
-        return Code.of(source_digests(DECIDING_MODULES), own_modules(config))
+        return Code.of(source_digests(DECIDING_MODULES), own_sources(config))
 
     def data_name(self, config: NetworkConfig, *, as_file: bool = False) -> str:
         """The data set's name or file."""

@@ -1,0 +1,164 @@
+"""What is found under a dotted path, which options it has, and which sources are its own."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from nnexp import own
+from nnexp.readers import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of the command with a package in it; its modules are forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("NNEXP_FOLDER", str(tmp_path))
+    (tmp_path / "lab/inner").mkdir(parents=True)
+    for name, text in {
+        "lab/__init__.py": "",
+        "lab/first.py": "import lab.second\nfrom . import third\nimport numpy, sklearn\n\ndef f(x, lr=0.1): return 1\n",
+        "lab/second.py": "def g():\n    from lab.inner.lazy import h\n",
+        "lab/third.py": "import json\n",
+        "lab/inner/__init__.py": "",
+        "lab/inner/lazy.py": "from ..fourth import *\nh = 1\n",
+        "lab/fourth.py": "",
+        "lab/unused.py": "",
+        "broken.py": "import json\n\nraise KeyError('what')\n",
+        "statistics.py": "mine = len\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    own.use_folder(tmp_path)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("lab", "broken")]:
+        del sys.modules[name]
+
+
+def find(name, builtin=("TNC", "CG")):
+    return own.find("optimizer.method", "optimizers", name, builtin)
+
+
+def test_the_sources_are_what_is_imported_and_the_users_own(folder):
+    sources = find("lab.first.f").sources
+    assert sorted(sources.files) == ["lab/__init__.py", "lab/first.py", "lab/fourth.py", "lab/inner/__init__.py",
+                                     "lab/inner/lazy.py", "lab/second.py", "lab/third.py"]  # fmt: skip
+    assert list(sources.packages) == ["sklearn"]  # NumPy's version is told by a tag of every run
+    assert sources.texts()["lab/inner/lazy.py"] == "from ..fourth import *\nh = 1\n"
+    before = sources.digests()
+    (folder / "lab/fourth.py").write_text("x = 1\n")
+    after = find("lab.first.f").sources.digests()
+    assert {name for name in after if after[name] != before[name]} == {"lab/fourth.py"}
+    (folder / "lab/unused.py").write_text("x = 1\n")
+    assert find("lab.first.f").sources.digests() == after
+
+
+def test_what_runs_is_what_is_in_the_files(folder):
+    assert find("lab.first.f").found(0) == 1
+    file = folder / "lab/first.py"
+    file.write_text(file.read_text().replace("return 1", "return 22"))
+    assert find("lab.first.f").found(0) == 22
+    (folder / "lab/second.py").write_text("value = 3\n")
+    find("lab.first.f")
+    assert sys.modules["lab.second"].value == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("CGG", "`optimizer.method` must be one of TNC, CG, got 'CGG'; did you mean CG?"),
+        ("lab.first.ff", "lab/first.py has no 'ff'; did you mean f?"),
+        ("lba.first.f", "got 'lba.first.f': there is no module 'lba' in the folder of the command"),
+        ("broken.f", "broken.py, line 3)"),
+        ("lab.first.", "must be a dotted path such as package.module.function, got 'lab.first.'"),
+    ],
+)
+def test_what_is_not_there_is_told_in_a_line(folder, name, told):
+    with pytest.raises(ConfigError) as refused:
+        find(name)
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_standard_library_comes_before_the_folder_and_that_before_what_is_installed(folder):
+    import statistics
+
+    assert str(folder) not in (statistics.__file__ or "")
+    places = [Path(entry).name for entry in sys.path]
+    assert places.index(folder.name) < places.index("site-packages")
+
+
+def options(given, function):
+    return own.check_options("task.options", "lab.f", function, given, taken=1)
+
+
+def typed(run, rate: float = 0.1, *, n: int = 4, name: str = "a", kind: Literal["x", "y"] = "x", top: int | None = None,
+          size: int | list[int] = 3, quick: bool = False):  # fmt: skip
+    """A function with annotations."""
+
+
+def plain(run, needed, rate=0.1, n=1, name="a", any_=None):
+    """A function without."""
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "read"),
+    [
+        (typed, {"rate": 1}, {"rate": 1.0}),
+        (typed, {"n": 3.0, "top": None, "size": [1, 2]}, {"n": 3, "top": None, "size": [1, 2]}),
+        (typed, {"size": 2, "kind": "y", "quick": True}, {"size": 2, "kind": "y", "quick": True}),
+        (plain, {"needed": [1], "rate": 2}, {"needed": [1], "rate": 2.0}),
+        (plain, {"needed": 1, "n": 2.0}, {"needed": 1, "n": 2}),
+        (plain, {"needed": 1, "n": 2.5, "any_": "x"}, {"needed": 1, "n": 2.5, "any_": "x"}),
+    ],
+)
+def test_options_are_typed_by_annotations_and_defaults(function, given, read):
+    found = options(given, function)
+    assert found == read
+    assert [type(value) for value in found.values()] == [type(value) for value in read.values()]
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "told"),
+    [
+        (typed, {"rat": 1}, "`task.options.rat` is not an option of lab.f; its options are rate, n, name"),
+        (typed, {"rate": "fast"}, "`task.options.rate` must be a number, got 'fast'"),
+        (typed, {"rate": True}, "`task.options.rate` must be a number, got True"),
+        (typed, {"n": 1.5}, "`task.options.n` must be an integer, got 1.5"),
+        (typed, {"kind": "z"}, "`task.options.kind` must be one of x, y, got 'z'"),
+        (typed, {"top": "x"}, "`task.options.top` must be an integer or null, got 'x'"),
+        (typed, {"quick": 1}, "`task.options.quick` must be true or false, got 1"),
+        (plain, {}, "`task.options.needed` is missing; lab.f has no default for it"),
+        (plain, {"needed": 1, "name": 3}, "`task.options.name` must be a text, got 3"),
+    ],
+)
+def test_wrong_options_are_told(function, given, told):
+    with pytest.raises(ConfigError) as refused:
+        options(given, function)
+    assert told in str(refused.value)
+
+
+def test_the_functions_that_changed():
+    old = "import a\n\ndef f(x):\n    return x\n\nclass C:\n    def m(self):\n        return 1\n"
+    assert own.changed_functions(old, old.replace("return x", "return x + 1")) == ["f"]
+    assert own.changed_functions(old, old.replace("return 1", "return 2")) == ["C.m"]
+    assert own.changed_functions(old, old.replace("import a", "import b")) == ["outside its functions"]
+    assert own.changed_functions(old, old.replace("def f", "def g")) == ["g", "f"]
+    assert own.changed_functions(old, "# text\n" + old) == ["comments or layout only"]
+    assert own.changed_functions(old, "def f(:") == []
+
+
+def test_names_of_runs_are_short():
+    jobs = [
+        ["optimizer.options={lr:0.1,momentum:0.9}", "seed=0"],
+        ["optimizer.options={lr:0.2,momentum:0.9}", "seed=1"],
+    ]
+    assert own.short_names(jobs) == ["lr=0.1 seed=0", "lr=0.2 seed=1"]
+    assert own.short_names([["model.hidden_size=[4,5]"], ["model.hidden_size=3"]]) == [
+        "hidden_size=[4,5]",
+        "hidden_size=3",
+    ]
+    assert own.short_names([["optimizer.method=nnexp.optim.minimize"], ["data.path=wine.csv"]]) == [
+        "method=minimize",
+        "path=wine.csv",
+    ]
