@@ -112,8 +112,10 @@ def _typed(key: str, value: Any, kind: Any, is_annotated: bool) -> Any:
 
 
 def _of_union(key: str, value: Any, kinds: tuple[Any, ...]) -> Any:
-    if value is None and type(None) in kinds:
+    is_optional = type(None) in kinds
+    if value is None and is_optional:
         return None
+    kinds = tuple(kind for kind in kinds if kind is not type(None))
     for exact in (True, False):  # `int | float` keeps an integer
         for kind in kinds:
             if exact and type(value) is not kind:
@@ -122,5 +124,5 @@ def _of_union(key: str, value: Any, kinds: tuple[Any, ...]) -> Any:
                 return _typed(key, value, kind, is_annotated=True)
             except ConfigError:
                 continue
-    words = [WORDS.get(kind, getattr(kind, "__name__", str(kind))) for kind in kinds if kind is not type(None)]
-    raise refused(key, " or ".join([*words, *(["null"] if type(None) in kinds else [])]), value)
+    words = [WORDS.get(kind, getattr(kind, "__name__", str(kind))) for kind in kinds]
+    raise refused(key, " or ".join([*words, *(["null"] if is_optional else [])]), value)

@@ -75,7 +75,7 @@ def test_an_error_of_ones_own_is_told_from_ones_own_file_on_and_once(command):
     assert "2 of 4 jobs finished, 2 failed" in sweep.out
     assert sweep.err.count("Traceback") == 1
     told = sweep.err[sweep.err.index("Traceback") :].splitlines()
-    assert told[1].endswith('mylib.py", line 14, in descend')
+    assert told[1].endswith('mylib.py", line 13, in descend')
     assert told[3] == "RuntimeError: no way down"
     errors = [path / "error.txt" for path in command.directories() if (path / "error.txt").exists()]
     assert len(errors) == 2

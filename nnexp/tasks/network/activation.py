@@ -67,7 +67,7 @@ def check(name: str, dtype: str, *, needs_second_derivative: bool) -> None:
 def packages(name: str) -> list[str]:
     """The installed packages that a user's own activation needs, beside NumPy, as far as they are found here."""
     try:
-        modules = {*own.sources_of(own.find(KEY, "activations", name, ACTIVATIONS).module).packages, "scipy"}
+        modules = {*own.find(KEY, "activations", name, ACTIVATIONS).sources.packages, "scipy"}
     except ConfigError:
         modules = {"scipy"}
     known = metadata.packages_distributions()

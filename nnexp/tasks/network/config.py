@@ -193,6 +193,8 @@ def _check_collaborators(config: NetworkConfig) -> NetworkConfig:
             scale=config.data.scale,
             **config.data.source,
         )
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
     method = optim.METHODS.get(config.optimizer.method)
