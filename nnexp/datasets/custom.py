@@ -33,7 +33,7 @@ def call_of(function: own.Own, options: Any, image_shape: Any, image_order: str 
     def make() -> Dataset:
         return _Conversion(function.name)(_called(function, given), image_shape, image_order)
 
-    return Call(function.name, make, given, (image_shape, image_order), own.sources_of(function.module))
+    return Call(function.name, make, given, (image_shape, image_order), function.sources)
 
 
 def _called(function: own.Own, options: Mapping[str, Any]) -> Any:
