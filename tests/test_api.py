@@ -245,22 +245,23 @@ SCRIPT = """
 import nnexp
 
 if __name__ == "__main__":
-    swept = nnexp.sweep("experiment=smoke", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    again = nnexp.sweep("experiment=smoke", "seed=0,1,2")
+    words = ("experiment=smoke", "tracking=none")
+    swept = nnexp.sweep(*words, "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    again = nnexp.sweep(*words, "seed=0,1,2")
     print(swept.counts["finished"], again.counts["elsewhere"], again.counts["finished"])
 """
 
 
 @pytest.mark.slow
-def test_a_script_given_from_another_folder_sweeps_in_parallel_twice(with_store, tmp_path_factory):
+def test_a_script_given_from_another_folder_sweeps_in_parallel_twice(nnexp, tmp_path_factory):
     script = tmp_path_factory.mktemp("scripts") / "study.py"
     script.write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, str(script)], cwd=with_store.folder, capture_output=True, text=True, timeout=HANGING
+        [sys.executable, str(script)], cwd=nnexp.folder, capture_output=True, text=True, timeout=HANGING
     )
     assert (done.returncode, done.stdout.split()) == (0, ["2", "2", "3"]), done.stderr
-    assert len(with_store.results()) == 3
-    assert with_store("-m", SMOKE, "seed=0,1,2", "dry_run=true").out.count("skip: finished") == 3
+    assert len(nnexp.results()) == 3
+    assert nnexp("-m", SMOKE, "seed=0,1,2", "tracking=none", "dry_run=true").out.count("skip: finished") == 3
 
 
 CELLS = (
