@@ -77,8 +77,8 @@ class OwnMethod:
 
     def _absent(self, *names: str) -> dict[str, Any]:
         """What there is none of, as SciPy hands it over; not where the function has a default of its own for it."""
-        own_defaults = own.option_names(self.function)
-        return {name: () if name == "constraints" else None for name in names if name not in own_defaults}
+        wanted = [name for name in names if not own.has_default(self.function, name)]
+        return {name: () if name == "constraints" else None for name in wanted}
 
     def _ending(self, result: Any, theta0: Array, seen: _Seen) -> Ending:
         x = getattr(result, "x", None)

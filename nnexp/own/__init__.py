@@ -9,7 +9,7 @@ from nnexp.own.errors import last_own_place, own_traceback
 from nnexp.own.find import GROUPS, NotFoundError, Own, find, find_function, is_own, refuse_uncallable, registered
 from nnexp.own.folder import command_folder, use_folder
 from nnexp.own.naming import short, short_name, short_names
-from nnexp.own.options import check_options, option_names
+from nnexp.own.options import check_options, config_defaults, has_default
 from nnexp.own.sources import Sources, read_source, sources_of
 
 __all__ = [
@@ -20,11 +20,12 @@ __all__ = [
     "changed_functions",
     "check_options",
     "command_folder",
+    "config_defaults",
     "find",
     "find_function",
+    "has_default",
     "is_own",
     "last_own_place",
-    "option_names",
     "own_traceback",
     "read_source",
     "refuse_uncallable",

@@ -51,10 +51,27 @@ def check_options(
     }
 
 
-def option_names(function: Callable[..., Any], *, taken: int = 0, reserved: Collection[str] = ()) -> dict[str, Any]:
-    """The options that a function has a default for, with it."""
-    known, _ = _parameters(function, taken, reserved)
-    return {name: p.default for name, p in known.items() if p.default is not Parameter.empty}
+def has_default(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has a default of its own for an argument."""
+    known, _ = _parameters(function, 0, ())
+    return name in known and known[name].default is not Parameter.empty
+
+
+def config_defaults(function: Callable[..., Any], *, taken: int = 0) -> dict[str, Any]:
+    """The options that a function has a default for which a config can hold, with it.
+
+    Others, such as an object or a set, have another text in each process; the digest of the sources tells them.
+    """
+    known, _ = _parameters(function, taken, ())
+    return {name: p.default for name, p in known.items() if _fits_a_config(p.default)}
+
+
+def _fits_a_config(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_fits_a_config, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _fits_a_config(each) for key, each in value.items())
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _parameters(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nnexp.own import Own, check_options, find, option_names, refuse_uncallable
+from nnexp.own import Own, check_options, config_defaults, find, refuse_uncallable
 from nnexp.readers import ConfigError
 from nnexp.runs.records import NETWORK
 from nnexp.tasks.interface import Code, Ending, Run, Task
@@ -68,7 +68,7 @@ class FunctionTask(Task[Options]):
         """The options, as the function's signature knows them."""
         given = dict(tree["task"].get("options") or {})
         options = check_options("task.options", self.name, self._function, given, taken=1)
-        return Options({**option_names(self._function, taken=1), **options}, tree["seed"])
+        return Options({**config_defaults(self._function, taken=1), **options}, tree["seed"])
 
     def deciding(self, config: Options) -> Mapping[str, Any]:
         """The name, the options and the seed."""
@@ -81,7 +81,7 @@ class FunctionTask(Task[Options]):
 
     def title(self, config: Options, overrides: Sequence[str]) -> str:
         """The function, and the options that are not as its defaults."""
-        defaults = option_names(self._function, taken=1)
+        defaults = config_defaults(self._function, taken=1)
         given = [
             f"{key}={value}" for key, value in config.values.items() if key not in defaults or value != defaults[key]
         ]

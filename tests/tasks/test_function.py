@@ -52,3 +52,13 @@ train.objective = "distance"
 def test_attributes_that_make_no_sense_are_rejected(loaded, text, message):
     with pytest.raises(ConfigError, match=message):
         loaded(text)
+
+
+def test_defaults_that_no_config_can_hold_are_no_part_of_the_identity(loaded):
+    """Their texts differ from process to process: the address of an object, the order of a set."""
+    task = loaded("""
+def train(run, lr=0.1, sizes=(1, 2), loss=object(), tags=frozenset("abc"), more={"a": object()}): ...
+""")
+    options = task.read({"task": {"options": {}}, "seed": 3})
+    assert task.deciding(options) == {
+        "task.name": task.name, "task.options.lr": 0.1, "task.options.sizes": (1, 2), "seed": 3}  # fmt: skip
