@@ -10,8 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from nnexp.readers import ConfigError, refused
+from nnexp.terminal import say
 
 Parameter = inspect.Parameter
+_told: set[str] = set()
 WORDS = {float: "a number", int: "an integer", bool: "true or false", str: "a text", list: "a list", dict: "a mapping"}
 
 
@@ -43,6 +45,10 @@ def check_options(
     for option in given:
         if option in reserved or (option not in known and not takes_any):
             raise _unknown(key, name, option, list(known))
+        if option not in known and option not in _told:
+            _told.add(option)
+            own = ", ".join(known) or "none"
+            say(f"note: `{key}.{option}` is none of the named options of {name} ({own}); its ** takes any")
     if missing := [each for each, p in known.items() if p.default is Parameter.empty and each not in given]:
         raise ConfigError(f"`{key}.{missing[0]}` is missing; {name} has no default for it")
     return {
