@@ -16,7 +16,7 @@ from nnexp.companion import Companion, companion_of
 from nnexp.config import Config, ConfigError, TrackingConfig
 from nnexp.credentials import without_password
 from nnexp.errors import ExitStatus, one_line
-from nnexp.own import own_traceback
+from nnexp.own import own_traceback, ran_otherwise
 from nnexp.recording import Request, ended, make_record, result_of, write_description
 from nnexp.runs import backlog, disk_arbiter, questions
 from nnexp.runs.arbitration import Claim, Verdict
@@ -27,6 +27,7 @@ from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.signals import interruptible
 from nnexp.tasks.disk_run import DiskRun, Share
+from nnexp.tasks.interface import Code
 from nnexp.terminal import say
 from nnexp.tracking.store import StoreError, open_store
 
@@ -114,8 +115,11 @@ def execute(request: Request, finish: Finish | None = None, share: Share | None 
     config, tracking = request.config, request.config.tracking
     companion = companion_of(tracking).start()
     identity = config.identity()
-    if tracking.planned and (changed := changed_since(tracking.planned, identity, config.own_digests())):
+    code = config.task.code(config.of_task)
+    if tracking.planned and (changed := changed_since(tracking.planned, identity, code.own_digests())):
         raise ConfigError(changed)  # and not a run of another key, which no job of the sweep has asked for
+    if code.digest != identity.code_digest:
+        raise ConfigError("the code changed in this moment")
     details = config.task.details(config.of_task)
     _settle(tracking)
 
@@ -125,10 +129,10 @@ def execute(request: Request, finish: Finish | None = None, share: Share | None 
     if tracking.sweep is None:
         directory = RunDirectory.create(request.path, record_in(request.path))
         _enter(directory, tracking)
-        return _do(request, directory, companion, finish, share)
+        return _do(request, directory, code, companion, finish, share)
     directory = RunDirectory.create_beside(request.path, record_in)
     with _claimed(config, directory, companion) as other:
-        return other or _do(request, directory, companion, finish, share)
+        return other or _do(request, directory, code, companion, finish, share)
 
 
 def _settle(tracking: TrackingConfig) -> None:
@@ -222,7 +226,12 @@ def _left_to(claim: Claim, reason: str) -> Outcome:
 
 
 def _do(
-    request: Request, directory: RunDirectory, companion: Companion, finish_: Finish | None, share: Share | None
+    request: Request,
+    directory: RunDirectory,
+    code: Code,
+    companion: Companion,
+    finish_: Finish | None,
+    share: Share | None,
 ) -> Outcome:
     """Train in a directory that is made and entered, and see the run through to its end."""
     tracking = request.config.tracking
@@ -231,6 +240,9 @@ def _do(
             companion.ring()
             write_description(directory, request)
             result = _train(request.config, directory, share)
+            if changed := ran_otherwise(code.sources.files, code.files):
+                reason = f"{', '.join(changed)} changed while the run was under way"
+                result = ended(directory, RunStatus.FAILED, reason)
         except KeyboardInterrupt:
             result = _interrupted(directory)  # by a task that does not catch it
         except (Exception, SystemExit) as error:  # a task that calls sys.exit fails, and ends no sweep

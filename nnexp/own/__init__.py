@@ -8,6 +8,7 @@ from nnexp.own.differences import changed_functions
 from nnexp.own.errors import last_own_place, own_traceback
 from nnexp.own.find import GROUPS, NotFoundError, Own, find, find_function, is_own, refuse_uncallable, registered
 from nnexp.own.folder import command_folder, use_folder
+from nnexp.own.imports import ran_otherwise
 from nnexp.own.naming import short, short_name, short_names
 from nnexp.own.options import check_options, config_defaults, has_default
 from nnexp.own.sources import Sources, read_source, sources_of
@@ -27,6 +28,7 @@ __all__ = [
     "is_own",
     "last_own_place",
     "own_traceback",
+    "ran_otherwise",
     "read_source",
     "refuse_uncallable",
     "registered",

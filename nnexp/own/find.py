@@ -14,7 +14,8 @@ from typing import Any
 from nnexp.errors import one_line
 from nnexp.own.errors import last_own_place
 from nnexp.own.folder import use_folder
-from nnexp.own.sources import Sources, is_in_memory, refresh, resolve, source_in_memory, sources_of
+from nnexp.own.imports import refresh
+from nnexp.own.sources import Sources, is_in_memory, resolve, source_in_memory, sources_of
 from nnexp.readers import ConfigError
 from nnexp.terminal import say
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib
 import inspect
 import os
 import sys
@@ -18,9 +17,7 @@ from functools import cache
 from importlib import metadata
 from importlib.machinery import BuiltinImporter, ModuleSpec
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import Any, NamedTuple
 
 from nnexp.own.places import is_own_file
 
@@ -28,7 +25,17 @@ DIGEST_LENGTH = 32
 SUFFIXES = (".py", ".pyw")
 # NumPy and SciPy are told apart by tags of every run, and `resume` says what a difference means.
 WITHOUT_VERSION = ("nnexp", "numpy", "scipy")
-State = tuple[int, int]  # of a file: when it was changed, and its size
+
+
+class State(NamedTuple):
+    """By what a file that was changed is known without reading it.
+
+    `changed` is put back by whoever copies with times, `replaced` (of its entry) never.
+    """
+
+    changed: int = 0
+    size: int = -1
+    replaced: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ class _Module:
 
 def sources_of(module: str) -> Sources:
     """The sources of a module; those of an installed module are the version of its package."""
-    own, installed = _closure(module)
+    own, installed = closure(module)
     files = {each.name_of_file(name): each.path for name, each in sorted(own.items())}
     packages = {name: _version(name) for name in sorted(installed) if name not in WITHOUT_VERSION}
     return Sources(files, packages)
@@ -117,12 +124,12 @@ def read_source(path: Path) -> str:
 
 
 def state(path: Path) -> State:
-    """By what a file that was changed is known without reading it."""
+    """The state of a file or folder, also of one that is not there."""
     try:
         found = os.stat(path)
     except OSError:
-        return 0, -1
-    return found.st_mtime_ns, found.st_size
+        return State()
+    return State(found.st_mtime_ns, found.st_size, found.st_ctime_ns)
 
 
 @cache
@@ -131,6 +138,11 @@ def _digest(path: str, known: State) -> str:
         content = Path(path).read_bytes()
     except OSError:
         return "gone"
+    return digest_of_content(content)
+
+
+def digest_of_content(content: bytes) -> str:
+    """The digest of a file by what it holds, the same after a checkout on Windows."""
     return _sha256(content.replace(b"\r\n", b"\n"))
 
 
@@ -160,7 +172,13 @@ def resolve(module: str) -> ModuleSpec | None:
 
 
 def _spec(name: str, path: Any) -> ModuleSpec | None:
-    for finder in sys.meta_path:
+    return spec_after(None, name, path) or _spec_of_loaded(name)
+
+
+def spec_after(first: Any, name: str, path: Any) -> ModuleSpec | None:
+    """What the finders after one of them find (None: all of them)."""
+    finders = list(sys.meta_path)
+    for finder in finders[finders.index(first) + 1 :] if first in finders else finders:
         find_spec = getattr(finder, "find_spec", None)
         try:
             found = find_spec(name, path) if find_spec is not None else None
@@ -168,7 +186,7 @@ def _spec(name: str, path: Any) -> ModuleSpec | None:
             found = None
         if found is not None:
             return found
-    return _spec_of_loaded(name)
+    return None
 
 
 def _spec_of_loaded(name: str) -> ModuleSpec | None:
@@ -189,7 +207,7 @@ def _own(module: str) -> _Module | None:
 _closures: dict[str, tuple[dict[str, _Module], set[str], dict[Path, State]]] = {}
 
 
-def _closure(module: str) -> tuple[dict[str, _Module], set[str]]:
+def closure(module: str) -> tuple[dict[str, _Module], set[str]]:
     """The modules of the user's own that a module needs, itself among them, and the installed packages.
 
     Both are kept until one of the files changes: a sweep asks for each of its jobs.
@@ -198,7 +216,9 @@ def _closure(module: str) -> tuple[dict[str, _Module], set[str]]:
         return _closures[module][:2]
     own, installed = _find_closure(module)
     if own:
-        _closures[module] = own, installed, {each.path: state(each.path) for each in own.values()}
+        # Folders too: a file that comes may be what an import statement had not found.
+        places = {place for each in own.values() for place in (each.path, each.path.parent)}
+        _closures[module] = own, installed, {place: state(place) for place in places}
     return own, installed
 
 
@@ -265,31 +285,3 @@ def _version(name: str) -> str:
     for distribution in metadata.packages_distributions().get(name, ()):
         return metadata.version(distribution)
     return str(getattr(sys.modules.get(name), "__version__", "unknown"))
-
-
-# What is in memory is what is in the files.
-
-_seen: dict[str, State] = {}
-
-
-def refresh(module: str) -> None:
-    """Forget the modules of the user's own that were edited since they were imported, and those that use them.
-
-    Then their import runs the very text of which the digest is taken. A long process, such as a notebook's kernel,
-    would go on with what it imported first.
-    """
-    importlib.invalidate_caches()
-    own = {name: each for name, each in _closure(module)[0].items() if name != "__main__"}
-    started = int(psutil.Process().create_time() * 1e9)
-    stale = [name for name, each in own.items() if name in sys.modules and _is_stale(name, each.path, started)]
-    if stale:
-        for name in own:
-            sys.modules.pop(name, None)
-    for name, each in own.items():
-        if name not in sys.modules:
-            _seen[name] = state(each.path)
-
-
-def _is_stale(name: str, path: Path, started: int) -> bool:
-    now = state(path)
-    return _seen[name] != now if name in _seen else now[0] > started

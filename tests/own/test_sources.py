@@ -1,5 +1,7 @@
 """What is found under a dotted path, which options it has, and which sources are its own."""
 
+import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -7,6 +9,7 @@ from typing import Literal
 import pytest
 
 from nnexp import own
+from nnexp.own.sources import digest_of_content
 from nnexp.readers import ConfigError
 
 
@@ -61,6 +64,37 @@ def test_what_runs_is_what_is_in_the_files(folder):
     (folder / "lab/second.py").write_text("value = 3\n")
     find("lab.first.f")
     assert sys.modules["lab.second"].value == 3
+
+
+def test_no_compiled_copy_of_another_text_runs(folder, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "meta_path", [each for each in sys.meta_path if type(each).__name__ != "_TextFinder"])
+    file = folder / "lab/second.py"
+    file.write_text("value = 1\n")
+    importlib.invalidate_caches()
+    importlib.import_module("lab.second")  # as a script of the user's does; this leaves a compiled copy
+    times = file.stat()
+    assert list(folder.glob("lab/__pycache__/second.*"))
+    file.write_text("value = 2\n")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    find("lab.first.f")
+    assert sys.modules["lab.second"].value == 2
+    for number in range(3, 6):  # within a second
+        file.write_text(f"value = {number}\n")
+        digests = find("lab.first.f").sources.digests()
+        assert sys.modules["lab.second"].value == number
+        assert digests["lab/second.py"] == digest_of_content(file.read_bytes())
+
+
+def test_what_was_executed_after_the_digest_is_told(folder):
+    sources = find("lab.first.f").sources
+    digests = sources.digests()
+    assert own.ran_otherwise(sources.files, digests) == []
+    (folder / "lab/inner/lazy.py").write_text("h = 2\n")
+    importlib.import_module("lab.second").g()
+    assert own.ran_otherwise(sources.files, digests) == ["lab/inner/lazy.py"]
+    sources = find("lab.first.f").sources
+    assert own.ran_otherwise(sources.files, sources.digests()) == []
 
 
 @pytest.mark.parametrize(
