@@ -7,6 +7,7 @@ from subprocess import DEVNULL
 
 import pytest
 
+from tests.tools.real_runs import in_new_process
 from tests.tools.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -26,6 +27,18 @@ TASK = {
     "with_presets": ("task=linear",),
 }
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+COMMANDS = """
+import contextlib, io, json, sys
+from nnexp.cli import main
+for words in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(words)
+        except SystemExit as end:
+            status = end.code
+    print(json.dumps([status, out.getvalue(), err.getvalue()]))
+"""  # in one process, which imports once
 WAYS = pytest.mark.parametrize("way", NETWORK)
 
 
@@ -38,41 +51,38 @@ def finished_keys(nnexp):
 
 
 @WAYS
-def test_minimizer_activation_and_data_of_ones_own(way, request):
+def test_every_door_in_a_run_a_sweep_a_rerun_and_a_report(way, request):
     nnexp = request.getfixturevalue(way)
-    words = (*NETWORK[way], *BUDGETS)
-    done = nnexp(*words)
-    assert done.status == 0, done.err
-    assert "heavy_ball" in done.out
-    sweep = nnexp("-m", *words, "seed=0,1", *JOBLIB)
-    assert sweep.status == 0, sweep.err
-    assert "skipped: seed=0" in sweep.err  # by the single run
-    assert len(finished_keys(nnexp)) == len(set(finished_keys(nnexp))) == 2
-    [run] = [run for run in runs_of(nnexp) if run.params["seed"] == "1"]
-    checked = nnexp("rerun", run.run_id, "--check", "--json")
-    assert (checked.status, checked.json["verdict"]) == (0, "identical"), checked.err
-    report = nnexp("report", "--json")
-    assert (report.status, report.json["n_runs"]) == (0, 2), report.err
-    kept = sorted(path.name for path in nnexp.directories()[0].glob("environment/sources/ownlab/*.py"))
-    environment = json.loads((nnexp.directories()[0] / "environment/environment.json").read_text())
+    network, task = (*NETWORK[way], *BUDGETS), TASK[way]
+    lines = [
+        [*network, "hydra.run.dir=outputs/runs/network"],
+        ["-m", *network, "seed=0,1", *JOBLIB],
+        ["rerun", "network", "--check", "--json"],
+        ["report", "--json"],
+        [*task, "hydra.run.dir=outputs/runs/task"],
+        ["-m", *task, "seed=0,1", *JOBLIB],
+        ["rerun", "task", "--check", "--json"],
+        ["report", "--json"],
+    ]
+    done = [json.loads(line) for line in in_new_process(COMMANDS, lines, nnexp.folder)]
+    assert [status for status, _, _ in done] == [0] * len(lines), done
+    for (_, run, _), (_, sweep, skipped), (_, checked, _), (_, report, _) in (done[:4], done[4:]):
+        assert "FINISHED" in run
+        assert "2 of 2 jobs finished" in sweep
+        assert "skipped: seed=0" in skipped  # by the single run
+        assert json.loads(checked)["verdict"] == "identical"
+        assert json.loads(report)["n_runs"] == 2
+    page = (nnexp.folder / json.loads(done[-1][1])["path"]).read_text()
+    assert "held-out score" in page
+    keys = [run.tags["nnexp.run_key"] for run in runs_of(nnexp) if run.status == "FINISHED"]
+    assert len(set(keys)) == 4
+    kept = sorted(path.name for path in nnexp.folder.glob("outputs/runs/network/environment/sources/ownlab/*.py"))
+    environment = json.loads((nnexp.folder / "outputs/runs/network/environment/environment.json").read_text())
     if way == "installed":
         assert (kept, environment["modules"]["package ownlab"]) == ([], "1.2")
     else:
         assert kept == ["__init__.py", "functions.py", "minimizers.py", "sets.py", "steps.py"]
         assert "ownlab/steps.py" in environment["own"]
-
-
-@WAYS
-def test_a_task_of_ones_own(way, request):
-    nnexp = request.getfixturevalue(way)
-    sweep = nnexp("-m", *TASK[way], "seed=0,1", *JOBLIB)
-    assert sweep.status == 0, sweep.err
-    assert "by held-out score" in sweep.out
-    checked = nnexp("rerun", runs_of(nnexp)[0].run_id, "--check", "--json")
-    assert (checked.status, checked.json["verdict"]) == (0, "identical"), checked.err
-    report = nnexp("report", "--json")
-    assert (report.status, report.json["n_runs"]) == (0, 2), report.err
-    assert "held-out score" in (nnexp.folder / report.json["path"]).read_text()
 
 
 def test_both_on_ray(beside):

@@ -71,7 +71,7 @@ def test_another_option_and_changed_code_are_found_and_named(folder):
         status, told = checked(folder)
     finally:
         (folder / "toy.py").write_text(TASK)
-    assert (status, told["verdict"], told["changed"]) == (3, "different", ["code: toy.py"])
+    assert (status, told["verdict"], told["changed"]) == (3, "different", ["code: toy.py (train)"])
 
 
 def test_what_it_does_not_have_is_one_line(folder, monkeypatch, capsys):
