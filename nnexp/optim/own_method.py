@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,6 +17,10 @@ from nnexp.optim.evaluations import Ending, Evaluations
 KEY, OPTIONS, GROUP = "optimizer.method", "optimizer.options", "optimizers"
 # What SciPy hands to a callable method beside its options.
 GIVEN = ("fun", "x0", "args", "jac", "hess", "hessp", "bounds", "constraints", "callback")
+ELSEWHERE = (
+    "the objective cannot be sent to another process, where its evaluations would not be counted; "
+    "evaluate it in this one (threads may)"
+)
 NO_ITERATIONS = "it never called `callback`, so there were no iterations for optimizer.maxiter to bind"
 
 
@@ -71,6 +77,8 @@ class OwnMethod:
             if run.spent is not None:  # it stumbled over what it had caught
                 raise run.spent from None
             raise
+        finally:
+            seen.end()
         if run.spent is not None:
             raise run.spent
         return self._ending(result, theta0, seen)
@@ -85,7 +93,7 @@ class OwnMethod:
         if x is None:
             got = type(result).__name__
             raise TypeError(f"{self.name} must return a scipy.optimize.OptimizeResult with its `x`, got {got}")
-        theta = np.asarray(x, dtype=np.float64)
+        theta = _vector(x).copy()
         if theta.shape != theta0.shape:
             raise ValueError(f"{self.name} must return an `x` of shape {theta0.shape}, got {theta.shape}")
         said = " ".join(str(getattr(result, "message", "")).split()) or "it returned"
@@ -99,31 +107,43 @@ class _Seen:
 
     def __init__(self, run: Evaluations) -> None:
         self._run, self._lock = run, threading.RLock()  # the work arrays of the objective are those of one thread
+        self._process, self._is_over = os.getpid(), False
         self.n_iterations = 0
         self.cost, self.gradient, self.hessp = (_Here(f) for f in (self._cost, self._gradient, self._hessp))
 
-    def _cost(self, theta: Array, *args: object) -> float:
+    @contextmanager
+    def _evaluations(self) -> Generator[Evaluations]:
+        if os.getpid() != self._process:
+            raise RuntimeError(ELSEWHERE)
         with self._lock:
             self._run.refuse_if_spent()
-            return self._run.cost(_vector(theta))
+            if self._is_over:
+                raise RuntimeError("the method has returned, and nothing is evaluated for it any more")
+            yield self._run
+
+    def end(self) -> None:
+        """Answer nothing more, as to a thread that the function has left behind."""
+        with self._lock:
+            self._is_over = True
+
+    def _cost(self, theta: Array, *args: object) -> float:
+        with self._evaluations() as run:
+            return run.cost(_vector(theta))
 
     def _gradient(self, theta: Array, *args: object) -> Array:
-        with self._lock:
-            self._run.refuse_if_spent()
-            return self._run.gradient(_vector(theta))
+        with self._evaluations() as run:
+            return run.gradient(_vector(theta))
 
     def _hessp(self, theta: Array, v: Array, *args: object) -> Array:
-        with self._lock:
-            self._run.refuse_if_spent()
-            return self._run.hessp(_vector(theta), _vector(v))
+        with self._evaluations() as run:
+            return run.hessp(_vector(theta), _vector(v))
 
     def iterated(self, xk: Any = None, *further: object, intermediate_result: Any = None, **more: object) -> bool:
         """Report an iteration, by either signature of SciPy's; False: go on."""
-        with self._lock:
-            at = xk if intermediate_result is None else intermediate_result
-            self._run.refuse_if_spent()
+        at = xk if intermediate_result is None else intermediate_result
+        with self._evaluations() as run:
             self.n_iterations += 1
-            self._run.iterated(_vector(getattr(at, "x", at)))
+            run.iterated(_vector(getattr(at, "x", at)))
         return False
 
 
@@ -137,11 +157,10 @@ class _Here:
         return self._function(*args)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "the objective cannot be sent to another process, where its evaluations would not be counted; "
-            "evaluate it in this one (threads may)"
-        )
+        raise TypeError(ELSEWHERE)
 
 
 def _vector(theta: Any) -> Array:
+    if np.iscomplexobj(theta):  # whose imaginary part would be dropped, as by a complex step
+        raise TypeError("the objective takes real numbers, got complex ones")
     return np.asarray(theta, dtype=np.float64)

@@ -1,7 +1,9 @@
 """A minimizer in SciPy's convention: the numbers of the plain call, within our budgets, whatever it catches."""
 
+import os
 import pickle
 import sys
+import threading
 import types
 from concurrent.futures import ThreadPoolExecutor
 
@@ -57,11 +59,11 @@ def test_it_is_called_as_scipy_calls_it_and_gives_the_same_numbers(method):
 
     def looks(fun, x0, **named):
         given.update(named)
+        np.testing.assert_array_equal(named["hessp"](X0, X0), X0)
         return OptimizeResult(x=x0)
 
     run(method(looks), hessp=lambda theta, v: v)
     assert set(given) == {"args", "jac", "hess", "hessp", "bounds", "constraints", "callback"}
-    np.testing.assert_array_equal(given["hessp"](X0, X0), X0)
 
 
 def test_a_minimizer_of_another_package_gives_the_numbers_of_the_plain_call():
@@ -157,3 +159,47 @@ def test_wrong_options_are_refused(method, options, told):
         check_options(method(strict), options)
     assert told in str(refused.value)
     assert check_options(method(strict), {"lr": 1}) == {"lr": 1.0}
+
+
+def test_neither_a_forked_process_nor_a_thread_that_is_left_behind_evaluates(method):
+    told, go = [], threading.Event()
+
+    def forks(fun, x0, jac=None, **given):
+        receiving, sending = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                jac(x0)
+            except Exception as error:
+                os.write(sending, str(error).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        told.append(os.read(receiving, 1000).decode())
+        return descend(fun, x0, jac=jac)
+
+    assert run(method(forks)).n_fev == 51
+    assert "cannot be sent to another process" in told[0]
+
+    def leaves(fun, x0, jac=None, **given):
+        def later():
+            go.wait()
+            try:
+                fun(x0 + 1)
+            except RuntimeError as error:
+                told.append(str(error))
+
+        left.append(threading.Thread(target=later))
+        left[0].start()
+        return descend(fun, x0, jac=jac)
+
+    left = []
+    ours = run(method(leaves))
+    go.set()
+    left[0].join()
+    assert ours.n_fev == 51
+    assert "the method has returned" in told[1]
+
+
+def test_complex_numbers_are_refused(method):
+    with pytest.raises(TypeError, match="takes real numbers"):
+        run(method(lambda fun, x0, **given: OptimizeResult(x=x0, fun=fun(x0 + 1e-20j))))
