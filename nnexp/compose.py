@@ -22,6 +22,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from yaml import YAMLError
 
 from nnexp import hints, tasks
 from nnexp.config import KEYS, Config, ConfigError, TrackingConfig, check
@@ -33,6 +34,7 @@ from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, config_directory, own_dir
 from nnexp.runs.directory import run_name
 from nnexp.tasks.interface import Task
 
+COMPOSING = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra raises where a config is wrong
 _HYDRA = threading.RLock()  # Hydra has one state for all threads of a process
 _NOT_TEXTS = ("true", "false", "null", "inf", "nan")  # to Hydra, where they are not quoted
 
@@ -60,7 +62,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     try:
         with initialized_hydra():
             return hydra_compose("config", words_of(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPOSING as error:
         raise ConfigError(explain(error, overrides)) from error
 
 
@@ -118,7 +120,8 @@ def refuse_foreign(task: Task[Any], overrides: Sequence[str]) -> None:
         group = key.partition(".")[0].partition("@")[0]
         if group in tasks.GROUPS and group not in task.groups:
             raise ConfigError(
-                f"`{override}`: `{key}` is a key of task={tasks.NETWORK}; those of {task.name} are in `{task.options}`"
+                f"`{override}`: `{key}` is a key of task={tasks.NETWORK}; those of {task.name} are in "
+                + ", ".join(f"`{mapping}`" for mapping in task.options)
             )
 
 

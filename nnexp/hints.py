@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
 
 from nnexp.config import ConfigError, leaves, task_of
 from nnexp.presets import ADDED_GROUPS, choices, launcher_problem
@@ -22,6 +23,9 @@ LISTS = ("figures.format",)  # keys of the harness that may be one value or a li
 def explain(error: BaseException, overrides: Sequence[str], defaults: Defaults) -> str:
     """An error of Hydra, OmegaConf or ours as one or two lines that name the key, the value and what is allowed."""
     text = str(error)
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{mark.name}, line {mark.line + 1}: {error.problem or 'this is no YAML'}"
     if wrong_preset := _wrong_preset(overrides):
         return wrong_preset
     if several := re.search(r"(Ambiguous value for argument|Sweep parameters) '(.+?)'(?: requires|\n|$)", text):

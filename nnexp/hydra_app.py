@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.compose import (
+    COMPOSING,
     command_folder,
     explain,
     initialized_hydra,
@@ -173,7 +172,7 @@ def main(arguments: Sequence[str]) -> int:
         with warnings.catch_warnings():
             ignore_warnings()
             _begin(app)
-    except (HydraException, OmegaConfBaseException, ConfigError, ValueError) as error:
+    except (*COMPOSING, ConfigError, ValueError) as error:
         raise UsageError(explain(error, arguments)) from error
     finally:
         if asked is None:
@@ -198,7 +197,7 @@ def call(overrides: Sequence[str]) -> Outcome:
             words = words_of(overrides)
         with quiet():
             _begin(lambda: own.run("config", task, words, with_log_configuration=False), is_called=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPOSING as error:
         raise ConfigError(explain(error, overrides)) from error
     if isinstance(_state.error, RunFailedError):
         return _state.error.outcome

@@ -112,12 +112,12 @@ def read_group(
     group = tree.get(name)
     if not is_group(group):
         raise refused(name, "a config group with the keys " + ", ".join(readers), group)
+    unknown = [key for key in group if key not in readers]
+    if unknown and not open_ended:  # first, because a misspelt key is what is missing too
+        raise ConfigError(f"`{name}.{unknown[0]}` is not a config key; `{name}` has {', '.join(readers)}")
     missing = [key for key in readers if key not in group]
     if missing:
         raise ConfigError(f"`{name}.{missing[0]}` is missing from the config")
-    unknown = [key for key in group if key not in readers]
-    if unknown and not open_ended:
-        raise ConfigError(f"`{name}.{unknown[0]}` is not a config key; `{name}` has {', '.join(readers)}")
     return {key: read(f"{name}.{key}", group[key]) for key, read in readers.items()}
 
 

@@ -75,10 +75,16 @@ def test_the_flag_and_the_variable_are_one(call, own, word, monkeypatch):
         ("-cd own +sweep=boht", "did you mean both?"),
         ("-cd own penalty=stron", "`penalty` must be one of strong, got 'stron'; did you mean strong?"),
         ("-cd own +experiment=tny", "did you mean tiny?"),
+        ("-cd own optimizer=misspelt", "`optimizer.maxitr` is not a config key; `optimizer` has method, maxiter,"),
+        ("-cd own optimizer=broken", "optimizer/broken.yaml, line 2: expected the node content"),
+        ("-cd own -m optimizer=mine,broken", "optimizer/broken.yaml, line 2: expected the node content"),
+        ("-cd own gradcheck optimizer=broken", "optimizer/broken.yaml, line 2: expected the node content"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line_before_any_work(call, own, tmp_path, line, told):
     own.rename(tmp_path / "own")
+    (tmp_path / "own/optimizer/misspelt.yaml").write_text("method: CG\nmaxitr: 3\n")
+    (tmp_path / "own/optimizer/broken.yaml").write_text("method: [\n")
     status, out, err = call(*line.split())
     assert (status, out) == (2, "")
     assert told in err

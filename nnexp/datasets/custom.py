@@ -48,7 +48,7 @@ def _called(function: own.Own, options: Mapping[str, Any]) -> Any:
     with _in_command_folder():
         try:
             return function.found(**options)
-        except Exception as error:  # a user's function may fail in any way
+        except (Exception, SystemExit) as error:  # a user's function may fail in any way
             place = own.last_own_place(error)
             where = f" ({place})" if place else ""
             raise ValueError(f"`{KEY}` = {name!r} failed: {type(error).__name__}: {one_line(error)}{where}") from error

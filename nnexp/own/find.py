@@ -145,7 +145,7 @@ def _import(key: str, name: str, module: str) -> Any:
     try:
         refresh(module)
         return importlib.import_module(module)
-    except Exception as error:  # a module may fail in any way when it is imported
+    except (Exception, SystemExit) as error:  # a module may fail in any way when it is imported
         place = last_own_place(error)
         where = f" ({place})" if place else ""
         told = f"{type(error).__name__}: {one_line(error)}{where}"

@@ -25,7 +25,9 @@ SEEDS = "-seeds"  # what a sweep's id gets for its second view, of means over se
 KEPT = 30  # views of sweeps in an experiment; the UI lets nobody save a view where there are 40
 LONGEST = 20_000  # characters of a view that the UI takes
 RUN_NAME = "attributes.`Run Name`"
+NAME_ORDER = "tags.`mlflow.runName`"  # what the UI calls that column where it sorts by it
 MOST_PARAMS, MOST_METRICS = 6, 12  # columns
+ENOUGH = 50  # runs to learn what is logged from
 LETTER = 7  # pixels of a letter of a column's name
 
 # For lines on white, one beside the other; the first six are safe for colour-blind readers (M. Okabe and K. Ito, 2008).
@@ -51,7 +53,7 @@ class View:
     params: Sequence[str] = ()
     logged: Sequence[str] = ()  # metrics shown as columns, where the task declares none
     filter: str = ""
-    order_by: str | None = None  # a metric, best first; else the newest first, children under their parent
+    order_by: str | None = None  # a metric, best first; else a sweep's by name, all runs newest first under parents
     ascending: bool = False
     name_width: int = 300  # pixels of the column of the runs' names
     mean_over: Sequence[str] = ()  # runs that agree in these params are one row and one curve, their mean
@@ -76,6 +78,8 @@ class View:
             state |= {**charts, "isAccordionReordered": True}
         if self.order_by:
             state |= {"orderByKey": _metric(self.order_by), "orderByAsc": self.ascending}
+        elif self.filter:  # by time the UI folds children into their parent, and shows neither columns nor charts
+            state |= {"orderByKey": NAME_ORDER, "orderByAsc": True}
         if self.mean_over:
             keys = [{"mode": "param", "groupByData": key} for key in self.mean_over]
             state |= {"groupBy": {"aggregateFunction": "average", "groupByKeys": keys}}
@@ -188,9 +192,9 @@ def keep_sweep(
 
 
 def _logged(store: Store, shown: Presentation, chosen: str = "") -> list[str]:
-    """The metrics of the newest run, where the task declares none to show."""
-    runs = [] if shown.columns else store.search(chosen, newest_first=True, limit=1)
-    return [key for run in runs for key in run.metrics][:MOST_METRICS]
+    """The metrics of the newest runs, which may be of several tasks, where the task declares none to show."""
+    runs = [] if shown.columns else store.search(chosen, newest_first=True, limit=ENOUGH)
+    return list(dict.fromkeys(key for run in runs for key in run.metrics))[:MOST_METRICS]
 
 
 def over_seeds(plan: SweepPlan) -> list[str]:

@@ -173,6 +173,12 @@ def test_names_options_and_failures_are_told_in_a_line(library):
         datasets.check(lib.name, target="y")
 
 
+def test_a_function_that_exits_does_not_end_the_command(library):
+    lib = library("raise SystemExit(0)")
+    with pytest.raises(ValueError, match=rf"`data.name` = '{lib.name}' failed: SystemExit: 0 \("):
+        lib.load()
+
+
 # ---- when it need not be called
 
 

@@ -29,6 +29,7 @@ def folder(tmp_path, monkeypatch):
         "lab/fourth.py": "",
         "lab/unused.py": "",
         "broken.py": "import json\n\nraise KeyError('what')\n",
+        "exits.py": "import sys\nsys.exit(0)\n",
         "statistics.py": "mine = len\n",
     }.items():
         (tmp_path / name).write_text(text)
@@ -104,6 +105,7 @@ def test_what_was_executed_after_the_digest_is_told(folder):
         ("lab.first.ff", "lab/first.py has no 'ff'; did you mean f?"),
         ("lba.first.f", "got 'lba.first.f': there is no module 'lba' in the folder of the command"),
         ("broken.f", "broken.py, line 3)"),
+        ("exits.f", "SystemExit: 0 ("),
         ("lab.first.", "must be a dotted path such as package.module.function, got 'lab.first.'"),
     ],
 )

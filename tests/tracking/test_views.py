@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from nnexp.runs.tags import PARENT as PARENT_TAG
 from nnexp.tasks.network.task import Network
+from nnexp.tasks.presentation import Presentation
 from nnexp.tracking import views
 from nnexp.tracking.store import Store
 from tests.tools import made_up
@@ -74,6 +76,17 @@ def test_no_two_runs_of_a_sweep_have_one_colour(n):
 def test_a_cost_is_ranked_from_the_lowest(store):
     views.keep_sweep(store, make_plan(), PARENT, SHOWN, ranked_by="cost/train")
     assert kept(store)["nnexp-0123456789abcdef"]["orderByAsc"] is True
+
+
+def test_runs_that_nothing_ranks_are_shown_by_name_with_the_metrics_of_all_their_tasks(store):
+    for name, metric in (("a", "norm"), ("b", "loss/train")):
+        run_id = store.create(name, time.time(), {PARENT_TAG: PARENT})
+        store.client.log_metric(run_id, metric, 1.0)
+    views.keep_sweep(store, make_plan(), PARENT, Presentation({}))
+    [state] = kept(store).values()
+    # by time, which is the UI's own order, it folds children into their parent: no columns and no charts
+    assert (state["orderByKey"], state["orderByAsc"]) == ("tags.`mlflow.runName`", True)
+    assert {"metrics.`norm`", "metrics.`loss/train`"} <= set(state["selectedColumns"])
 
 
 def test_runs_of_other_sweeps_that_stand_for_jobs_are_named(store):
