@@ -86,7 +86,7 @@ class Companion:
             if self._runs and not self._is_closed:
                 return self
             errors = tempfile.TemporaryFile(dir=system_folder())
-            words = [sys.executable, "-m", "nnexp.publisher", json.dumps(asdict(self.settings))]
+            words = [sys.executable, "-P", "-m", "nnexp.publisher", json.dumps(asdict(self.settings))]
             self.process = subprocess.Popen(
                 words, bufsize=0, stdin=subprocess.PIPE, stdout=errors, stderr=errors, start_new_session=True
             )

@@ -21,7 +21,7 @@ GRACE = 5.0  # seconds to end by itself, before it is killed
 
 def start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen:
     """Start a command that ends with this process, or when the standard input of what is returned is closed."""
-    words = [sys.executable, "-m", "nnexp.lifeline", *command]
+    words = [sys.executable, "-P", "-m", "nnexp.lifeline", *command]
     return subprocess.Popen(words, env=environment, stdin=subprocess.PIPE, start_new_session=True)
 
 

@@ -15,7 +15,7 @@ from nnexp import tasks
 from nnexp.companion import destination_of
 from nnexp.config import Config
 from nnexp.runs import backlog, lease, provenance
-from nnexp.runs.directory import SOURCES, RunDirectory, to_json
+from nnexp.runs.directory import SOURCES, RunDirectory, to_json, write_atomically
 from nnexp.runs.history import check_metrics
 from nnexp.runs.identity import Identity
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
@@ -84,7 +84,7 @@ def write_description(directory: RunDirectory, request: Request) -> None:
     directory.write_text("config/overrides.yaml", "".join(f"- {json.dumps(o)}\n" for o in request.overrides) or "[]\n")
     directory.write_json("environment/environment.json", {**environment, "own": sorted(code.sources.names)})
     for name, text in code.sources.texts().items():
-        directory.write_text(f"{SOURCES}/{name}", text)
+        write_atomically(directory.file(f"{SOURCES}/{name}"), text.encode("utf-8", "surrogateescape"))  # as it was
     if diff := provenance.git_state().get("diff"):
         directory.write_text("environment/git_diff.patch", diff)
 

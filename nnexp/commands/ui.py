@@ -72,7 +72,7 @@ def serve(uri: str, port: int, shown: list[tuple[str, str]], opened: bool) -> in
     from nnexp.paths import sqlalchemy_uri
     from nnexp.tracking.store import MLFLOW_SETTINGS
 
-    command = [sys.executable, "-m", "mlflow", "server"]
+    command = [sys.executable, "-P", "-m", "mlflow", "server"]
     command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     quiet = {"PYTHONWARNINGS": "ignore", "MLFLOW_LOGGING_LEVEL": "WARNING"}
     settings = {**MLFLOW_SETTINGS, **quiet, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

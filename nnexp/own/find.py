@@ -15,7 +15,7 @@ from nnexp.errors import one_line
 from nnexp.own.errors import last_own_place
 from nnexp.own.folder import use_folder
 from nnexp.own.imports import refresh
-from nnexp.own.sources import Sources, is_in_memory, resolve, source_in_memory, sources_of
+from nnexp.own.sources import Sources, forget, is_in_memory, resolve, source_in_memory, sources_of
 from nnexp.readers import ConfigError
 from nnexp.terminal import say
 
@@ -144,7 +144,11 @@ _told: set[str] = set()
 def _import(key: str, name: str, module: str) -> Any:
     try:
         refresh(module)
-        return importlib.import_module(module)
+        path = list(sys.path)
+        found = importlib.import_module(module)
+        if sys.path != path:
+            forget(module)
+        return found
     except (Exception, SystemExit) as error:  # a module may fail in any way when it is imported
         place = last_own_place(error)
         where = f" ({place})" if place else ""

@@ -167,7 +167,10 @@ def resolve(module: str) -> ModuleSpec | None:
         found = _spec(name, path)
         if found is None:
             return None
-        path = found.submodule_search_locations
+        places = found.submodule_search_locations
+        path = (
+            None if places is None else list(getattr(places, "_path", places))
+        )  # one without `__init__` asks its parent
     return found
 
 
@@ -182,11 +185,20 @@ def spec_after(first: Any, name: str, path: Any) -> ModuleSpec | None:
         find_spec = getattr(finder, "find_spec", None)
         try:
             found = find_spec(name, path) if find_spec is not None else None
+        except KeyError:  # a package without `__init__`, in one that is not imported
+            found = _namespace(name, path)
         except (ImportError, AttributeError, ValueError):
             found = None
         if found is not None:
             return found
     return None
+
+
+def _namespace(name: str, path: Any) -> ModuleSpec:
+    spec = ModuleSpec(name, None, is_package=True)
+    folders = [os.path.join(entry, name.rpartition(".")[2]) for entry in path]
+    spec.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]
+    return spec
 
 
 def _spec_of_loaded(name: str) -> ModuleSpec | None:
@@ -201,7 +213,8 @@ def _own(module: str) -> _Module | None:
     spec = resolve(module)
     if spec is None or not spec.has_location or spec.origin is None or not is_own_file(spec.origin):
         return None
-    return _Module(Path(spec.origin), is_package=spec.submodule_search_locations is not None)
+    file = getattr(spec.loader, "archive", spec.origin)  # the whole of a zip file
+    return _Module(Path(file), is_package=spec.submodule_search_locations is not None)
 
 
 _closures: dict[str, tuple[dict[str, _Module], set[str], dict[Path, State]]] = {}
@@ -220,6 +233,11 @@ def closure(module: str) -> tuple[dict[str, _Module], set[str]]:
         places = {place for each in own.values() for place in (each.path, each.path.parent)}
         _closures[module] = own, installed, {place: state(place) for place in places}
     return own, installed
+
+
+def forget(module: str) -> None:
+    """Look for the sources of a module anew, as where its import has changed the import path."""
+    _closures.pop(module, None)
 
 
 def _find_closure(module: str) -> tuple[dict[str, _Module], set[str]]:

@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import zipfile
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +36,9 @@ def folder(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     own.use_folder(tmp_path)
     yield tmp_path
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("lab", "broken")]:
+    for name in [
+        name for name in sys.modules if name.partition(".")[0] in ("lab", "broken", "spaces", "extends", "inside")
+    ]:
         del sys.modules[name]
 
 
@@ -96,6 +99,25 @@ def test_what_was_executed_after_the_digest_is_told(folder):
     assert own.ran_otherwise(sources.files, digests) == ["lab/inner/lazy.py"]
     sources = find("lab.first.f").sources
     assert own.ran_otherwise(sources.files, sources.digests()) == []
+
+
+def test_packages_without_init_and_archives_and_a_path_that_a_module_extends(folder):
+    for name, text in {
+        "spaces/inner/deep.py": "from spaces import other\n\ndef f(): pass\n",
+        "spaces/other.py": "",
+        "extends.py": f"import sys\nsys.path.insert(0, {str(folder / 'more')!r})\nimport vendored\n\ndef f(): pass\n",
+        "more/vendored.py": "",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    with zipfile.ZipFile(folder / "packed.zip", "w") as archive:
+        archive.writestr("inside.py", "def f(): pass\n")
+    sys.path.insert(0, str(folder / "packed.zip"))
+    assert sorted(find("spaces.inner.deep.f").sources.files) == ["spaces/inner/deep.py", "spaces/other.py"]
+    assert sorted(find("extends.f").sources.files) == ["extends.py", "vendored.py"]
+    packed = find("inside.f").sources
+    assert packed.digests() == {"packed.zip": digest_of_content((folder / "packed.zip").read_bytes())}
+    assert packed.texts() == {}
 
 
 @pytest.mark.parametrize(
