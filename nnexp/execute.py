@@ -16,7 +16,7 @@ from nnexp.companion import Companion, companion_of
 from nnexp.config import Config, ConfigError, TrackingConfig
 from nnexp.credentials import without_password
 from nnexp.errors import ExitStatus, one_line
-from nnexp.own import own_traceback, ran_otherwise
+from nnexp.own import held, own_traceback, ran_otherwise
 from nnexp.recording import Request, ended, make_record, result_of, write_description
 from nnexp.runs import backlog, disk_arbiter, questions
 from nnexp.runs.arbitration import Claim, Verdict
@@ -112,14 +112,17 @@ def execute(request: Request, finish: Finish | None = None, share: Share | None 
     OSError
         If no directory can be made for the run.
     """
+    with held():
+        return _execute(request, finish, share)
+
+
+def _execute(request: Request, finish: Finish | None, share: Share | None) -> Outcome:
     config, tracking = request.config, request.config.tracking
     companion = companion_of(tracking).start()
     identity = config.identity()
     code = config.task.code(config.of_task)
     if tracking.planned and (changed := changed_since(tracking.planned, identity, code.own_digests())):
         raise ConfigError(changed)  # and not a run of another key, which no job of the sweep has asked for
-    if code.digest != identity.code_digest:
-        raise ConfigError("the code changed in this moment")
     details = config.task.details(config.of_task)
     _settle(tracking)
 

@@ -26,7 +26,8 @@ import numpy as np
 import nnexp
 from nnexp import own
 from nnexp.datasets.dataset import Dataset
-from nnexp.own.observed import Seen, State, observed, state_of
+from nnexp.own.observed import Seen, observed
+from nnexp.own.places import State, state_of
 
 FORMAT = 1
 SETTLED = 1_000_000_000  # nanoseconds after which a file's times tell a further change of it, on any file system
@@ -100,11 +101,11 @@ class Call:
                         return None
             elif os.path.isfile(path):
                 found[os.path.abspath(path)] = state_of(path)
-        for source in self.sources.files.values():
-            for text in _literals(str(source), state_of(source)):
-                for folder in (own.command_folder(), source.parent):
-                    if os.path.isfile(path := os.path.join(folder, os.path.expanduser(text))):
-                        found[os.path.abspath(path)] = state_of(path)
+        for path in self.sources.paths():
+            for text in _literals(str(path), state_of(path)):
+                for folder in (own.command_folder(), path.parent):
+                    if os.path.isfile(file := os.path.join(folder, os.path.expanduser(text))):
+                        found[os.path.abspath(file)] = state_of(file)
         return found
 
 

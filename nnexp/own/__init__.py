@@ -6,7 +6,7 @@ it. A built-in name has no dot; a package may give its functions further names b
 
 from nnexp.own.differences import changed_functions
 from nnexp.own.errors import last_own_place, own_traceback
-from nnexp.own.find import GROUPS, NotFoundError, Own, find, find_function, is_own, refuse_uncallable, registered
+from nnexp.own.find import GROUPS, NotFoundError, Own, find, find_function, held, is_own, refuse_uncallable, registered
 from nnexp.own.folder import command_folder, use_folder
 from nnexp.own.imports import ran_otherwise
 from nnexp.own.naming import short, short_name, short_names
@@ -25,6 +25,7 @@ __all__ = [
     "find",
     "find_function",
     "has_default",
+    "held",
     "is_own",
     "last_own_place",
     "own_traceback",

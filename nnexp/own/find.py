@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -14,8 +16,9 @@ from typing import Any
 from nnexp.errors import one_line
 from nnexp.own.errors import last_own_place
 from nnexp.own.folder import use_folder
-from nnexp.own.imports import refresh
-from nnexp.own.sources import Sources, forget, is_in_memory, resolve, source_in_memory, sources_of
+from nnexp.own.imports import is_as_imported, refresh
+from nnexp.own.modules import resolve
+from nnexp.own.sources import Sources, is_in_memory, source_in_memory, sources_of
 from nnexp.readers import ConfigError
 from nnexp.terminal import say
 
@@ -70,6 +73,34 @@ def find(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
     ConfigError
         If there is nothing of that name, or its module cannot be imported.
     """
+    known = _held.get()
+    if known is None:
+        return _find(key, group, name, builtin)
+    if (group, name) not in known:
+        known[group, name] = _find(key, group, name, builtin)
+    return known[group, name]
+
+
+_held: ContextVar[dict[tuple[str, str], Own] | None] = ContextVar("held", default=None)
+
+
+@contextmanager
+def held() -> Generator[None]:
+    """Have each name mean one thing meanwhile: what its file holds when it is first looked for.
+
+    A file may be edited at any time. What is trained is then still what was digested, and what is kept of it.
+    """
+    if _held.get() is not None:
+        yield
+        return
+    token = _held.set({})
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+def _find(key: str, group: str, name: str, builtin: Collection[str]) -> Own:
     use_folder()
     points = registered(group)
     if "." not in name and name not in points:
@@ -81,7 +112,14 @@ def find(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
         hint = hint or "; your own function is named by its dotted path"
         raise ConfigError(f"`{key}` must be one of {', '.join(known)}, got {name!r}{hint}")
     module, attributes = _parts(key, name, points[name] if name in points else name)
-    found = _import(key, name, module)
+    while True:
+        found = _attribute(key, name, module, attributes, _import(key, name, module))
+        own = Own(name, found, _sources(key, name, module, attributes[-1], found))
+        if is_as_imported(module):  # it was not edited between its import and the reading of its sources
+            return own
+
+
+def _attribute(key: str, name: str, module: str, attributes: Sequence[str], found: Any) -> Any:
     for attribute in attributes:
         try:
             found = getattr(found, attribute)
@@ -92,7 +130,7 @@ def find(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
             raise NotFoundError(
                 f"`{key}` must name something that can be imported, got {name!r}: {place} has no {attribute!r}{hint}"
             ) from None
-    return Own(name, found, _sources(key, name, module, attributes[-1], found))
+    return found
 
 
 def find_function(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
@@ -144,11 +182,7 @@ _told: set[str] = set()
 def _import(key: str, name: str, module: str) -> Any:
     try:
         refresh(module)
-        path = list(sys.path)
-        found = importlib.import_module(module)
-        if sys.path != path:
-            forget(module)
-        return found
+        return importlib.import_module(module)
     except (Exception, SystemExit) as error:  # a module may fail in any way when it is imported
         place = last_own_place(error)
         where = f" ({place})" if place else ""

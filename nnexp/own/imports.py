@@ -1,4 +1,7 @@
-"""Modules of the user's own in memory: what runs is the text of the files, of which the digest is taken."""
+"""Modules of the user's own in memory: what runs is the text of the files, of which the digest is taken.
+
+A long process, such as a notebook's kernel, would go on with what it imported first.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,25 @@ import marshal
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-import psutil
-
-from nnexp.own.places import is_own_file
-from nnexp.own.sources import State, closure, digest_of_content, spec_after, state
+from nnexp.own.modules import Module, closure, spec_after
+from nnexp.own.places import State, is_own_file, state_of
+from nnexp.own.sources import SourceFile, digest_of_content
 
 HEADER = 16  # bytes of a .pyc before its code
 
 _seen: dict[str, State] = {}  # by module: its file when it was imported
 _ran: dict[str, str] = {}  # by real path: digest of the text that was executed last
+# When a module was forgotten last, and when it was imported, both counted in modules that were forgotten.
+_forgotten: dict[str, int] = {}
+_imported: dict[str, int] = {}
+_n_forgotten = 0
 
 
 class _TextLoader(SourceFileLoader):
@@ -56,31 +63,63 @@ _finder = _TextFinder()
 
 
 def refresh(module: str) -> None:
-    """Forget the modules of the user's own that were edited since they were imported, and those that use them.
+    """Forget what was edited of a module and all that it imports, and what uses it, maybe by way of another module.
 
-    Then their import runs the very text of which the digest is taken. A long process, such as a notebook's kernel,
-    would go on with what it imported first.
+    The import that follows then runs the very text of which the digest is taken.
     """
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
     importlib.invalidate_caches()
     own = {name: each for name, each in closure(module)[0].items() if name != "__main__"}
-    started = int(psutil.Process().create_time() * 1e9)
-    stale = [name for name, each in own.items() if name in sys.modules and _is_stale(name, each.path, started)]
-    if stale:
-        for name in own:
-            sys.modules.pop(name, None)
+    for name in _outdated(own):
+        _forget(name)
     for name, each in own.items():
-        if name not in sys.modules:
-            _seen[name] = state(each.path)
+        if name in sys.modules:
+            _seen.setdefault(name, state_of(each.path))
+        else:
+            _seen[name], _imported[name] = state_of(each.path), _n_forgotten
             _ran.pop(os.path.realpath(each.path), None)
 
 
-def _is_stale(name: str, path: Path, started: int) -> bool:
-    now = state(path)
+def is_as_imported(module: str) -> bool:
+    """Whether the files of a module, and of all that it imports, are as they were when it was refreshed."""
+    own = closure(module)[0].items()
+    return all(_seen.get(name) == state_of(each.path) for name, each in own if name != "__main__")
+
+
+def _outdated(own: Mapping[str, Module]) -> list[str]:
+    loaded = [name for name in own if name in sys.modules]
+    edited = {name for name in loaded if _is_edited(name, own[name].path)}
+    latest = max((_forgotten.get(name, 0) for name in own), default=0)
+    if not edited and all(latest <= _imported.get(name, 0) for name in loaded):
+        return []
+    return [name for name in loaded if _uses_what_is_gone(name, edited)]
+
+
+def _uses_what_is_gone(name: str, edited: set[str]) -> bool:
+    """Whether a module holds objects of one that was edited, or that another function's refresh has forgotten."""
+    needed, since = closure(name)[0], _imported.get(name, 0)
+    return any(each in edited or _forgotten.get(each, 0) > since for each in needed)
+
+
+def _is_edited(name: str, path: Path) -> bool:
+    file = getattr(sys.modules[name], "__file__", None)
+    if file is not None and Path(file).name == path.name and Path(file).resolve() != path.resolve():
+        return True  # it is that of another folder
+    now = state_of(path)
     if name in _seen:
         return _seen[name] != now
-    return max(now.changed, now.replaced) > started or _was_other_code(name, path)
+    return max(now[1:], default=0) > _start_of_process() or _was_other_code(name, path)
+
+
+def _forget(name: str) -> None:
+    global _n_forgotten
+    forgotten = sys.modules.pop(name)
+    package, _, last = name.rpartition(".")
+    if package and getattr(sys.modules.get(package), last, None) is forgotten:
+        delattr(sys.modules[package], last)  # which `from package import module` would take
+    _n_forgotten += 1
+    _forgotten[name] = _n_forgotten
 
 
 def _was_other_code(name: str, path: Path) -> bool:
@@ -95,10 +134,18 @@ def _was_other_code(name: str, path: Path) -> bool:
         return False
 
 
-def ran_otherwise(files: Mapping[str, Path], digests: Mapping[str, str]) -> list[str]:
+def ran_otherwise(files: Mapping[str, SourceFile], digests: Mapping[str, str]) -> list[str]:
     """The names of files of which this process has executed another text than the one of the digests.
 
     As where a file was edited after its digest was taken, and before a function imported it.
     """
-    ran = {name: _ran.get(os.path.realpath(path)) for name, path in files.items()}
+    ran = {name: _ran.get(os.path.realpath(file.path)) for name, file in files.items()}
     return [name for name, digest in ran.items() if digest is not None and digest != digests.get(name)]
+
+
+@cache
+def _start_of_process() -> int:
+    """In nanoseconds since the epoch."""
+    import psutil
+
+    return int(psutil.Process().create_time() * 1e9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from nnexp.own.sources import resolve
+from nnexp.own.modules import resolve
 
 
 def short_names(jobs: Sequence[Sequence[str]]) -> list[str]:

@@ -11,11 +11,9 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from nnexp.own.places import is_own_file
+from nnexp.own.places import State, is_own_file, state_of
 
-State = tuple[int, ...]  # of a file or folder: size, when it was changed, when its entry was; () where there is none
 ELSEWHERE = ("socket.connect", "subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn")
 OPENED, LISTED, CONNECTED = ("open",), ("os.listdir", "os.scandir"), ("sqlite3.connect",)
 SYSTEM, MEMORY = ("/proc/", "/dev/", "/sys/"), "/dev/shm/"  # whose files are no data, and are
@@ -65,15 +63,6 @@ def _reads(path: object, mode: object = None, flags: object = 0) -> bool:
     if isinstance(mode, str):
         return "r" in mode or "+" in mode
     return not (isinstance(flags, int) and flags & os.O_WRONLY)
-
-
-def state_of(path: str | Path) -> State:
-    """By what a file that was changed is known without reading it."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return ()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 _observers: dict[int, tuple[Seen, frozenset[int]]] = {}  # by thread: what it sees, and threads that are none of its own

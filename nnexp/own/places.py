@@ -11,6 +11,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
 PURE = ("purelib", "platlib")
+State = tuple[int, ...]  # of a file or folder: size, when it was changed, when its entry was; () where there is none
 
 
 @cache
@@ -38,3 +39,12 @@ def is_own_file(path: str) -> bool:
     An editable installation is where its files are, so it is the user's own.
     """
     return not path.startswith("<") and not os.path.realpath(path).startswith(_not_own())
+
+
+def state_of(path: str | Path) -> State:
+    """By what a file that was changed is known without reading it."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

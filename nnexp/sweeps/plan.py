@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nnexp import tasks
 from nnexp.compose import explain, refuse_foreign
 from nnexp.config import Config, ConfigError, check, task_of
-from nnexp.own import short_names
+from nnexp.own import held, short_names
 from nnexp.runs.identity import planned_key, sha256
 from nnexp.runs.records import PlannedJob, SweepPlan
 from nnexp.sweeps.composer import Composer
@@ -76,6 +76,11 @@ class Keys:
 
 def make_jobs(grid: Grid, composer: Composer, keys: Keys) -> list[Job]:
     """Jobs with their configs and keys; one that cannot run says why."""
+    with held():
+        return _make_jobs(grid, composer, keys)
+
+
+def _make_jobs(grid: Grid, composer: Composer, keys: Keys) -> list[Job]:
     jobs, names = [], short_names([swept for _, swept in grid])
     for number, (overrides, swept) in enumerate(grid):
         try:

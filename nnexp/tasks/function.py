@@ -35,7 +35,7 @@ def load(name: str) -> Task[Any]:
     own = find("task.name", "tasks", name, (NETWORK,))
     task = _as_task(own.found)
     if task is not None:
-        task.name = name
+        task.name, task.sources = name, own.sources
         return task
     refuse_uncallable("task.name", own)
     return FunctionTask(own)

@@ -144,6 +144,7 @@ class Task(Generic[Config]):
     """Something to train. Only `read`, `deciding` and `train` must be given."""
 
     name: str
+    sources: Sources | None = None  # of a user's own: as they were when it was found
     metrics: Mapping[str, MetricSpec] = {}
     objective: str | None = None  # the metric that ranks runs by default
     search_objective: str | None = None  # the one that a search optimizes; None for the same
@@ -181,7 +182,7 @@ class Task(Generic[Config]):
 
     def code(self, config: Config) -> Code:
         """The code that decides the numbers: the module of the task, and what it imports."""
-        return Code.of({}, [sources_of(type(self).__module__)])
+        return Code.of({}, [self.sources or sources_of(type(self).__module__)])
 
     def data_digest(self, config: Config, cache: dict[Any, Any] | None = None) -> str:
         """The digest of the data; "" where there are none. A ConfigError if they cannot be loaded or used.

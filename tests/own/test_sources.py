@@ -220,3 +220,38 @@ def test_names_of_runs_are_short():
         "method=minimize",
         "path=wine.csv",
     ]
+
+
+def test_an_edit_reaches_every_function_that_uses_the_file(folder):
+    """Also one that was found before by another name, and whose own file is as it was."""
+    (folder / "lab/common.py").write_text("value = 1\n")
+    for name in ("left", "right"):
+        (folder / f"lab/{name}.py").write_text("from lab import common\n\ndef f(): return common.value\n")
+    assert [find(f"lab.{name}.f").found() for name in ("left", "right")] == [1, 1]
+    (folder / "lab/common.py").write_text("value = 22\n")
+    assert [find(f"lab.{name}.f").found() for name in ("left", "right")] == [22, 22]
+    assert find("lab.left.f").found is find("lab.left.f").found
+
+
+def test_a_module_of_one_name_is_that_of_the_folder(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (folder / "broken.py").write_text("def f(): return 1\n")
+    (other / "broken.py").write_text("def f(): return 2\n")
+    assert find("broken.f").found() == 1
+    own.use_folder(other)
+    assert find("broken.f").found() == 2
+    own.use_folder(folder)
+    assert find("broken.f").found() == 1
+
+
+def test_what_is_held_is_what_was_found_first_with_its_sources(folder):
+    with own.held():
+        before = find("lab.first.f")
+        file = folder / "lab/first.py"
+        file.write_text(file.read_text().replace("return 1", "return 22"))
+        after = find("lab.first.f")
+        assert after.found(0) == 1
+        assert after.sources.digests() == before.sources.digests()
+        assert "return 1\n" in after.sources.texts()["lab/first.py"]
+    assert find("lab.first.f").found(0) == 22
+    assert find("lab.first.f").sources.digests() != before.sources.digests()
