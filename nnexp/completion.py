@@ -121,11 +121,12 @@ class _Presets:
 
     def known(self, folders: Sequence[str], word: str) -> list[str]:
         """Runs and sweeps of the output directory: their directories' names, or else the ids of runs that match."""
-        root = Path(self._given.get("tracking.directory", str(_select(self._tree, "tracking.directory"))))
-        names = [name for folder in folders for name in _listed(root.expanduser() / folder)]
+        named = self._given.get("tracking.directory", str(_select(self._tree, "tracking.directory")))
+        root = Path(named).expanduser()
+        names = [name for folder in folders for name in _listed(root / folder)]
         if RUNS not in folders or not word or any(name.startswith(word) for name in names):
             return names
-        return [_id_of(root.expanduser() / RUNS / name) for name in sorted(_listed(root / RUNS))[-MOST_READ:]]
+        return [_id_of(root / RUNS / name) for name in sorted(_listed(root / RUNS))[-MOST_READ:]]
 
     @cached_property
     def _tree(self) -> dict[str, Any]:

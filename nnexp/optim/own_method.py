@@ -36,7 +36,12 @@ def find(method: str, builtin: Collection[str]) -> Callable[..., Any]:
 
 
 def check_options(method: str, function: Callable[..., Any], options: object) -> dict[str, Any]:
-    """The options that were given, as the signature of the function has them."""
+    """The options that were given, as the signature of the function has them; a ConfigError if it cannot be called."""
+    if lacking := [name for name in GIVEN[2:] if not own.takes(function, name)]:
+        raise readers.ConfigError(
+            f"`{KEY}` {method} must take what SciPy hands to a method, by name or by **kwargs; it does not take "
+            + ", ".join(lacking)
+        )
     given = readers.options(OPTIONS, options)
     return own.check_options(OPTIONS, method, function, given, reserved=GIVEN)
 

@@ -10,7 +10,7 @@ from nnexp.own.find import GROUPS, NotFoundError, Own, find, find_function, held
 from nnexp.own.folder import command_folder, use_folder
 from nnexp.own.imports import ran_otherwise
 from nnexp.own.naming import short, short_name, short_names
-from nnexp.own.options import check_options, config_defaults, has_default
+from nnexp.own.options import check_options, config_defaults, has_default, takes
 from nnexp.own.sources import Sources, read_source, sources_of
 
 __all__ = [
@@ -37,5 +37,6 @@ __all__ = [
     "short_name",
     "short_names",
     "sources_of",
+    "takes",
     "use_folder",
 ]

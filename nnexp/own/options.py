@@ -57,6 +57,12 @@ def check_options(
     }
 
 
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function can be called with an argument by its name."""
+    known, takes_any = _parameters(function, 0, ())
+    return name in known or takes_any
+
+
 def has_default(function: Callable[..., Any], name: str) -> bool:
     """Whether a function has a default of its own for an argument."""
     known, _ = _parameters(function, 0, ())

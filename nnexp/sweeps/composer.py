@@ -65,13 +65,14 @@ class Composer:
             if self._is_plain(override):
                 if override.key_or_group in self._replaced:
                     _clear(cfg, override.key_or_group)
-                OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
+                adds = override.type == OverrideType.FORCE_ADD
+                OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True, force_add=adds)
         return cfg
 
     def _is_plain(self, override: Override) -> bool:
         """Whether an override changes a value, and not which files are composed."""
         return (
-            override.type == OverrideType.CHANGE
+            override.type in (OverrideType.CHANGE, OverrideType.FORCE_ADD)
             and override.package is None
             and not override.is_sweep_override()
             and not override.is_hydra_override()

@@ -203,3 +203,10 @@ def test_neither_a_forked_process_nor_a_thread_that_is_left_behind_evaluates(met
 def test_complex_numbers_are_refused(method):
     with pytest.raises(TypeError, match="takes real numbers"):
         run(method(lambda fun, x0, **given: OptimizeResult(x=x0, fun=fun(x0 + 1e-20j))))
+
+
+def test_a_function_of_another_convention_is_refused_before_any_work(method):
+    def bare(fun, x0, jac=None, lr=0.1): ...
+
+    with pytest.raises(ConfigError, match=r"mylib.own must take what SciPy hands .* not take args, hess, hessp"):
+        check_options(method(bare), {"lr": 0.2})

@@ -23,6 +23,8 @@ JOBS = [
     ["+experiment=smoke", "seed=1"],
     ["optimizer.options={memory: 5}", "seed=2"],
     ["+optimizer.options.memory=5", "seed=2"],
+    ["++optimizer.options.memory=5", "seed=2"],
+    ["++model.l2=3", "++model.more={a: 1}", "~seed"],
     ["data.cache=null", "tracking.uri=${oc.env:HOME}", "seed=9"],
 ]
 
@@ -66,6 +68,15 @@ def test_plain_values_are_not_composed_again(hydra, monkeypatch):
     ours.load_sweep_config(master, ["seed=0"])
     monkeypatch.setattr(type(loader), "load_sweep_config", None)
     assert [ours.load_sweep_config(master, [f"seed={i}"]).seed for i in (1, 2)] == [1, 2]
+
+
+@pytest.mark.parametrize("sign", ["", "++"])
+def test_a_swept_mapping_replaces_what_the_preset_has(hydra, sign):
+    loader, master = hydra
+    ours = SweepLoader(loader)
+    ours.replaced = {"optimizer.options"}
+    job = ["experiment=smoke", "++optimizer.options={memory: 3}", f"{sign}optimizer.options={{tolerance: 0.1}}"]
+    assert ours.load_sweep_config(master, job).optimizer.options == {"tolerance": 0.1}
 
 
 def test_a_worker_gets_a_loader_that_works(hydra):

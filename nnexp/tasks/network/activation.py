@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -16,8 +17,17 @@ KEY = "model.activation"
 VALUES = "activation_values"  # in a file of weights: points z, and what a user's own activation was there
 SAME = 1e-9  # relative; processors may differ in the last digits
 
-_found: dict[str, tuple[object, Activation]] = {}
-_checked: set[tuple[int, str]] = set()
+
+@dataclass(frozen=True)
+class _Known:
+    """What was found under a name, and in which arithmetics it was seen to be right."""
+
+    found: object
+    activation: Activation
+    checked: set[str] = field(default_factory=set[str])
+
+
+_known: dict[str, _Known] = {}
 
 
 def activation_of(name: str) -> str | Activation:
@@ -31,12 +41,12 @@ def activation_of(name: str) -> str | Activation:
     if name in ACTIVATIONS:
         return name
     found = own.find(KEY, "activations", name, ACTIVATIONS).found
-    if name not in _found or _found[name][0] is not found:
+    if name not in _known or _known[name].found is not found:
         try:
-            _found[name] = found, as_activation(found, name)
+            _known[name] = _Known(found, as_activation(found, name))
         except ValueError as error:
             raise ConfigError(f"`{KEY}` {error}") from error
-    return _found[name][1]
+    return _known[name].activation
 
 
 def check(name: str, dtype: str, *, needs_second_derivative: bool) -> None:
@@ -55,13 +65,14 @@ def check(name: str, dtype: str, *, needs_second_derivative: bool) -> None:
             f"`{KEY}` {name} has no second derivative, which `optimizer.method` needs; give it one, a function of z: "
             f"{name.rpartition('.')[2]}.second_derivative = ..."
         )
-    if (id(activation), dtype) in _checked:  # the many configs of a sweep have it in common
+    checked = _known[name].checked
+    if dtype in checked:  # the many configs of a sweep have it in common
         return
     try:
         check_activation(activation, np.dtype(dtype))
     except ValueError as error:
         raise ConfigError(f"`{KEY}` {error}") from error
-    _checked.add((id(activation), dtype))
+    checked.add(dtype)
 
 
 def packages(name: str) -> list[str]:
