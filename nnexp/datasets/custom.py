@@ -114,7 +114,7 @@ class _Conversion:
         if names is not None and classes == tuple(map(str, range(len(names)))):
             classes = tuple(map(str, names))
         height_width = None if shape is None else (int(shape[0]), int(shape[1]))
-        return Dataset(self.name.rpartition(".")[2], features, y, classes, height_width)
+        return Dataset(own.last_name(self.name), features, y, classes, height_width)
 
     def _features(self, X: Any) -> tuple[np.ndarray, Any]:
         """The features (n, n_features), and the shape of the pictures where they were given as such."""

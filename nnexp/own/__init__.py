@@ -9,7 +9,7 @@ from nnexp.own.errors import last_own_place, own_traceback
 from nnexp.own.find import GROUPS, NotFoundError, Own, find, find_function, held, is_own, refuse_uncallable, registered
 from nnexp.own.folder import command_folder, use_folder
 from nnexp.own.imports import ran_otherwise
-from nnexp.own.naming import short, short_name, short_names
+from nnexp.own.naming import last_name, short, short_names
 from nnexp.own.options import check_options, config_defaults, has_default, takes
 from nnexp.own.sources import Sources, read_source, sources_of
 
@@ -27,6 +27,7 @@ __all__ = [
     "has_default",
     "held",
     "is_own",
+    "last_name",
     "last_own_place",
     "own_traceback",
     "ran_otherwise",
@@ -34,7 +35,6 @@ __all__ = [
     "refuse_uncallable",
     "registered",
     "short",
-    "short_name",
     "short_names",
     "sources_of",
     "takes",

@@ -27,6 +27,7 @@ class NotFoundError(ConfigError):
     """There is nothing of that name that can be imported."""
 
 
+MOST_EDITS = 10  # while a function is found
 GROUPS = ("optimizers", "datasets", "activations", "tasks")  # of entry points: nnexp.optimizers, ...
 
 
@@ -112,11 +113,12 @@ def _find(key: str, group: str, name: str, builtin: Collection[str]) -> Own:
         hint = hint or "; your own function is named by its dotted path"
         raise ConfigError(f"`{key}` must be one of {', '.join(known)}, got {name!r}{hint}")
     module, attributes = _parts(key, name, points[name] if name in points else name)
-    while True:
+    for _ in range(MOST_EDITS):
         found = _attribute(key, name, module, attributes, _import(key, name, module))
         own = Own(name, found, _sources(key, name, module, attributes[-1], found))
         if is_as_imported(module):  # it was not edited between its import and the reading of its sources
             return own
+    raise ConfigError(f"`{key}` = {name!r} is being edited; try again when that is done")
 
 
 def _attribute(key: str, name: str, module: str, attributes: Sequence[str], found: Any) -> Any:
@@ -124,7 +126,7 @@ def _attribute(key: str, name: str, module: str, attributes: Sequence[str], foun
         try:
             found = getattr(found, attribute)
         except AttributeError:
-            close = difflib.get_close_matches(attribute, [each for each in vars(found) if each[0] != "_"], n=1)
+            close = difflib.get_close_matches(attribute, [each for each in dir(found) if each[0] != "_"], n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             place = getattr(sys.modules[module], "__file__", None) or module
             raise NotFoundError(

@@ -33,12 +33,17 @@ def short(override: str) -> str:
     return " ".join(text for text, _ in _parts(override))
 
 
-def short_name(value: str) -> str:
-    """The last part of a dotted path that can be imported; anything else as it is."""
+def last_name(path: str) -> str:
+    """What a dotted path names, without its modules; a built-in name as it is."""
+    return path.rpartition(".")[2]
+
+
+def _short_value(value: str) -> str:
+    """The last name of a dotted path that can be imported; anything else, such as a number or a file, as it is."""
     words = value.split(".")
     if len(words) < 2 or not all(word.isidentifier() for word in words) or resolve(words[0]) is None:
         return value
-    return words[-1]
+    return last_name(value)
 
 
 def _parts(item: str) -> Iterator[tuple[str, bool]]:
@@ -50,7 +55,7 @@ def _parts(item: str) -> Iterator[tuple[str, bool]]:
             name, _, inner = entry.partition(":")
             yield f"{name.strip()}={inner.strip()}", True
     else:
-        yield f"{key.split('.')[-1]}={short_name(value)}", False
+        yield f"{key.split('.')[-1]}={_short_value(value)}", False
 
 
 def _split(entries: str) -> list[str]:

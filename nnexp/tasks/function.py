@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nnexp.own import Own, check_options, config_defaults, find, refuse_uncallable
+from nnexp.own import Own, check_options, config_defaults, find, last_name, refuse_uncallable
 from nnexp.readers import ConfigError
 from nnexp.runs.records import NETWORK
 from nnexp.tasks.interface import Code, Ending, Run, Task
@@ -85,7 +85,7 @@ class FunctionTask(Task[Options]):
         given = [
             f"{key}={value}" for key, value in config.values.items() if key not in defaults or value != defaults[key]
         ]
-        return " ".join([self.name.rpartition(".")[2], *given, f"seed={config.seed}"])[:LONGEST_NAME]
+        return " ".join([last_name(self.name), *given, f"seed={config.seed}"])[:LONGEST_NAME]
 
     def train(self, run: Run, config: Options) -> Ending:
         """Call it."""

@@ -125,6 +125,8 @@ def test_packages_without_init_and_archives_and_a_path_that_a_module_extends(fol
     [
         ("CGG", "`optimizer.method` must be one of TNC, CG, got 'CGG'; did you mean CG?"),
         ("lab.first.ff", "lab/first.py has no 'ff'; did you mean f?"),
+        ("lab.fourth.__doc__.x", "lab/fourth.py has no 'x'"),
+        ("lab.inner.lazy.h.x", "lab/inner/lazy.py has no 'x'"),
         ("lba.first.f", "got 'lba.first.f': there is no module 'lba' in the folder of the command"),
         ("broken.f", "broken.py, line 3)"),
         ("exits.f", "SystemExit: 0 ("),

@@ -63,7 +63,7 @@ def check(name: str, dtype: str, *, needs_second_derivative: bool) -> None:
     if needs_second_derivative and activation.second_derivative is None:
         raise ConfigError(
             f"`{KEY}` {name} has no second derivative, which `optimizer.method` needs; give it one, a function of z: "
-            f"{name.rpartition('.')[2]}.second_derivative = ..."
+            f"{own.last_name(name)}.second_derivative = ..."
         )
     checked = _known[name].checked
     if dtype in checked:  # the many configs of a sweep have it in common

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from nnexp import datasets
 from nnexp.nn import ACTIVATIONS
 from nnexp.optim.methods import METHODS
+from nnexp.own import last_name
 from nnexp.runs.records import RunRecord, RunResult
 from nnexp.tasks.network.activation import VALUES
 from nnexp.tasks.network.activation import packages as activation_packages
@@ -60,7 +61,7 @@ class NetworkPresentation(Presentation):
         if "data.name" not in params or sizes is None:
             return record.name
         return (
-            f"{short(params['data.name'])}, {short(params['optimizer.method'])}, λ = {params['model.l2']:g}, "
+            f"{last_name(params['data.name'])}, {last_name(params['optimizer.method'])}, λ = {params['model.l2']:g}, "
             f"H = {' × '.join(map(str, sizes[1:-1]))}, seed {params['seed']}"
         )
 
@@ -126,11 +127,6 @@ def load_estimator(*arguments: Any) -> Any:
     from nnexp.tasks.network.estimator import from_run
 
     return from_run(*arguments)
-
-
-def short(name: str) -> str:
-    """A name without the modules of a dotted path."""
-    return name.rpartition(".")[2]
 
 
 def _parts(values: Mapping[str, Any], kind: str) -> list[str]:

@@ -16,7 +16,7 @@ from nnexp.tasks.interface import Code, Described, Ending, EvaluatedRun, Report,
 from nnexp.tasks.network import data, rounding
 from nnexp.tasks.network.activation import activation_of
 from nnexp.tasks.network.config import BOOKKEEPING, OPTIONS, NetworkConfig, own_sources, read
-from nnexp.tasks.network.presentation import NetworkPresentation, Progress, short
+from nnexp.tasks.network.presentation import NetworkPresentation, Progress
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
 from nnexp.tasks.presentation import MetricSpec, Presentation
@@ -140,7 +140,7 @@ class Network(Task[NetworkConfig]):
 
     def title(self, config: NetworkConfig, overrides: Sequence[str]) -> str:
         """A run's name: data, method, lambda, hidden units and seed, and whatever else was asked for."""
-        what = f"{short(config.data.name)} {short(config.optimizer.method)}"
+        what = f"{own.last_name(config.data.name)} {own.last_name(config.optimizer.method)}"
         name = f"{what} λ={config.model.l2:g} H={config.model.hidden_size}"
         is_whole = not config.data.test_size and not config.data.validation_size
         name += f" seed={config.seed}" + " whole data" * is_whole
