@@ -71,6 +71,11 @@ class _Package(ModuleType):
         if name not in _MODULES or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[object, ...]:  # as any module goes to joblib's workers with a script's function
+        from importlib import import_module
+
+        return import_module, (self.__name__,)
+
 
 if not TYPE_CHECKING:  # which would take any name then
 

@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,10 @@ IMPORTED = "import sys; before = set(sys.modules); import nnexp; print(*sorted(s
 def test_importing_nnexp_imports_nothing_else():
     done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["nnexp"]
+
+
+def test_the_package_goes_to_workers_as_any_module():
+    assert pickle.loads(pickle.dumps(api)) is api
 
 
 def test_type_checkers_are_told_of_every_name_and_its_module():
