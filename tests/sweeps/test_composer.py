@@ -70,6 +70,14 @@ def test_plain_values_are_not_composed_again(hydra, monkeypatch):
     assert [ours.load_sweep_config(master, [f"seed={i}"]).seed for i in (1, 2)] == [1, 2]
 
 
+def test_what_a_sweep_tells_a_job_is_not_in_the_name_of_its_folder(hydra):
+    loader, master = hydra
+    told = ["tracking.sweep='0f'", "tracking.run_name='l2=1'", f"tracking.planned='{'0' * 250}'"]
+    for each in (loader, SweepLoader(loader)):
+        cfg = each.load_sweep_config(master, ["seed=4", "model.l2=1", *told])
+        assert cfg.hydra.job.override_dirname == "model.l2=1,seed=4"
+
+
 @pytest.mark.parametrize("sign", ["", "++"])
 def test_a_swept_mapping_replaces_what_the_preset_has(hydra, sign):
     loader, master = hydra
