@@ -32,7 +32,7 @@ def check_name(check):
     return check.func.__name__ if hasattr(check, "func") else check.__name__
 
 
-OTHER = {"hidden_size": 4, "method": "L-BFGS-B", "maxiter": 20, "scale": "standard", "random_state": None}
+OTHER = {"hidden_size": 4, "method": "L-BFGS-B", "maxiter": 20, "scale": "standard", "random_state": 1}
 CHECKS = [
     each
     for settings in ({}, OTHER)
@@ -350,3 +350,12 @@ def test_the_progress_bar_of_scikit_learn_shows_it(digits, callback, capsys):
     pipeline = make_pipeline(StandardScaler(), NeuralNetworkClassifier(**SMALL))
     pipeline.set_callbacks(callback.ProgressBar(max_propagation_depth=None)).fit(*digits)
     assert "NeuralNetworkClassifier" in capsys.readouterr().out
+
+
+def test_two_classes_are_ordered_alike_by_probability_and_decision():
+    X, y = load_breast_cancer(return_X_y=True)
+    fitted = NeuralNetworkClassifier(**SMALL, scale="standard").fit(X, y)
+    decision, probability = fitted.decision_function(X), fitted.predict_proba(X)[:, 1]
+    np.testing.assert_allclose(1 / (1 + np.exp(-decision)), probability, rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(decision > 0, fitted.predict(X) == 1)
+    assert (np.diff(probability[np.argsort(decision)]) >= -1e-15).all()

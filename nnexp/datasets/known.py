@@ -216,10 +216,16 @@ def _make(call: Call, cache: str | None) -> tuple[Dataset, bool]:
     """The data set, and whether what it was made of is known."""
     if cache is None:
         return call.make(), False
-    _prepare(cache)
+    made = _prepare(cache)
     named = call.named_files()
-    with observed() as seen:
-        dataset = call.make()
+    try:
+        with observed() as seen:
+            dataset = call.make()
+    except BaseException:
+        for folder in made:  # what is refused leaves nothing
+            with suppress(OSError):
+                folder.rmdir()
+        raise
     return dataset, remember(call, cache, dataset, seen, named)
 
 
@@ -231,10 +237,16 @@ def _path(call: Call, folder: str) -> Path:
     return Path(folder).expanduser() / DIGESTS / f"{call.key}.json"
 
 
-def _prepare(folder: str) -> None:
-    """Make the folder of this cache before a function is called, which may list the folder that it is in."""
+def _prepare(folder: str) -> list[Path]:
+    """Make the folder of this cache before a function is called, which may list the folder that it is in.
+
+    Return the folders that there were not, the innermost first.
+    """
+    path = Path(folder).expanduser() / DIGESTS
+    new = [each for each in (path, *path.parents) if not each.exists()]
     with suppress(OSError):
-        (Path(folder).expanduser() / DIGESTS).mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
+    return new
 
 
 def _read(call: Call, folder: str | None) -> Entry | None:

@@ -190,7 +190,7 @@ class NeuralNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimat
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """The logits; of two classes their difference, which is above 0 for the second.
+        """The logits; of two classes the logarithm of the ratio of their probabilities, above 0 for the second.
 
         Parameters
         ----------
@@ -201,7 +201,11 @@ class NeuralNetworkClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimat
         ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
         """
         z = self._logits(X)
-        return z[:, 1] - z[:, 0] if z.shape[1] == 2 else z
+        if z.shape[1] != 2:
+            return z
+        # Not the difference of the logits: it does not order samples as the probabilities do.
+        ratio = np.logaddexp(0, -z[:, 0]) - np.logaddexp(0, -z[:, 1])
+        return np.where(ratio == 0, np.sign(z[:, 1] - z[:, 0]) * np.finfo(float).tiny, ratio)
 
     def predict(self, X: Any) -> np.ndarray:
         """The label of the largest output of each sample, (n_samples,)."""
