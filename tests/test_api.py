@@ -257,6 +257,29 @@ if __name__ == "__main__":
 """
 
 
+EDITS = """
+from pathlib import Path
+import nnexp
+
+def train(run):
+    return {"v": 1}
+
+if __name__ == "__main__":
+    print(nnexp.run("task=custom", "task.name=__main__.train", "tracking=none").metrics)
+    with Path(__file__).open("a") as file:
+        file.write("# another line\\n")
+    nnexp.run("task=custom", "task.name=__main__.train", "tracking=none")
+"""
+
+
+@pytest.mark.slow
+def test_a_script_that_was_edited_is_not_taken_for_its_new_text(tmp_path):
+    (tmp_path / "script.py").write_text(EDITS)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "{'v': 1}"
+    assert done.stderr.splitlines()[-1].endswith("script.py was edited since it was started: start it again")
+
+
 @pytest.mark.slow
 def test_a_script_given_from_another_folder_sweeps_in_parallel_twice(nnexp, tmp_path_factory):
     script = tmp_path_factory.mktemp("scripts") / "study.py"

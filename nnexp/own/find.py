@@ -182,8 +182,8 @@ _told: set[str] = set()
 
 
 def _import(key: str, name: str, module: str) -> Any:
+    refresh(module)
     try:
-        refresh(module)
         return importlib.import_module(module)
     except (Exception, SystemExit) as error:  # a module may fail in any way when it is imported
         place = last_own_place(error)

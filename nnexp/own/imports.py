@@ -20,8 +20,10 @@ from typing import Any
 from nnexp.own.modules import Module, closure, spec_after
 from nnexp.own.places import State, is_own_file, state_of
 from nnexp.own.sources import SourceFile, digest_of_content
+from nnexp.readers import ConfigError
 
 HEADER = 16  # bytes of a .pyc before its code
+INEXACT = 2_000_000_000  # nanoseconds; the start of a process is known to a second
 
 _seen: dict[str, State] = {}  # by module: its file when it was imported
 _ran: dict[str, str] = {}  # by real path: digest of the text that was executed last
@@ -66,11 +68,18 @@ def refresh(module: str) -> None:
     """Forget what was edited of a module and all that it imports, and what uses it, maybe by way of another module.
 
     The import that follows then runs the very text of which the digest is taken.
+
+    Raises
+    ------
+    ConfigError
+        If the script that runs was edited, which no import mends.
     """
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
     importlib.invalidate_caches()
-    own = {name: each for name, each in closure(module)[0].items() if name != "__main__"}
+    own = dict(closure(module)[0])
+    if "__main__" in own:
+        _refuse_edited(own.pop("__main__").path)
     for name in _outdated(own):
         _forget(name)
     for name, each in own.items():
@@ -79,6 +88,14 @@ def refresh(module: str) -> None:
         else:
             _seen[name], _imported[name] = state_of(each.path), _n_forgotten
             _ran.pop(os.path.realpath(each.path), None)
+
+
+def _refuse_edited(script: Path) -> None:
+    now = state_of(script)
+    if "__main__" not in _seen and max(now[1:], default=0) < _start_of_process() + INEXACT:
+        _seen["__main__"] = now
+    if _seen.get("__main__") != now:
+        raise ConfigError(f"{script.name} was edited since it was started: start it again")
 
 
 def is_as_imported(module: str) -> bool:
