@@ -75,11 +75,12 @@ for path, uri in json.load(sys.stdin):
 
 def in_new_process(script, given, folder, package=ROOT, **settings):
     """What a script says on the JSON that it is given, line by line; `settings` are environment variables."""
+    places = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-c", script],
         input=json.dumps(given),
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(package)} | settings,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(places)} | settings,
         capture_output=True,
         text=True,
         timeout=HANGING,
