@@ -6,6 +6,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from nnexp import datasets
+from nnexp.compose import compose, read_config
 from nnexp.runs.files import read_arrays
 from nnexp.tasks.network.served_model import ServedNetwork
 from tests.tools.waiting import wait_for
@@ -130,3 +131,9 @@ def test_data_that_are_others_at_each_load_fail_the_job_and_a_failing_function_i
     assert trace[1].strip().startswith(f'File "{nnexp.folder / "mine.py"}", line 5')
     assert failed.err.count("Traceback") == 1
     assert told.startswith("`data.name` = 'mine.fail' failed: KeyError: 'a' (")
+
+
+def test_a_function_is_the_same_data_set_with_and_without_the_preset():
+    words = ("data.name=sklearn.datasets.load_wine", "data.cache=null")
+    tasks = [read_config(compose(each)) for each in (words, ("data=custom", *words))]
+    assert tasks[0].deciding() == tasks[1].deciding()

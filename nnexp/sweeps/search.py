@@ -103,7 +103,9 @@ def read_settings(search: Any, task: Task[Any]) -> dict[str, Any]:
     unknown = [key for key in settings if key not in known]
     if unknown:
         raise ConfigError(f"`hydra.sweeper.search.{unknown[0]}` is not a key; the keys are {', '.join(known)}")
-    settings = {**known, **settings}
+    if settings.get("objectives") is not None and settings.get("directions") is None:
+        known["directions"] = []  # those of other objectives say nothing about these
+    settings = {**known, **{key: value for key, value in settings.items() if value is not None}}
     if settings["sampler"] not in SAMPLERS:
         raise ConfigError(
             f"`hydra.sweeper.search.sampler` must be one of {', '.join(SAMPLERS)}, got {settings['sampler']!r}"
@@ -114,7 +116,10 @@ def read_settings(search: Any, task: Task[Any]) -> dict[str, Any]:
                 f"`hydra.sweeper.search.{key}` must be an integer >= {least} and <= {most}, got {settings[key]!r}"
             )
     if not settings["objectives"]:
-        raise ConfigError("`hydra.sweeper.search.objectives` must name a metric that is logged, got none")
+        raise ConfigError(
+            f"`hydra.sweeper.search.objectives` must name metrics that are logged, got none, and {task.name} declares "
+            "no `objective`"
+        )
     if len(settings["objectives"]) != len(settings["directions"]):
         raise ConfigError("`hydra.sweeper.search.directions` must have one direction for each of `objectives`")
     for direction in settings["directions"]:
