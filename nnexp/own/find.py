@@ -28,6 +28,7 @@ class NotFoundError(ConfigError):
 
 
 MOST_EDITS = 10  # while a function is found
+NEEDED_ELSEWHERE = ("datasets", "activations")  # those that the companion, too, must import
 GROUPS = ("optimizers", "datasets", "activations", "tasks")  # of entry points: nnexp.optimizers, ...
 
 
@@ -113,6 +114,11 @@ def _find(key: str, group: str, name: str, builtin: Collection[str]) -> Own:
         hint = hint or "; your own function is named by its dotted path"
         raise ConfigError(f"`{key}` must be one of {', '.join(known)}, got {name!r}{hint}")
     module, attributes = _parts(key, name, points[name] if name in points else name)
+    if module == "__main__" and group in NEEDED_ELSEWHERE:
+        raise ConfigError(
+            f"`{key}` must name something in a file that can be imported, got {name!r}: the process that draws and "
+            "publishes needs it too"
+        )
     for _ in range(MOST_EDITS):
         found = _attribute(key, name, module, attributes, _import(key, name, module))
         own = Own(name, found, _sources(key, name, module, attributes[-1], found))
@@ -129,6 +135,8 @@ def _attribute(key: str, name: str, module: str, attributes: Sequence[str], foun
             close = difflib.get_close_matches(attribute, [each for each in dir(found) if each[0] != "_"], n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             place = getattr(sys.modules[module], "__file__", None) or module
+            if module == "__main__":  # whose file here is that of a launcher
+                place, hint = "this process", "; in a file that can be imported, every process would find it"
             raise NotFoundError(
                 f"`{key}` must name something that can be imported, got {name!r}: {place} has no {attribute!r}{hint}"
             ) from None

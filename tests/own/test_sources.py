@@ -257,3 +257,10 @@ def test_what_is_held_is_what_was_found_first_with_its_sources(folder):
         assert "return 1\n" in after.sources.texts()["lab/first.py"]
     assert find("lab.first.f").found(0) == 22
     assert find("lab.first.f").sources.digests() != before.sources.digests()
+
+
+@pytest.mark.parametrize(("key", "group"), [("data.name", "datasets"), ("model.activation", "activations")])
+def test_what_the_companion_needs_too_is_not_taken_from_a_script_or_a_cell(key, group, monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "cell", len, raising=False)
+    with pytest.raises(ConfigError, match=f"`{key}` must name something in a file .* got '__main__.cell': the process"):
+        own.find(key, group, "__main__.cell")
