@@ -158,11 +158,11 @@ def read(tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkCo
     if isinstance(tree.get("data"), Mapping):
         tree = {**tree, "data": {"scale": "none", **tree["data"]}}  # configs that were recorded before had none
     data = read_group("data", tree, READERS["data"], open_ended=True)
-    source = {key: value for key, value in tree["data"].items() if key not in READERS["data"]}
+    source: dict[str, Any] = {key: value for key, value in tree["data"].items() if key not in READERS["data"]}
     if data["name"] in datasets.SOURCES and not source.get("options", True):
         del source["options"]  # which the config has for the data sets of a user's own
     if data["name"] not in datasets.SOURCES:  # named without data=custom, it is the same data set
-        source = {**dict.fromkeys(datasets.IMAGE_KEYS), **source}
+        source = {key: None for key in datasets.IMAGE_KEYS} | source
     source |= {key: absolute(source[key], folder) for key in PATHS_OF_DATA if is_text(source.get(key))}
     config = NetworkConfig(
         data=DataConfig(**data, source=source),
