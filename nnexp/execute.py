@@ -288,7 +288,7 @@ def _train(config: Config, directory: RunDirectory, share: Share | None) -> RunR
         ending = config.task.train(run, config.of_task)
     finally:
         run.close()
-    return result_of(directory, ending, run.saved)
+    return result_of(directory, ending, run.saved, run.figures)
 
 
 def finish(directory: RunDirectory, tracking: TrackingConfig) -> Outcome:

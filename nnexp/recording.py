@@ -89,7 +89,9 @@ def write_description(directory: RunDirectory, request: Request) -> None:
         directory.write_text("environment/git_diff.patch", diff)
 
 
-def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str]) -> RunResult:
+def result_of(
+    directory: RunDirectory, ending: Ending, saved: Mapping[str, str], figures: Sequence[str] = ()
+) -> RunResult:
     """What `result.json` says of a run that ended by itself or was interrupted.
 
     Raises
@@ -101,6 +103,8 @@ def result_of(directory: RunDirectory, ending: Ending, saved: Mapping[str, str])
     """
     check_metrics(ending.metrics)
     values = {**ending.values, **ending.counters, "saved": dict(saved)}
+    if figures:
+        values["figures"] = list(figures)
     if taken := set(values) & RunResult.reserved():
         raise ValueError(
             f"a value of a task must have another name than {min(taken)!r}, which `result.json` has itself"

@@ -112,7 +112,11 @@ def test_a_function_that_does_wrong_is_a_failed_run_and_ends_no_sweep(nnexp):
 
 def test_options_that_the_function_does_not_have_are_refused_before_any_work(nnexp):
     toy(nnexp)
-    for wrong, told in (("task.options={lrr: 1}", "lrr"), ("task.name=toy.trian", "toy.trian")):
+    for wrong, told in (
+        ("task.options={lrr: 1}", "lrr"),
+        ("task.name=toy.trian", "toy.trian"),
+        ("task.name=toy.train.__class__", "must name a function train(run, **options), got"),
+    ):
         done = nnexp(*TASK, wrong)
         assert (done.status, len(done.err.splitlines())) == (2, 1), done.err
         assert told in done.err

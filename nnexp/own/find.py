@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import sys
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
@@ -132,7 +133,7 @@ def _attribute(key: str, name: str, module: str, attributes: Sequence[str], foun
         try:
             found = getattr(found, attribute)
         except AttributeError:
-            close = difflib.get_close_matches(attribute, [each for each in dir(found) if each[0] != "_"], n=1)
+            close = difflib.get_close_matches(attribute, _offered(found), n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             place = getattr(sys.modules[module], "__file__", None) or module
             if module == "__main__":  # whose file here is that of a launcher
@@ -148,6 +149,11 @@ def find_function(key: str, group: str, name: str, builtin: Collection[str] = ()
     own = find(key, group, name, builtin)
     refuse_uncallable(key, own)
     return own
+
+
+def _offered(found: object) -> list[str]:
+    """The names in something that may be meant: not those of the modules that it has imported."""
+    return [name for name in dir(found) if name[0] != "_" and not inspect.ismodule(getattr(found, name, None))]
 
 
 def refuse_uncallable(key: str, own: Own) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 from nnexp import tasks
-from nnexp.comparison import curves
+from nnexp.comparison import curves, logged_figures
 from nnexp.comparison.grouping import COUNTED, TASK, compare_settings, groups
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.sections import Section, slug
@@ -134,7 +133,6 @@ def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[
     return ReportResult(folder / PAGE, len(frame), tuple(said), _choice(parts), tuple(written))
 
 
-@cache
 def spec_of(task: str) -> ComparisonSpec:
     """How runs of a task are compared."""
     return tasks.recorded(task).comparison
@@ -205,6 +203,7 @@ def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, Histo
     if len(group.settings) > 1:
         section.pictures += pictures.of_responses(group)
     group.spec.add_to(section, group, read)
+    section.pictures += logged_figures.of_runs(group, read)
     if len(parts) > 1:  # each file and each id in the page has a name of its own
         section.pictures = [replace(p, name=f"{slug(group.name)}-{p.name}") for p in section.pictures]
     return section

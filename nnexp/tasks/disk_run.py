@@ -33,6 +33,7 @@ class DiskRun:
         self.path, self.seed, self.params = directory.path, record.seed, record.params
         self.is_quiet = record.sweep is not None
         self.saved: dict[str, str] = {}
+        self.figures: list[str] = []
         self._directory, self._formats, self._share = directory, record.figures, share
         self._history: HistoryWriter | None = None
         self._line = progress_line() if tells and not self.is_quiet else None
@@ -66,6 +67,8 @@ class DiskRun:
 
         for suffix in dict.fromkeys(["png", *self._formats]):
             figures.save(figure, self._directory.file(f"{name}.{suffix}"))
+        if name not in self.figures:
+            self.figures.append(name)
 
     def shared(self, name: str, array: np.ndarray, *, depends_on: Sequence[str] = ()) -> np.ndarray:
         """The same array, shared with the workers beside this one where there are some."""

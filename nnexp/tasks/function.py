@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,24 @@ def load(name: str) -> Task[Any]:
         task.name, task.sources = name, own.sources
         return task
     refuse_uncallable("task.name", own)
+    if isinstance(own.found, type) or not _takes_run(own.found):
+        raise ConfigError(f"`task.name` must name a function train(run, **options), got {name!r}: {_shown(own.found)}")
     return FunctionTask(own)
+
+
+def _takes_run(function: Callable[..., Any]) -> bool:
+    """Whether the first argument can be a run."""
+    try:
+        first = next(iter(inspect.signature(function).parameters.values()), None)
+    except (TypeError, ValueError):  # of what is written in C
+        return True
+    return first is not None and first.kind not in (first.KEYWORD_ONLY, first.VAR_KEYWORD)
+
+
+def _shown(found: Any) -> str:
+    if isinstance(found, type):
+        return "a class that is no nnexp.Task"
+    return f"{getattr(found, '__name__', found)}{inspect.signature(found)}"
 
 
 def _as_task(found: object) -> Task[Any] | None:

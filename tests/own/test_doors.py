@@ -22,7 +22,7 @@ NETWORK = {
     "with_presets": ("optimizer=heavy", "model=soft", "data=wine"),
 }  # fmt: skip
 TASK = {
-    "beside": ("task=custom", "task.name=ownlab.models.linear", "task.options={epochs: 3}"),
+    "beside": ("task=custom", "task.name=ownlab.models.linear", "task.options={epochs: 3, draw: true}"),
     "installed": ("task=custom", "task.name=linear", "task.options={epochs: 3}"),
     "with_presets": ("task=linear",),
 }
@@ -74,6 +74,8 @@ def test_every_door_in_a_run_a_sweep_a_rerun_and_a_report(way, request):
         assert json.loads(report)["n_runs"] == 2
     page = (nnexp.folder / json.loads(done[-1][1])["path"]).read_text()
     assert "held-out score" in page
+    if way == "beside":
+        assert "coefficients, as the runs have logged it." in page
     keys = [run.tags["nnexp.run_key"] for run in runs_of(nnexp) if run.status == "FINISHED"]
     assert len(set(keys)) == 4
     kept = sorted(path.name for path in nnexp.folder.glob("outputs/runs/network/environment/sources/ownlab/*.py"))
