@@ -130,6 +130,12 @@ def values(override: Override) -> list[str]:
     return found
 
 
+def first_value(override: Override) -> str:
+    """The first value of something to be swept, without making the others."""
+    value: Any = override.value()
+    return str(value.start) if isinstance(value, RangeSweep) else values(override)[0]
+
+
 def _chosen_files(override: Override) -> list[str]:
     group = override.key_or_group
     try:

@@ -19,7 +19,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from nnexp.config import ConfigError, deciding_leaves
 from nnexp.runs.identity import config_hash, sha256
 from nnexp.sweeps import plan
-from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, text_of, values
+from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, first_value, text_of, values
 from nnexp.sweeps.plan import Job
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import JobState, State
@@ -40,7 +40,7 @@ def run_search(
     counted = effective(overrides, sweeper.is_group)
     searched = [o for o in counted if o.is_sweep_override()]
     fixed = [text_of(o) for o in counted if not o.is_sweep_override()]
-    first = [f"{o.get_key_element()}={values(o)[0]}" for o in searched if o.is_discrete_sweep()]
+    first = [f"{o.get_key_element()}={first_value(o)}" for o in searched if o.is_discrete_sweep()]
     composer, keys = sweeper.composer(), plan.Keys()
     task = plan.task_of_first([((*fixed, *first), ())], composer)
     settings = read_settings(sweeper.search, task)
