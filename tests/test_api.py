@@ -184,12 +184,12 @@ def test_a_call_leaves_the_state_of_hydra_and_the_folder_of_temporary_files_as_t
     def ours():  # what MLflow sets when it is imported stays
         return {name: value for name, value in os.environ.items() if name.startswith(("NNEXP_", "HYDRA_"))}
 
-    words, environment = sys.argv[:], ours()
+    words, environment, was_initialized = sys.argv[:], ours(), HydraConfig.initialized()
     GlobalHydra.instance().hydra, before = "somebody else's", tempfile.gettempdir()
     try:
         with pytest.raises(api.ConfigError):
             api.sweep("model.l2=-1")
-        assert (GlobalHydra.instance().hydra, HydraConfig.initialized()) == ("somebody else's", False)
+        assert (GlobalHydra.instance().hydra, HydraConfig.initialized()) == ("somebody else's", was_initialized)
     finally:
         GlobalHydra.instance().hydra = None
     assert (sys.argv, ours(), tempfile.gettempdir()) == (words, environment, before)
