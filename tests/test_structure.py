@@ -19,6 +19,7 @@ ORDER = (
     ("datasets",),
     ("evaluation", "figures"),
     ("runs",),
+    ("statistics",),
     ("comparison",),
     ("tasks",),
     ("config", "estimator"),
