@@ -14,6 +14,7 @@ ORDER = (
     ("errors", "credentials", "terminal", "paths", "arrays", "signals", "lifeline"),
     ("blas", "readers"),
     ("own",),
+    ("statistics",),
     ("nn",),
     ("optim",),
     ("datasets",),

@@ -53,3 +53,15 @@ def test_profiles_rise_and_stay_shares(profile):
     assert (np.diff(found, axis=0) >= 0).all()
     assert found.min() >= 0
     assert found.max() <= 1
+
+
+def test_profiles_are_those_counted_one_by_one():
+    rng = np.random.default_rng(1)
+    costs = rng.integers(1, 30, size=(13, 3)).astype(float)
+    costs[rng.random(costs.shape) < 0.3] = INF
+    limits = np.array([1.0, 1.5, 2, 3, 7, 11, 29, 500])
+    for method, limit in np.ndindex(3, len(limits)):
+        within = [costs[p, method] < INF and costs[p, method] <= limits[limit] * min(costs[p]) for p in range(13)]
+        assert performance_profile(costs, limits)[limit, method] == pytest.approx(sum(within) / 13, abs=1e-12)
+        solved = [costs[p, method] <= limits[limit] for p in range(13)]
+        assert data_profile(costs, limits)[limit, method] == pytest.approx(sum(solved) / 13, abs=1e-12)
