@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVEL = 0.05
+ROUNDING = 1e-12  # relative; a smaller spread is rounding
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,16 @@ def crossed(table: np.ndarray) -> Components:
         raise ValueError(f"expected a finite figure of each of 2 rows and 2 columns at least, got shape {y.shape}")
     a, b = y.shape
     rows, columns, mean = y.mean(axis=1), y.mean(axis=0), y.mean()
-    of_rows = b * float(((rows - mean) ** 2).sum()) / (a - 1)
-    of_columns = a * float(((columns - mean) ** 2).sum()) / (b - 1)
     n_rest = (a - 1) * (b - 1)
-    of_rest = float(((y - rows[:, None] - columns + mean) ** 2).sum()) / n_rest
+    least = (ROUNDING * np.abs(y).max()) ** 2
+
+    def mean_square(deviations: np.ndarray, n: int) -> float:
+        found = float((deviations**2).sum()) / n
+        return found if found > least else 0.0
+
+    of_rows = b * mean_square(rows - mean, a - 1)
+    of_columns = a * mean_square(columns - mean, b - 1)
+    of_rest = mean_square(y - rows[:, None] - columns + mean, n_rest)
     ends = [n_rest * of_rest / float(chi2.ppf(q, n_rest)) for q in (1 - LEVEL / 2, LEVEL / 2)]
     return Components(
         _difference(of_rows, a - 1, of_rest, n_rest, b),

@@ -81,7 +81,7 @@ def test_what_seeds_on_one_split_do_not_show():
 
 
 def test_where_nothing_varies_there_are_no_shares():
-    found = crossed(np.ones((3, 3)))
+    found = crossed(np.full((3, 3), 0.9))
     assert found.total == 0
     assert math.isnan(found.share(found.row))
 
