@@ -18,7 +18,7 @@ ORDER = (
     ("nn",),
     ("optim",),
     ("datasets",),
-    ("evaluation", "figures"),
+    ("evaluation", "figures", "statistics"),
     ("runs",),
     ("statistics",),
     ("comparison",),

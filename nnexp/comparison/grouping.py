@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 
 from nnexp.comparison.metric import MISSING, Metric
-from nnexp.comparison.settings import SEED, Frame, Group, Setting, plain, sort_key
-from nnexp.comparison.spec import ComparisonSpec
-from nnexp.comparison.statistics import Comparison, compare
+from nnexp.comparison.settings import REPLICATE, SEED, UNIT, Frame, Group, Setting, plain, sort_key
+from nnexp.comparison.spec import ComparisonSpec, Reader
+from nnexp.statistics.completeness import completeness
+from nnexp.statistics.paired import Comparison, compare
 
 COUNTED, TASK = "counted", "task"  # columns of the table: whether a run counts, and the task that it is of
 LONGEST_LABEL = 34  # letters; longer names would be cut in figures and be alike there
 
 
+FAILED = ("FAILED", "KILLED")  # runs without a result though they were begun
+
+
 def groups(
-    frame: Frame, params: Sequence[str], logged: Sequence[str], spec_of: Callable[[str], ComparisonSpec]
+    frame: Frame,
+    params: Sequence[str],
+    logged: Sequence[str],
+    spec_of: Callable[[str], ComparisonSpec],
+    margin: float | None = None,
 ) -> list[Group]:
     """The counted runs of a tidy table by task and data set, that with the most runs first.
 
@@ -30,11 +40,14 @@ def groups(
         Its columns that are params and final metrics.
     spec_of : callable
         Gives the specification of a task.
+    margin : float, optional
+        Up to which a difference of the figure that is reported is of no account.
     """
     counted = frame[frame[COUNTED]]
     if counted.empty:
         return []
-    parts: list[tuple[ComparisonSpec, Frame, str]] = []
+    parts: list[tuple[ComparisonSpec, Frame, Frame, str]] = []
+    stopped = frame[frame["status"].isin(FAILED)]
     tasks = list(dict.fromkeys(counted[TASK]))
     for task in tasks:
         spec, runs = spec_of(task), counted[counted[TASK] == task]
@@ -44,9 +57,21 @@ def groups(
         names = _names(of_data, spec)
         if len(tasks) > 1:
             names = [f"{task}, {name}" if len(of_data) > 1 else task for name in names]
-        parts += [(spec, part, name) for part, name in zip(of_data, names, strict=True)]
+        failed = [_of_the_data(stopped[stopped[TASK] == task], part, spec) for part in of_data]
+        parts += [(spec, *part) for part in zip(of_data, failed, names, strict=True)]
     parts.sort(key=lambda part: len(part[1]), reverse=True)
-    return [make_group(runs, params, logged, spec, name) for spec, runs, name in parts]
+    return [
+        make_group(runs, params, logged, spec, name, failed=failed, margin=margin) for spec, runs, failed, name in parts
+    ]
+
+
+def _of_the_data(runs: Frame, part: Frame, spec: ComparisonSpec) -> Frame:
+    """Those of some runs that are of the data of others."""
+    digest = part["data_digest"].iloc[0]
+    same = runs["data_digest"] == digest
+    if spec.data_key in runs:  # one that failed early may not know the digest
+        same |= runs["data_digest"].isna() & (runs[spec.data_key] == part[spec.data_key].iloc[0])
+    return runs[same]
 
 
 def _names(parts: Sequence[Frame], spec: ComparisonSpec) -> list[str]:
@@ -57,35 +82,102 @@ def _names(parts: Sequence[Frame], spec: ComparisonSpec) -> list[str]:
 
 
 def make_group(
-    runs: Frame, params: Sequence[str], logged: Sequence[str], spec: ComparisonSpec, name: str = ""
+    runs: Frame,
+    params: Sequence[str],
+    logged: Sequence[str],
+    spec: ComparisonSpec,
+    name: str = "",
+    *,
+    failed: Frame | None = None,
+    margin: float | None = None,
 ) -> Group:
-    """The settings among runs on one data set."""
-    runs = runs.sort_values("started", kind="stable")
-    if SEED not in runs:
-        runs = runs.assign(**{SEED: 0})
+    """The settings among runs on one data set; `failed` are runs on it without a result."""
     own = tuple(key for key in logged if runs[key].notna().any())
-    keys = swept_keys(runs, params, spec)
     choice = spec.choose(runs, params, own)
-    if not keys:
-        newest, label = _newest(runs), "the one setting"
-        setting = Setting(label, label, {}, newest)
-        return Group(name, (), (setting,), choice, spec, own, len(runs) - len(newest))
-    values = pd.DataFrame({key: runs[key].map(plain) for key in keys}, index=runs.index)
+    runs = _with_replicates(runs.sort_values("started", kind="stable"), spec)
+    design, units = spec.design(runs, choice)
+    runs[UNIT] = units
+    keys = swept_keys(runs, params, spec)
     settings, superseded = [], 0
-    for _, rows in values.groupby(list(keys), sort=False, dropna=False):
-        of_setting = runs.loc[rows.index]
+    for values, of_setting in _by_setting(runs, keys):
         newest = _newest(of_setting)
         superseded += len(of_setting) - len(newest)
-        chosen = {key: plain(rows[key].iloc[0]) for key in keys}
-        words = spec.label_of(chosen)
-        settings.append(Setting(words, words, chosen, newest))
+        words = spec.label_of(dict(zip(keys, values, strict=True))) if keys else "the one setting"
+        settings.append(Setting(words, words, dict(zip(keys, values, strict=True)), newest, design))
     settings.sort(key=lambda setting: [sort_key(value) for value in setting.values.values()])
-    return _lettered(Group(name, keys, tuple(settings), choice, spec, own, superseded))
+    group = Group(name, keys, tuple(settings), choice, spec, own, superseded, margin=margin)
+    if failed is None or failed.empty:
+        return _lettered(_over_common_replicates(group, {}))
+    tried = {values: set(rows[REPLICATE]) for values, rows in _by_setting(_with_replicates(failed, spec), keys)}
+    return _lettered(_over_common_replicates(group, tried))
+
+
+def _with_replicates(runs: Frame, spec: ComparisonSpec) -> Frame:
+    runs = runs.copy()
+    if SEED not in runs:
+        runs[SEED] = 0
+    runs[REPLICATE] = pd.Series(spec.replicates_of(runs), index=runs.index, dtype=object)
+    return runs
+
+
+def _by_setting(runs: Frame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], Frame]]:
+    """The runs of each choice of the values of some keys."""
+    if not keys:
+        return [((), runs)]
+    values = pd.DataFrame({key: runs[key].map(plain) if key in runs else MISSING for key in keys}, index=runs.index)
+    return [
+        (tuple(plain(rows[key].iloc[0]) for key in keys), runs.loc[rows.index])
+        for _, rows in values.groupby(list(keys), sort=False, dropna=False)
+    ]
 
 
 def _newest(runs: Frame) -> Frame:
-    """One run a seed, the newest."""
-    return runs.drop_duplicates(SEED, keep="last").sort_values(SEED)
+    """One run a replicate, the newest."""
+    newest = runs.drop_duplicates(REPLICATE, keep="last")
+    return newest.sort_values(REPLICATE, key=lambda column: column.map(_in_order))
+
+
+def _in_order(replicate: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(sort_key(value) for _, value in replicate)
+
+
+def _over_common_replicates(group: Group, tried: Mapping[tuple[Any, ...], set[Hashable]]) -> Group:
+    """The group with its settings ranked over the replicates that they share, and the others marked."""
+    if not group.has_choice:
+        return group
+    finite = {
+        place: {replicate for replicate, value in setting.by_replicate(group.by.key).items() if math.isfinite(value)}
+        for place, setting in enumerate(group.settings)
+    }
+    measured = {place: replicates for place, replicates in finite.items() if replicates}
+    failed = {place: tried.get(tuple(group.settings[place].values.values()), set()) for place in measured}
+    found = completeness(measured, failed)
+    settings, extra = [], 0
+    for place, setting in enumerate(group.settings):
+        if place not in measured or place in found.missing:
+            settings.append(replace(setting, missing=found.missing.get(place, found.common)))
+            continue
+        kept = setting.runs[setting.runs[REPLICATE].isin(found.common)]
+        extra += len(setting.runs) - len(kept)
+        settings.append(replace(setting, runs=kept))
+    is_ranked = bool(found.common) and len(found.missing) < len(measured)
+    if not is_ranked:  # they have no seed in common, so that none of them can be called the best
+        return replace(group, choice=replace(group.choice, is_fair=False, why_not=NOTHING_IN_COMMON))
+    return replace(group, settings=tuple(settings), n_extra=extra)
+
+
+NOTHING_IN_COMMON = "The settings have no {noun} in common, so none of them is called the best."
+
+
+def with_sample_sizes(group: Group, read: Reader) -> Group:
+    """The group, its settings of a single run with the number of samples that its shares are of."""
+    settings = [
+        replace(setting, n_samples=group.spec.n_samples(group, str(setting.runs["run_id"].iloc[0]), read))
+        if len(setting.runs) == 1
+        else setting
+        for setting in group.settings
+    ]
+    return replace(group, settings=tuple(settings))
 
 
 def _lettered(group: Group) -> Group:
@@ -104,8 +196,8 @@ def letter(place: int) -> str:
 
 
 def swept_keys(runs: Frame, params: Sequence[str], spec: ComparisonSpec) -> tuple[str, ...]:
-    """The params that differ among runs, without the seed, and without those that others decide."""
-    values = {key: runs[key].map(plain) for key in params if key != SEED and key in runs}
+    """The params that differ among runs, but for what makes a replicate, and for those that others decide."""
+    values = {key: runs[key].map(plain) for key in params if key not in spec.replicate_keys and key in runs}
     return tuple(spec.independent({key: column for key, column in values.items() if column.nunique() > 1}))
 
 
@@ -115,7 +207,7 @@ MOST_COMPARED = 12
 
 def compare_settings(group: Group, metric: Metric) -> list[Comparison]:
     """All pairs of few settings, or the best of many against the next best, by a metric."""
-    measured = [setting for setting in group.ranked if setting.has(metric.key)]
+    measured = [setting for setting in group.complete if setting.has(metric.key)]
     if len(measured) < 2 or group.most_seeds < 2:
         return []
     ranked = measured[:MOST_COMPARED]
@@ -123,5 +215,10 @@ def compare_settings(group: Group, metric: Metric) -> list[Comparison]:
     pairs = [(labels[0], other) for other in labels[1:]]
     if len(measured) <= ALL_PAIRS_UP_TO:
         pairs = list(combinations(labels, 2))
-    values = {setting.label: setting.by_seed(metric.key) for setting in ranked}
-    return compare(values, pairs, higher_is_better=metric.higher_is_better is not False)
+    return compare(
+        {setting.label: setting.by_unit(metric.key) for setting in ranked},
+        pairs,
+        group.design,
+        higher_is_better=metric.higher_is_better is not False,
+        margin=group.margin if metric == group.final else None,
+    )

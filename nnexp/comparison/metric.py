@@ -65,7 +65,13 @@ class Metric:
             return f"{value:g}"
         return f"{value:.3f}" if abs(value) >= SMALL or not value else f"{value:.2e}"
 
-    def show_difference(self, value: float) -> str:
-        """Write the difference of two values; of shares in percentage points."""
-        unit = self.unit.partition(" per ")[0]
-        return f"{100 * value:.2f} points" if self.is_share else f"{value:.3g} {unit}".rstrip()
+    def show_difference(self, value: float, *, unit: bool = True) -> str:
+        """Write the difference of two values; of shares in percentage points. Never as zero where it is none."""
+        if not math.isfinite(value):
+            return MISSING
+        number = f"{value:.3g}"
+        if self.is_share:
+            points = 100 * value
+            number = f"{points:.2f}" if abs(points) >= SMALL or not points else f"{points:.1g}"
+        name = "points" if self.is_share else self.unit.partition(" per ")[0]
+        return (f"{number} {name}".rstrip() if unit else number).replace("-", "−")

@@ -12,6 +12,7 @@ from nnexp.comparison.drawing import INK, drawn, legend_below, panels
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.scales import KeyScale
 from nnexp.comparison.settings import Group, Setting, is_number, sort_key
+from nnexp.comparison.wording import ends
 
 LEAST_NUMBERS, LEAST_TEXTS = 3, 2
 WIDTHS = {1: 5.1, 2: 9.6}  # inches, by the number of panels; of more each is narrower
@@ -39,8 +40,8 @@ def curve_keys(group: Group) -> list[str]:
 def response_curve(group: Group, key: str) -> Figure:
     """Draw the figures of the task over the values of a key, with the spread over the seeds.
 
-    The line joins the means over numbers; the bars are 95 % bootstrap intervals, the small dots single seeds. Other
-    keys stay as in the best setting.
+    The line joins the means over numbers; the bars are 95 % intervals, the small dots single runs. Other keys stay as
+    in the best setting.
     """
     settings = slice_through_best(group, key)
     scale = KeyScale.of([setting.values[key] for setting in settings])
@@ -79,20 +80,28 @@ def _line(
     places = np.array([scale(setting.values[key]) for setting in settings]) + shift
     summaries = [setting.summary(metric.key) for setting in settings]
     means = metric.scale * np.array([summary.mean for summary in summaries])
-    errors = metric.scale * np.array([[s.mean - s.low, s.high - s.mean] for s in summaries]).T
+    errors = (
+        metric.scale * np.array([[s.mean - low, high - s.mean] for s in summaries for low, high in [ends(s, metric)]]).T
+    )
     if scale.is_numeric:
         first = 1 if scale.is_broken else 0
         panel.plot(places[: first + 1], means[: first + 1], color=color, linestyle=(0, (1, 2)))
         panel.plot(places[first:], means[first:], color=color)
     panel.plot(places, means, color=color, marker="o", markersize=4, linestyle="none", label=label)
     panel.errorbar(
-        places, means, np.nan_to_num(np.maximum(errors, 0)), color=color, fmt="none", capsize=2.5, linewidth=1.1
+        places,
+        means,
+        metric.scale * np.nan_to_num(np.maximum(errors, 0)),
+        color=color,
+        fmt="none",
+        capsize=2.5,
+        linewidth=1.1,
     )
     for place, setting in zip(places, settings, strict=True):
-        if setting.n > 1:
+        if len(setting.runs) > 1:
             seeds = metric.scale * setting.column(metric.key)
             panel.plot(
-                [place] * setting.n, seeds, color=color, marker="o", markersize=2.6, linestyle="none", alpha=0.35
+                [place] * len(seeds), seeds, color=color, marker="o", markersize=2.6, linestyle="none", alpha=0.35
             )
 
 

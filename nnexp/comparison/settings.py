@@ -1,22 +1,26 @@
-"""Settings and replicates: all that was swept but the seed, and the runs that repeat it with another seed."""
+"""Settings and replicates: all that was swept but seed, split and fold, and the runs that repeat it with others."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
 from nnexp.comparison.metric import MISSING, Metric
-from nnexp.comparison.statistics import Summary, summarize
+from nnexp.statistics.intervals import Summary, wilson
+from nnexp.statistics.paired import Design
 
 if TYPE_CHECKING:
     from nnexp.comparison.spec import ComparisonSpec
 
 SEED = "seed"
+REPLICATE, UNIT = "_replicate", "_unit"  # columns: what tells runs of a setting apart, and what is averaged over
+
+BY_SEED = Design()
 
 # What pyright reads off pandas without its stubs is mostly wrong.
 Frame: TypeAlias = Any
@@ -37,6 +41,8 @@ class Choice:
         Whether one setting can be called the best.
     part : str
         The part of the data that `final` is measured on; "" where there are none.
+    why_not : str
+        Why none can be called the best, where the task itself has no reason; with a place for ``noun``.
     """
 
     by: Metric
@@ -44,19 +50,36 @@ class Choice:
     tie: str = ""
     is_fair: bool = True
     part: str = ""
+    why_not: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """One choice of all that was swept but the seed, and its finished runs, one a seed.
+    """One choice of all that was swept but what makes a replicate, and its finished runs, one a replicate.
 
-    `words` says what it is; `label` are the words too, or a letter where these are long or the same for two.
+    Attributes
+    ----------
+    label, words : str
+        `words` says what it is; `label` are the words too, or a letter where these are long or the same for two.
+    values : dict
+        Of what was swept.
+    runs : DataFrame
+        With the columns `REPLICATE` and `UNIT`.
+    design : Design
+        What the replicates vary.
+    missing : frozenset
+        The replicates that keep it from being ranked; empty where it is.
+    n_samples : mapping of str to int
+        Of a single run, the number of samples of which a metric is the share that is right.
     """
 
     label: str
     words: str
     values: dict[str, Any]
     runs: Frame
+    design: Design = BY_SEED
+    missing: frozenset[Hashable] = frozenset()
+    n_samples: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def full_name(self) -> str:
@@ -65,12 +88,19 @@ class Setting:
 
     @property
     def n(self) -> int:
-        """Number of seeds."""
-        return len(self.runs)
+        """Number of seeds, splits or folds, whichever `design` counts."""
+        return self.runs[UNIT].nunique()
 
-    def by_seed(self, key: str) -> dict[int, float]:
-        """A final metric of each seed."""
-        return {int(seed): float(v) for seed, v in zip(self.runs[SEED], self.column(key), strict=True)}
+    def by_replicate(self, key: str) -> dict[Hashable, float]:
+        """A final metric of each run by its replicate."""
+        return dict(zip(self.runs[REPLICATE], map(float, self.column(key)), strict=True))
+
+    def by_unit(self, key: str) -> dict[Hashable, float]:
+        """A final metric of each seed, split or fold: the mean over its runs; NaN where one of them has none."""
+        values: dict[Hashable, list[float]] = {}
+        for unit, value in zip(self.runs[UNIT], self.column(key), strict=True):
+            values.setdefault(unit, []).append(float(value))
+        return {unit: math.fsum(found) / len(found) for unit, found in values.items()}
 
     def column(self, key: str) -> Column:
         """A column of the runs as floats, NaN where they do not have it."""
@@ -83,8 +113,11 @@ class Setting:
         return bool(self.column(key).notna().any())
 
     def summary(self, key: str) -> Summary:
-        """Mean and interval of a final metric over the seeds."""
-        return summarize(self.column(key).to_numpy())
+        """Mean and interval of a final metric; of a single run the interval that its samples give."""
+        found = self.design.summary(list(self.by_unit(key).values()))
+        if len(self.runs) == 1 and found.n and (total := self.n_samples.get(key)):
+            return Summary(1, found.mean, *wilson(found.mean * total, total), "Wilson")
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +129,7 @@ class Group:
     name : str
         What tells it from the other groups.
     keys : tuple of str
-        What was swept, without the seed.
+        What was swept, without what makes a replicate.
     settings : tuple of Setting
         In the order of their values; best first where they are called by letters.
     choice : Choice
@@ -106,6 +139,10 @@ class Group:
         The metrics that the runs have.
     n_superseded : int
         Runs left out because a newer one has the same params and seed.
+    n_extra : int
+        Runs left out because not all that are ranked have such a replicate.
+    margin : float or None
+        Up to which a difference of `final` is of no account.
     """
 
     name: str
@@ -115,6 +152,18 @@ class Group:
     spec: ComparisonSpec
     logged: tuple[str, ...] = ()
     n_superseded: int = 0
+    n_extra: int = 0
+    margin: float | None = None
+
+    @property
+    def design(self) -> Design:
+        """What the replicates vary."""
+        return self.settings[0].design
+
+    @property
+    def noun(self) -> str:
+        """What a replicate is called."""
+        return self.design.noun
 
     @property
     def by(self) -> Metric:
@@ -138,7 +187,7 @@ class Group:
 
     @cached_property
     def ranked(self) -> tuple[Setting, ...]:
-        """Best first, by the mean over the seeds; a setting with less than half of the seeds of another comes last.
+        """Best first, by the mean over the replicates; those that lack some, and are not ranked, come last.
 
         In the order of their values where there is no best one.
         """
@@ -148,9 +197,14 @@ class Group:
 
         def rank(setting: Setting) -> tuple[bool, float, float]:
             mean, tie = setting.column(self.by.key).mean(), setting.column(self.choice.tie).mean()
-            return 2 * setting.n < self.most_seeds, math.inf if math.isnan(mean) else sign * mean, tie
+            return bool(setting.missing), math.inf if math.isnan(mean) else sign * mean, tie
 
         return tuple(sorted(self.settings, key=rank))
+
+    @property
+    def complete(self) -> tuple[Setting, ...]:
+        """Those of `ranked` that have all replicates, and so are ranked."""
+        return tuple(setting for setting in self.ranked if not setting.missing)
 
     @property
     def best(self) -> Setting:
@@ -170,11 +224,11 @@ class Group:
     @property
     def n_runs(self) -> int:
         """Runs of all settings."""
-        return sum(setting.n for setting in self.settings)
+        return sum(len(setting.runs) for setting in self.settings)
 
     @property
     def most_seeds(self) -> int:
-        """Seeds of the setting that has the most."""
+        """Seeds, splits or folds of the setting that has the most."""
         return max(setting.n for setting in self.settings)
 
     def having(self, keys: Sequence[str]) -> list[Metric]:

@@ -6,7 +6,7 @@ nothing the best. A task gives its own through :attr:`nnexp.tasks.interface.Task
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from nnexp.comparison.metric import MISSING, Metric
 from nnexp.comparison.sections import Section
-from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting, show_value
+from nnexp.comparison.settings import REPLICATE, SEED, Choice, Column, Frame, Group, Setting, plain, show_value
+from nnexp.statistics.paired import Design
 
 MOST_FIGURES = 4  # metrics in a table or a figure
 RUN_TIME = Metric("seconds", "run", "s", is_clock=True)  # from start to end, which every run has
@@ -75,10 +76,7 @@ class ComparisonSpec:
     ] = {}  # how a setting is called by a value, such as "{} units"; default: name and value
     axes: Sequence[Axis] = (STEPS, SECONDS)
     data_key: str = ""  # the param that names the data
-    replicates = (
-        "Replicates are seeds: runs of one seed are compared with each other. What is said of settings is about more "
-        "seeds, not about other data."
-    )
+    replicate_keys: Sequence[str] = (SEED,)  # whose values make replicates of one setting
     explanations: Sequence[str] = ()  # of what its figures are
 
     def __init__(self, metrics: Mapping[str, Any], ranking: Ranking) -> None:
@@ -117,6 +115,18 @@ class ComparisonSpec:
         key, *ties = self.ranking(runs, params, logged) or [""]
         metric = self.metric(key) if key else [*self._figures(logged), RUN_TIME][0]
         return Choice(metric, metric, *ties[:1], is_fair=bool(key) and metric.higher_is_better is not None)
+
+    def replicates_of(self, runs: Frame) -> list[tuple[tuple[str, Any], ...]]:
+        """What tells each run from others of its setting: pairs of a key in words and its value."""
+        return [((SEED, plain(seed)),) for seed in runs[SEED]]
+
+    def design(self, runs: Frame, choice: Choice) -> tuple[Design, list[Hashable]]:
+        """What the replicates vary, and for each run the seed, split or fold that it counts for."""
+        return Design(), list(runs[REPLICATE])
+
+    def n_samples(self, group: Group, run_id: str, read: Reader) -> Mapping[str, int]:
+        """The metrics of a run that are shares of independent samples, and how many samples those are."""
+        return {}
 
     def _figures(self, keys: Sequence[str]) -> list[Metric]:
         """The metrics among some keys that say how good a run is, those that the task declares first."""

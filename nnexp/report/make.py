@@ -9,14 +9,14 @@ from pathlib import Path
 
 from nnexp import tasks
 from nnexp.comparison import curves, logged_figures
-from nnexp.comparison.grouping import COUNTED, TASK, compare_settings, groups
+from nnexp.comparison.grouping import COUNTED, TASK, compare_settings, groups, with_sample_sizes
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.sections import Section, slug
 from nnexp.comparison.settings import Frame, Group
 from nnexp.comparison.spec import ComparisonSpec, History, Reader
 from nnexp.comparison.wording import count
 from nnexp.figures.style import save
-from nnexp.report import pictures, sentences, table, tables
+from nnexp.report import claims, pictures, sentences, table, tables
 from nnexp.report.files import RunFiles
 from nnexp.report.page import Page
 from nnexp.report.selection import Found, Selection, find
@@ -27,11 +27,21 @@ from nnexp.tracking.store import Store
 PAGE, FIGURES = "report.html", "figures"
 MOST_GROUPS = 4
 SUFFIXES = (".png", ".svg", ".pdf")
+RESAMPLED = (
+    "Each replicate has a held-out part of its own, of the same samples. So the tests are corrected resampled "
+    "t-tests (Nadeau and Bengio, 2003), and the 95 % intervals t intervals with the same correction: the variance of a "
+    "mean over n replicates is taken to be (1 / n + n_test / n_train) times that of one. What they say is of other "
+    "samples of the same kind.",
+)
+SHARED = (
+    "What replicates vary is not the data. So the tests are exact sign-flip permutation tests of the mean difference, "
+    "with the intervals of all differences that they do not reject, and the 95 % intervals of means are t intervals; "
+    "n seeds allow no p below 2 / 2ⁿ. What they say is of further seeds, not of other data.",
+)
 STATISTICS = (
-    "Intervals are 95 % bootstrap intervals of the mean over seeds (bias-corrected and accelerated, 4,999 resamples); "
-    "none is given for fewer than three seeds, and with so few any is too short.",
-    "p-values are two-sided, of the exact sign-flip permutation test of the mean difference within seeds; n seeds "
-    "allow none below 2 / 2ⁿ. Holm's correction keeps the chance of any false claim in a table below 5 %.",
+    "No interval is given for fewer than three replicates, nor where all are equal; that of a single run is Wilson's, "
+    "of the samples that it was measured on. p-values are two-sided; Holm's correction keeps the chance of any false "
+    "claim in a table below 5 %.",
 )
 CLOCK = "Seconds are of the clock on whatever machine a run had, with whatever else went on there."
 
@@ -91,15 +101,17 @@ def make_report(
     return write_report(find(store, selection), RunFiles(store), Path(out_folder), formats)
 
 
-def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[str] = ("png",)) -> ReportResult:
-    """Write the report of runs that have been read."""
+def write_report(
+    found: Found, files: RunFiles, folder: Path, formats: Sequence[str] = ("png",), margin: float | None = None
+) -> ReportResult:
+    """Write the report of runs that have been read; differences up to the margin are of no account."""
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
     frame = table.tidy(found.runs)
     params, logged = table.param_keys(frame, found.runs), table.metric_keys(frame, found.runs)
     runs = {run.run_id: run for run in found.runs}
     histories = files.histories([runs[run_id] for run_id in frame.loc[frame[COUNTED], "run_id"]])
-    parts = groups(frame, params, logged, spec_of)
+    parts = [with_sample_sizes(part, files.reader(runs)) for part in groups(frame, params, logged, spec_of, margin)]
     specs = list({group.spec: None for group in parts})
 
     said = [*sentences.about_runs(frame, found.plan), *sentences.about_groups(parts, MOST_GROUPS)]
@@ -126,7 +138,7 @@ def write_report(found: Found, files: RunFiles, folder: Path, formats: Sequence[
         sentences=said,
         sections=sections,
         runs=tables.of_runs(frame, params, _run_columns(frame, logged)),
-        method=_explanations(specs),
+        method=_explanations(parts, specs),
     )
     write_atomically(folder / PAGE, page.html())
     written = [folder / PAGE, *table.write(frame, folder), *drawn]
@@ -142,11 +154,13 @@ def _choice(parts: Sequence[Group]) -> tuple[str, ...]:
     """What is said of the best setting of each group, in two or three sentences."""
     said: list[str] = []
     for group in parts[:MOST_GROUPS]:
-        own = sentences.about_choice(group)
         if len(group.settings) > 1:
             comparisons = compare_settings(group, group.final) if group.has_choice else []
-            own = [*own[1:3], *sentences.about_comparisons(group, comparisons)[:1]]
-        elif group.best.n == 1:
+            own = claims.about_best(group) or claims.about_choice(group)[1:2]
+            own = [*own, *claims.about_comparisons(group, comparisons)[:1]]
+        elif group.best.n > 1:
+            own = claims.about_choice(group)
+        else:
             continue
         said += [f"{group.name}: {text}" for text in own] if len(parts) > 1 else own
     return tuple(said)
@@ -167,12 +181,13 @@ def _facts(frame: Frame) -> str:
     return f"{count(len(frame), 'run')} started {days} (UTC); report of {made}."
 
 
-def _explanations(specs: Sequence[ComparisonSpec]) -> list[str]:
+def _explanations(parts: Sequence[Group], specs: Sequence[ComparisonSpec]) -> list[str]:
     """How the numbers are made."""
     if not specs:
         return []
     of_tasks = [text for spec in specs for text in spec.explanations]
-    return [*dict.fromkeys(spec.replicates for spec in specs), *STATISTICS, *of_tasks, CLOCK]
+    kinds = dict.fromkeys(RESAMPLED if group.design.resamples else SHARED for group in parts)
+    return [*(text for kind in kinds for text in kind), *STATISTICS, *of_tasks, CLOCK]
 
 
 def _run_columns(frame: Frame, logged: Sequence[str]) -> list[Metric]:
@@ -190,15 +205,15 @@ def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, Histo
     own = [run_id for setting in group.settings for run_id in setting.runs["run_id"]]
     histories = _complete({run_id: histories[run_id] for run_id in own if run_id in histories}, group.spec)
     comparisons = [(metric, compare_settings(group, metric)) for metric in group.spec.compared(group)]
-    said = sentences.about_choice(group)
-    said += sentences.about_comparisons(group, comparisons[0][1] if comparisons else [])
+    said = claims.about_choice(group)
+    said += claims.about_comparisons(group, comparisons[0][1] if comparisons else [])
     if group.has_choice and (followed := group.spec.followed(group, histories) if histories else []):
         said += sentences.about_curves(curves.winners(group, histories, followed[0]), followed[0])
     shown = [tables.of_lettered(group)] if group.is_lettered else []
     shown.append(tables.of_settings(group))
     for metric, compared in comparisons:
         if any(comparison.n for comparison in compared):
-            shown.append(tables.of_comparisons(compared, metric))
+            shown.append(tables.of_comparisons(compared, metric, group.design))
     section = Section(_title(parts, group), said, shown, list(pictures.of_curves(group, histories)))
     if len(group.settings) > 1:
         section.pictures += pictures.of_responses(group)

@@ -20,7 +20,7 @@ def of_curves(group: Group, histories: Mapping[str, History]) -> Iterator[Pictur
     axes = listed([axis.unit for axis in group.spec.axes])
     caption = f"While training, against {axes}; a dot marks the end."
     if group.most_seeds > 1:
-        caption += " Lines are medians over the seeds"
+        caption += f" Lines are medians over the {group.noun}s"
         few = len(group.settings) <= curves.MOST_BANDS
         caption += ", shades reach from the lowest to the highest." if few else "."
         caption += " A run that has ended keeps its last value."
@@ -38,8 +38,8 @@ def of_responses(group: Group) -> Iterator[Picture]:
             continue
         others = ", the other keys as in the best setting" if len(group.keys) > 1 else ""
         caption = (
-            f"Final {listed([panel.name for panel in panels])} over {name_of(key)}{others}: means over the seeds, as "
-            "bars their 95 % bootstrap intervals (from three seeds on), single seeds as faint dots"
+            f"Final {listed([panel.name for panel in panels])} over {name_of(key)}{others}: means over "
+            f"the {group.noun}s, as bars their 95 % intervals (from three {group.noun}s on), single runs as faint dots"
         )
         caption += "; the triangle marks the best." if group.has_choice else "."
         yield Picture(f"over-{slug(key)}", responses.response_curve(group, key), caption)

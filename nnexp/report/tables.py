@@ -11,8 +11,9 @@ import pandas as pd
 from nnexp.comparison.metric import MISSING, Metric
 from nnexp.comparison.sections import Table
 from nnexp.comparison.settings import Frame, Group, show_value
-from nnexp.comparison.statistics import Comparison, Summary
-from nnexp.comparison.wording import listed
+from nnexp.comparison.wording import ends, listed
+from nnexp.statistics.intervals import Summary
+from nnexp.statistics.paired import Comparison, Design
 
 MOST_SETTINGS, MOST_RUNS = 30, 200
 
@@ -20,17 +21,28 @@ MOST_SETTINGS, MOST_RUNS = 30, 200
 def of_settings(group: Group) -> Table:
     """The best settings with their final figures."""
     metrics, medians = group.spec.columns(group), group.spec.medians()
-    header = ["setting", "seeds", *(metric.axis_label for metric in metrics), *(metric.name for metric in medians)]
+    header = [
+        "setting",
+        f"{group.noun}s",
+        *(metric.axis_label for metric in metrics),
+        *(metric.name for metric in medians),
+    ]
     rows = []
     for setting in group.ranked[:MOST_SETTINGS]:
         finals = [_interval(setting.summary(metric.key), metric) for metric in metrics]
         counted = [metric.show(float(setting.column(metric.key).median())) for metric in medians]
-        rows.append([setting.label, str(setting.n), *finals, *counted])
+        rows.append([f"({setting.label})" if setting.missing else setting.label, str(setting.n), *finals, *counted])
     caption = "Final figures."
     if group.most_seeds > 1:
         names = listed([f"time of the {metric.name}" if metric.is_clock else metric.name for metric in medians])
         are = "are medians" if len(medians) > 1 else "is the median"
-        caption = f"Means over the seeds with 95 % intervals; {names} {are}."
+        caption = f"Means over the {group.noun}s with 95 % intervals; {names} {are}."
+    elif any(s.summary(metric.key).has_interval for s in group.settings for metric in metrics):
+        caption = (
+            "Final figures of single runs; the 95 % intervals are of the samples that they were measured on alone."
+        )
+    if group.has_choice and any(setting.missing for setting in group.settings):
+        caption += " Those in brackets lack replicates and are not ranked."
     if len(group.settings) > MOST_SETTINGS:
         caption += f" {group.top} {MOST_SETTINGS} of {len(group.settings):,}; all runs are in runs.csv."
     return Table(caption, header, rows, best=0 if len(group.settings) > 1 and group.has_choice else None)
@@ -47,15 +59,16 @@ def of_lettered(group: Group) -> Table:
 
 def _interval(summary: Summary, metric: Metric) -> str:
     mean = metric.show(summary.mean, unit=False)
-    if math.isnan(summary.low):
+    if not summary.has_interval:
         return mean
-    return f"{mean} [{metric.show(summary.low, unit=False)}, {metric.show(summary.high, unit=False)}]"
+    low, high = ends(summary, metric)
+    return f"{mean} [{metric.show(low, unit=False)}, {metric.show(high, unit=False)}]"
 
 
-def of_comparisons(comparisons: Sequence[Comparison], metric: Metric) -> Table:
+def of_comparisons(comparisons: Sequence[Comparison], metric: Metric, design: Design) -> Table:
     """Pairs of settings with their tests."""
     better, ahead = ("better", "ahead on") if metric.higher_is_better is not None else ("higher", "higher on")
-    header = [better, "than", ahead, "by on average", "95 % interval", "p", "p (Holm)"]
+    header = [better, "than", ahead, "by on average", "95 % interval", "p", "p (Holm)", "could be shown"]
     rows = []
     for c in comparisons:
         if not c.n:
@@ -63,16 +76,26 @@ def of_comparisons(comparisons: Sequence[Comparison], metric: Metric) -> Table:
         ties = f", {c.ties} equal" if c.ties else ""
         by = metric.show_difference(c.difference.mean)
         p_values = [MISSING if math.isnan(p) else f"{p:.2g}" for p in (c.p, c.p_holm)]
-        rows.append([c.first, c.second, f"{c.wins} of {c.n}{ties}", by, _bounds(c.difference, metric), *p_values])
-    return Table(f"Pairs of settings over their common seeds, by {metric.name}.", header, rows, frozenset({0, 1}))
+        could = metric.show_difference(c.detectable) if c.detectable else MISSING
+        cells = [f"{c.wins} of {c.n}{ties}", by, _bounds(c.difference, metric), *p_values, could]
+        rows.append([c.first, c.second, *cells])
+    n = max((c.n for c in comparisons), default=0)
+    test = "sign-flip test"
+    if design.resamples:
+        test = f"corrected resampled t-test, n_test / n_train = {design.ratio:.3g}"
+    caption = (
+        f"Pairs of settings over their common {design.noun}s (n = {n}) by {metric.name}: {test}, two-sided; "
+        f"Holm's correction for {len(rows)}; each interval is of its pair alone. What could be shown is the difference "
+        f"that so many {design.noun}s show with a chance of 80 %."
+    )
+    return Table(caption, header, rows, frozenset({0, 1}))
 
 
 def _bounds(difference: Summary, metric: Metric) -> str:
-    if math.isnan(difference.low):
+    if not difference.has_interval:
         return MISSING
-    form = ".2f" if metric.is_share else ".3g"
-    low, high = metric.scale * difference.low, metric.scale * difference.high
-    return f"{low:{form}} to {high:{form}}".replace("-", "−")
+    low, high = (metric.show_difference(end, unit=False) for end in (difference.low, difference.high))
+    return f"{low} to {high}"
 
 
 def of_runs(frame: Frame, params: Sequence[str], figures: Sequence[Metric]) -> Table:

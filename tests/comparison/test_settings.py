@@ -106,7 +106,7 @@ def test_only_finished_runs_count_and_equal_keys_once(tmp_path):
 
 def test_of_equal_params_and_seed_the_newest_run_counts(tmp_path):
     group = only([finished(tmp_path, 0, 0.8), finished(tmp_path, 1, 0.9)])
-    assert group.best.by_seed("accuracy/test") == {0: 0.9}
+    assert group.best.by_unit("accuracy/test") == {0: 0.9}
     assert group.n_superseded == 1
 
 

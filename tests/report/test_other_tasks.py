@@ -64,8 +64,8 @@ def test_what_was_logged_is_drawn_and_compared_and_nothing_is_called_the_best(tm
     assert names(result) == {"curves", "over-task_options_lr"}
     page = result.path.read_text()
     assert_stands_alone(page)
-    assert "Pairs of settings over their common seeds, by loss." in page
-    assert "Pairs of settings over their common seeds, by distance." in page
+    assert "Pairs of settings over their common seeds (n = 3) by loss: sign-flip test" in page
+    assert "Pairs of settings over their common seeds (n = 3) by distance: sign-flip test" in page
     assert "higher on" in page
     assert "accuracy" not in page
     assert 'class="best"' not in page

@@ -4,7 +4,7 @@ import pytest
 
 from nnexp.comparison.curves import Winner
 from nnexp.comparison.grouping import compare_settings
-from nnexp.report import sentences
+from nnexp.report import claims, sentences
 from nnexp.report.table import tidy
 from nnexp.tasks.network.report.sentences import about_step_sizes
 from tests.report.runs import SPEC, grouped, stored_run
@@ -15,19 +15,19 @@ def said(runs, plan=None):
     """All that is said of runs on one data set, but for their curves."""
     frame = tidy(runs)
     (group,) = grouped(runs)
-    choice, comparisons = sentences.about_choice(group), compare_settings(group, group.final)
-    return [*sentences.about_runs(frame, plan), *choice, *sentences.about_comparisons(group, comparisons)]
+    choice, comparisons = claims.about_choice(group), compare_settings(group, group.final)
+    return [*sentences.about_runs(frame, plan), *choice, *claims.about_comparisons(group, comparisons)]
 
 
-def sweep(folder, accuracy, *, values=(0.0, 1.0, 10.0), seeds=3, validation=None):
-    """Runs over lambda and seeds; `accuracy` and `validation` take both."""
+def sweep(folder, accuracy, *, values=(0.0, 1.0, 10.0), seeds=3, validation=None, split=None):
+    """Runs over lambda and seeds, on one split or on one a seed; `accuracy` and `validation` take both."""
     runs = []
     for l2 in values:
         for seed in range(seeds):
             metrics = {"accuracy/test": accuracy(l2, seed), "loss/test": 0.3}
             if validation:
                 metrics |= {"accuracy/validation": validation(l2, seed), "loss/validation": 0.3}
-            runs.append(stored_run(folder, len(runs), metrics=metrics, model__l2=l2, seed=seed))
+            runs.append(stored_run(folder, len(runs), metrics=metrics, model__l2=l2, seed=seed, data__split_seed=split))
     return runs
 
 
@@ -39,38 +39,51 @@ def test_a_lead_that_three_seeds_cannot_prove_is_called_a_hint(tmp_path):
     assert said(sweep(tmp_path, falling)) == [
         "9 runs, all finished.",
         "3 settings of lambda, 3 seeds each.",
-        "The best by test accuracy is lambda 0: 91.00 % on average over 3 seeds (95 % interval 90.00 to 92.00 %).",
+        "The best by test accuracy is lambda 0: 91.00 % on average over 3 seeds (95 % interval 87.71 to 94.29 %).",
         "There is no validation part, so the best of 3 was chosen on the test part itself, which flatters it. "
         "With data.validation_size=0.2 the choice is made on a part of its own.",
         "lambda 0 is ahead of lambda 1 on 3 of 3 seeds (by 1.00 points on average, p = 0.75) and lambda 10 on 3 of 3 "
         "seeds (by 10.00 points on average, p = 0.75): at this number of seeds a hint, not proof.",
         "How the others compare among themselves is in the table.",
         "Here p is given after Holm's correction for 3 comparisons.",
-        "With 3 seeds no p below 0.75 is possible; 7 seeds can reach 0.05.",
     ]
 
 
 def test_six_seeds_can_say_that_one_beats_the_other(tmp_path):
     text = said(sweep(tmp_path, falling, values=(1.0, 10.0), seeds=6))
-    assert text[-1] == "lambda 1 beats lambda 10 on 6 of 6 seeds (by 9.00 points on average, p = 0.031)."
+    assert text[-1] == (
+        "On new samples of such data, lambda 1 beats lambda 10 on 6 of 6 seeds (by 9.00 points on average, p = 0.031)."
+    )
 
 
-def test_five_seeds_cannot_and_say_so(tmp_path):
-    text = said(sweep(tmp_path, falling, values=(1.0, 10.0), seeds=5))
-    assert "ahead of lambda 10 on 5 of 5 seeds (by 9.00 points on average, p = 0.062)" in text[-2]
-    assert text[-1] == "With 5 seeds no p below 0.062 is possible; 6 seeds can reach 0.05."
+def test_five_seeds_on_one_split_cannot_and_say_so(tmp_path):
+    text = said(sweep(tmp_path, lambda l2, seed: 0.9 - 0.01 * (l2 + seed) ** 1.5, values=(1.0, 4.0), seeds=5, split=7))
+    assert "lambda 1 is ahead of lambda 4 on 5 of 5 seeds (by 9.36 points on average, p = 0.062)" in text[-3]
+    assert text[-2] == "With 5 seeds no p below 0.062 is possible; 6 seeds can reach 0.05."
+    assert text[-1].endswith("points seen, 1 seed more would show it with a chance of 80 %.")
 
 
-def test_settings_that_take_turns_do_not_differ(tmp_path):
+def test_six_seeds_on_one_split_say_that_this_is_of_this_split(tmp_path):
+    text = said(sweep(tmp_path, lambda l2, seed: 0.9 - 0.01 * (l2 + seed) ** 1.5, values=(1.0, 4.0), seeds=6, split=7))
+    assert text[-1] == (
+        "On this split, lambda 1 beats lambda 4 on 6 of 6 seeds (by 9.85 points on average, 95 % interval 7.00 to "
+        "12.30, p = 0.031)."
+    )
+
+
+def test_no_difference_is_never_said_to_be_there_not(tmp_path):
     text = said(sweep(tmp_path, lambda l2, seed: 0.9 + 0.01 * ((seed % 2 == 0) == (l2 == 1.0)), values=(1.0, 10.0)))
-    assert "lambda 1 does not differ at this number of seeds from lambda 10 (ahead on 2 of 3, p = 1)." in text
+    assert (
+        "No difference is shown between lambda 1 and lambda 10 (ahead on 2 of 3, p = 0.74; 3 seeds could have shown a "
+        "difference of 4.99 points)."
+    ) in text
 
 
 def test_the_choice_on_validation_is_told_apart_from_the_final_figure(tmp_path):
     text = said(sweep(tmp_path, falling, validation=lambda l2, seed: 0.7 + 0.01 * l2, seeds=6))
     assert text[2].startswith(
         "Chosen by validation accuracy (80.00 %): lambda 10. On the test part, not looked at for the choice: "
-        "82.50 % on average over 6 seeds (95 % interval 81."
+        "82.50 % on average over 6 seeds (95 % interval 79."
     )
     assert not any("flatters" in sentence for sentence in text)
 
@@ -78,7 +91,7 @@ def test_the_choice_on_validation_is_told_apart_from_the_final_figure(tmp_path):
 def test_a_choice_that_the_test_part_refutes_is_told(tmp_path):
     text = said(sweep(tmp_path, falling, values=(0.0, 10.0), validation=lambda l2, seed: 0.7 + 0.01 * l2, seeds=6))
     assert (
-        "lambda 10 was chosen, and yet it is beaten by lambda 0 on 6 of 6 seeds "
+        "lambda 10 was chosen, and yet on new samples of such data it is beaten by lambda 0 on 6 of 6 seeds "
         "(by 10.00 points on average, p = 0.031)." in text
     )
 
@@ -100,7 +113,7 @@ def test_several_seeds_of_one_setting_have_a_spread(tmp_path):
     text = said(sweep(tmp_path, falling, values=(1.0,)))
     assert (
         text[1]
-        == "One setting with 3 seeds: test accuracy 90.00 % on average over 3 seeds (95 % interval 89.00 to 91.00 %)."
+        == "One setting with 3 seeds: test accuracy 90.00 % on average over 3 seeds (95 % interval 86.71 to 93.29 %)."
     )
 
 

@@ -58,6 +58,12 @@ def gather(group: Group, read: Reader) -> list[ClassFigures]:
     return [found for found in result if found.classes == result[0].classes]
 
 
+def n_samples(run_id: str, part: str, read: Reader) -> int:
+    """Samples of a part of the data of one run; 0 where it has no report."""
+    report = read(run_id, f"reports/classification_report_{part}.json", json.loads)
+    return int(np.sum(report["confusion"]["counts"])) if report else 0
+
+
 def class_figures(label: str, reports: Sequence[dict[str, Any]]) -> ClassFigures:
     """Figures of one setting from the classification reports of its seeds."""
     classes = tuple(reports[0]["confusion"]["classes"])

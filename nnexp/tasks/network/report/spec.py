@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.sections import Section
 from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting
 from nnexp.comparison.spec import SECONDS, STEPS, Axis, ComparisonSpec, History, Panel, Reader
 from nnexp.figures.style import PART_COLORS
-from nnexp.tasks.network.report import methods, pictures, sentences
+from nnexp.statistics.paired import Design
+from nnexp.tasks.network.report import classes, methods, pictures, replicates, sentences
 from nnexp.tasks.network.report.keys import COST, EVALUATIONS, L2, METHOD, OPTIONS
 
 TEST = "accuracy/test"
@@ -37,14 +39,24 @@ class NetworkComparison(ComparisonSpec):
         Axis(SECONDS.column, "seconds of the fit", "seconds", is_whole=False),
     )
     data_key = "data.name"
-    replicates = (
-        "Replicates are seeds: a seed draws the split and the start, and runs of one seed share both. What is said of "
-        "settings is about more seeds on the same data, not about other data."
-    )
+    replicate_keys = replicates.KEYS
     explanations = (
         "Cost is the objective with the penalty, loss the same without it, both in nats per sample and summed over the "
         "outputs; an evaluation is one of cost and gradient, or one Hessian-vector product.",
     )
+
+    def replicates_of(self, runs: Frame) -> list[tuple[tuple[str, Any], ...]]:
+        """The seed, the split and the fold."""
+        return [replicates.of_run(run) for run in runs.to_dict("records")]
+
+    def design(self, runs: Frame, choice: Choice) -> tuple[Design, list[Hashable]]:
+        """By whether the held-out part varies."""
+        return replicates.design(runs, choice.part)
+
+    def n_samples(self, group: Group, run_id: str, read: Reader) -> Mapping[str, int]:
+        """Of the accuracy on each held-out part that has a report."""
+        sizes = {f"accuracy/{part}": classes.n_samples(run_id, part, read) for part in ("validation", "test")}
+        return {key: size for key, size in sizes.items() if size}
 
     def independent(self, columns: Mapping[str, Column]) -> list[str]:
         """The method first, and without the options that it alone decides."""

@@ -1,0 +1,57 @@
+"""What seeds, splits and folds of the network's runs vary, and how much their held-out parts overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from nnexp.comparison.metric import MISSING
+from nnexp.comparison.settings import SEED, Frame, plain
+from nnexp.statistics.paired import Design
+
+SPLIT_SEED, FOLDS, FOLD = "data.split_seed", "data.folds", "data.fold"
+KEYS = (SEED, SPLIT_SEED, FOLD)
+TEST_SIZE, VALIDATION_SIZE = "data.test_size", "data.validation_size"
+NAMES = {SPLIT_SEED: "split", FOLD: "fold"}
+NONE = (MISSING, "None", "null", "")
+ON_NEW_DATA, ON_THIS_SPLIT, ON_ALL_DATA = "On new samples of such data", "On this split", "On these samples"
+
+
+def of_run(run: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """A run's seed, split and fold, those that it has."""
+    found = {key: plain(run.get(key)) for key in (*KEYS, FOLDS)}
+    if found.pop(FOLDS) in NONE:
+        del found[FOLD]
+    return tuple((NAMES.get(key, key), value) for key, value in found.items() if value not in NONE)
+
+
+def design(runs: Frame, part: str) -> tuple[Design, list[Hashable]]:
+    """The design of runs that are judged on a part of the data, and the replicate that each run counts for.
+
+    The held-out part follows `data.split_seed`, or where that is null the seed, and the fold. Where it varies, a
+    replicate is a part; where it does not, a seed.
+    """
+    rows = [dict(of_run(run)) for run in runs.to_dict("records")]
+    seeds: list[Hashable] = [row.get(SEED) for row in rows]
+    sizes = [_ratio(run, part) for run in runs.to_dict("records")]
+    if not all(sizes):
+        return Design(scope=ON_ALL_DATA), seeds
+    parts: list[Hashable] = [(row.get("split", row.get(SEED)), row.get("fold")) for row in rows]
+    if len(set(parts)) == 1:
+        return Design(scope=ON_THIS_SPLIT), seeds
+    noun = "fold" if any("fold" in row for row in rows) else "split" if any("split" in row for row in rows) else SEED
+    within = SEED if len(set(zip(parts, seeds, strict=True))) > len(set(parts)) else ""
+    return Design(noun, max(sizes), ON_NEW_DATA, within), parts
+
+
+def _ratio(run: Mapping[str, Any], part: str) -> float:
+    """Samples of the held-out part over samples trained on; 0 where nothing is held out."""
+    folds, test, validation = (plain(run.get(key)) for key in (FOLDS, TEST_SIZE, VALIDATION_SIZE))
+    test = _share(test, 0.2)
+    tested = 1 / (folds - 1) if folds not in NONE else test / (1 - test)  # for each sample of the rest
+    validated = _share(validation, 0.0)
+    return {"test": tested, "validation": validated}.get(part, 0.0) / (1 - validated)
+
+
+def _share(value: Any, default: float) -> float:
+    return default if value in NONE else float(value)
