@@ -228,7 +228,9 @@ def cliques(n_methods: int, differing: Sequence[tuple[int, int]]) -> list[tuple[
     def extend(group: set[int], candidates: set[int], done: set[int]) -> None:  # Bron and Kerbosch 1973
         if not candidates and not done:
             found.append(tuple(sorted(group)))
-        for method in sorted(candidates):
+        # Without a pivot all 2^k subsets of methods that are all alike would be looked at.
+        pivot = max(candidates | done, key=lambda method: len(alike[method] & candidates), default=0)
+        for method in sorted(candidates - alike[pivot]):
             extend(group | {method}, candidates & alike[method], done & alike[method])
             candidates, done = candidates - {method}, done | {method}
 

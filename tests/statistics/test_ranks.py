@@ -172,6 +172,7 @@ def test_the_smallest_p_and_the_data_sets_that_it_takes():
 
 def test_cliques_are_the_largest_groups_without_a_difference():
     assert cliques(4, []) == [(0, 1, 2, 3)]
+    assert cliques(40, []) == [tuple(range(40))]  # at once, though it has 2^40 subsets
     assert cliques(4, [(0, 3)]) == [(0, 1, 2), (1, 2, 3)]
     assert cliques(3, list(itertools.combinations(range(3), 2))) == []
     assert cliques(4, [(0, 1), (0, 3), (1, 2)]) == [(0, 2), (1, 3), (2, 3)]
