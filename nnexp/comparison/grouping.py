@@ -160,13 +160,14 @@ def _over_common_replicates(group: Group, tried: Mapping[tuple[Any, ...], set[Ha
         kept = setting.runs[setting.runs[REPLICATE].isin(found.common)]
         extra += len(setting.runs) - len(kept)
         settings.append(replace(setting, runs=kept))
-    is_ranked = bool(found.common) and len(found.missing) < len(measured)
-    if not is_ranked:  # they have no seed in common, so that none of them can be called the best
-        return replace(group, choice=replace(group.choice, is_fair=False, why_not=NOTHING_IN_COMMON))
+    if not found.common or len(found.missing) == len(measured):
+        why_not = NOTHING_IN_COMMON if not found.common else ALL_LACK_SOME
+        return replace(group, choice=replace(group.choice, is_fair=False, why_not=why_not))
     return replace(group, settings=tuple(settings), n_extra=extra)
 
 
 NOTHING_IN_COMMON = "The settings have no {noun} in common, so none of them is called the best."
+ALL_LACK_SOME = "Each setting lacks a {noun} that others have, so none of them is called the best."
 
 
 def with_sample_sizes(group: Group, read: Reader) -> Group:

@@ -20,7 +20,7 @@ from nnexp.sweeps.grid import Grid
 from nnexp.tasks.interface import Task
 
 # How a sweep is run, not what it is: these do not make it another sweep.
-CONTROLS = ("resume", "dry_run", "fail_fast", "tracking.", "hydra.", "hydra/", "figures.")
+CONTROLS = ("resume", "dry_run", "fail_fast", "tracking.", "hydra.", "hydra/", "figures.", "report.")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ INTERRUPTED_SECONDS = 10.0  # in which runs that are interrupted have to be clos
 
 Launch = Callable[[list[list[str]]], Sequence[Any] | None]  # gives the outcome of each job, where it is known
 
-MakeReport = Callable[[Store, str, Path], Any]  # the report of a sweep in a store, into a folder
+# The report of a sweep in a store, into a folder, with the margin up to which differences are of no account.
+MakeReport = Callable[[Store, str, Path, float | None], Any]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Controls:
     concurrency: int  # jobs that the launcher runs at a time
     make_report: MakeReport | None = None
     prints_end: bool = True  # on standard output
+    margin: float | None = None  # of its report
 
 
 class Session:
@@ -192,12 +194,14 @@ class Session:
         return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE
 
     def _print_end(self, known: Overview, message: str, report: Any) -> None:
-        links = {}
+        links, choice = {}, self._choice
+        if report is None and len(known.best) > 1:
+            choice = tuple(filter(None, [self.task.about_selection(known.best[0].metric, len(known.best))]))
         if self._address is not None:
             links["compare"] = how_to_open(self._address, self.controls.tracking)
         if report is not None:
             links["report"] = os.path.relpath(report.path)
-        messages.print_end(known, message, self._choice, links)
+        messages.print_end(known, message, choice, links)
         sys.stdout.flush()
 
     def interrupted(self) -> int:
@@ -316,7 +320,7 @@ class Session:
         if make is None or self.store is None or self.parent is None or self.directory is None:
             return None
         try:
-            made = make(self.store, self.sweep, (self.directory.path / REPORT).parent)
+            made = make(self.store, self.sweep, (self.directory.path / REPORT).parent, self.controls.margin)
             self.parent.attach(made.path)
             self._choice = made.choice
             return made

@@ -17,7 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nnexp.compose import plain
-from nnexp.config import ConfigError, check_flag, check_places, check_tracking
+from nnexp.config import ConfigError, check_flag, check_margin, check_places, check_tracking
 from nnexp.paths import absolute
 from nnexp.sweeps import plan
 from nnexp.sweeps.composer import Composer, SweepLoader
@@ -99,7 +99,15 @@ class BaseSweeper(Sweeper):
         """How this sweep is to be run; what its jobs compute is checked job by job."""
         resume, dry_run, fail_fast = (check_flag(key, tree) for key in ("resume", "dry_run", "fail_fast"))
         return Controls(
-            resume, dry_run, fail_fast, check_tracking(tree), command, self.concurrency, self.make_report, prints_end
+            resume,
+            dry_run,
+            fail_fast,
+            check_tracking(tree),
+            command,
+            self.concurrency,
+            self.make_report,
+            prints_end,
+            check_margin(tree),
         )
 
     def refuse_one_directory(self, n_jobs: int) -> None:

@@ -157,6 +157,7 @@ class Task(Generic[Config]):
     options: Sequence[str] = ("task.options",)  # mappings whose names mean nothing to another choice of their group
     data_group: str = ""  # the group that says which data, but for the keys that say how they are handled
     data_handling: Sequence[str] = ()
+    replicate_keys: Sequence[str] = ("seed",)  # whose values make replicates of one setting, over which is averaged
     weights: str = ""  # the file of a run's result that `evaluate` takes
     compared: Mapping[str, Sequence[str]] = {}  # files and their arrays that a rerun compares; {}: all that it saved
 
@@ -221,6 +222,10 @@ class Task(Generic[Config]):
     def ranks(self, metric: str) -> bool:
         """Whether more or less of a metric is better."""
         return metric in self.metrics and self.metrics[metric].higher_is_better is not None
+
+    def about_selection(self, metric: str, n_settings: int) -> str:
+        """What is to be said of the best of several settings that a metric was chosen by; "" where that is fair."""
+        return ""
 
     def data_label(self, params: Mapping[str, Any]) -> str:
         """What tells data sets apart: runs of different labels are not ranked against each other."""

@@ -90,6 +90,31 @@ def test_a_training_loss_names_no_lambda_but_a_cost_at_one_lambda_names_a_method
     assert best == "training cost 0.2: optimizer=cg"
 
 
+def test_a_setting_that_lacks_seeds_or_failed_on_one_is_shown_but_not_ranked():
+    swept = [("model.l2=1", f"seed={seed}") for seed in range(3)] + [
+        ("model.l2=3", f"seed={seed}") for seed in range(2)
+    ]
+    done = [
+        (job, JobState(job.key, State.FINISHED, f"run{job.number}", metrics={"accuracy/test": accuracy}, params={}))
+        for job, accuracy in zip(jobs(*swept), (0.9, 0.9, 0.3, 0.95, 0.95), strict=True)
+    ]
+    expected = ["70.00 %  model.l2=1 (3 seeds)", "95.00 %  model.l2=3 (2 seeds; not ranked: without seed=2)"]
+    assert ranking.lines(ranking.rank(Network(), done)) == expected
+    only_two = [each for each in done if each[0].number != 2]
+    (failed,) = jobs(("model.l2=3", "seed=2"))
+    assert ranking.lines(ranking.rank(Network(), only_two, [failed])) == [
+        "90.00 %  model.l2=1 (2 seeds)".removesuffix(" (2 seeds)"), expected[1]
+    ]  # fmt: skip
+
+
+def test_folds_and_splits_make_no_settings():
+    swept = [(f"model.l2={l2}", f"data.fold={fold}") for l2 in (1, 3) for fold in (0, 1)]
+    metrics = [{"accuracy/test": accuracy} for accuracy in (0.7, 0.8, 0.9, 0.9)]
+    text, runs = ranked(swept, *metrics)[0]
+    assert text == "test accuracy 90.00 % (mean of 2 runs): model.l2=3"
+    assert runs == (("data.fold=0", "run2"), ("data.fold=1", "run3"))
+
+
 def test_of_several_data_sets_each_has_its_best():
     swept = [("data=ex4", "model.l2=0"), ("data=ex4", "model.l2=1"), ("data=digits", "model.l2=0")]
     found = ranked(swept, *({"accuracy/test": a} for a in (0.90, 0.95, 0.99)))

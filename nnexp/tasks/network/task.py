@@ -31,7 +31,9 @@ SHARED_UNLESS = ("seed", "data")  # swept, each job has training samples of its 
 ROW = ("step", "time", "seconds")  # of a row of the history, what is no metric
 NAMED_GROUPS = ("data", "model", "optimizer", "training")  # whose keys decide what a run is
 IN_NAME = ("data.name", "data.cache", "optimizer.method", "model.l2", "model.hidden_size")
-PARTITION = ("data.test_size", "data.validation_size", "data.scale")  # keys of what is done with a data set
+REPLICATE_KEYS = ("seed", "data.split_seed", "data.fold")
+SPLITTING = ("data.split", "data.split_seed", "data.folds", "data.fold")
+PARTITION = ("data.test_size", "data.validation_size", "data.scale", *SPLITTING)  # keys of what is done with a data set
 LONGEST_NAME = 120  # letters
 
 
@@ -74,6 +76,7 @@ class Network(Task[NetworkConfig]):
     options = OPTIONS
     data_group = "data"
     data_handling = (*PARTITION, "data.cache")
+    replicate_keys = REPLICATE_KEYS
     weights = WEIGHTS
     compared = {WEIGHTS: ("theta0", "theta")}  # noqa: RUF012
     objective, search_objective = "accuracy/test", "loss/validation"
@@ -219,6 +222,16 @@ class Network(Task[NetworkConfig]):
         if tested:
             return ["accuracy/test", "loss/test"]
         return ["cost/train", "loss/train"] if metrics and len({str(p.get("model.l2")) for p in params}) == 1 else []
+
+    def about_selection(self, metric: str, n_settings: int) -> str:
+        """That the test part flatters what was chosen on it."""
+        from nnexp.tasks.network.report.sentences import SELECTED_ON_TEST
+
+        return (
+            SELECTED_ON_TEST.format(why="There is no validation part", n=n_settings)
+            if metric == "accuracy/test"
+            else ""
+        )
 
     def data_label(self, params: Mapping[str, Any]) -> str:
         """The data set and where it comes from."""

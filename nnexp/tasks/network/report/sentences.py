@@ -15,6 +15,12 @@ STEP_SIZE, FIXED_STEP = f"{OPTIONS}learning_rate", {"GD", "SGD", "Adam"}
 TAU = TAUS[1]
 
 
+SELECTED_ON_TEST = (
+    "{why}, so the best of {n:,} was chosen on the test part itself, which flatters it. "
+    "With data.validation_size=0.2 the choice is made on a part of its own."
+)
+
+
 def about_lambda() -> list[str]:
     """Why runs with nothing held out do not tell which lambda is best."""
     return [
@@ -29,10 +35,7 @@ def about_selection_bias(group: Group) -> list[str]:
         return []
     some = any(setting.has("accuracy/validation") for setting in group.settings)
     why = "Not all of them have a validation part" if some else "There is no validation part"
-    return [
-        f"{why}, so the best of {len(group.settings):,} was chosen on the test part itself, which flatters it. "
-        "With data.validation_size=0.2 the choice is made on a part of its own."
-    ]
+    return [SELECTED_ON_TEST.format(why=why, n=len(group.settings))]
 
 
 def about_parts(group: Group) -> list[str]:
