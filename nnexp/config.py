@@ -7,6 +7,7 @@ writes; :func:`check_places` sees whether the places where results are to be kep
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -37,7 +38,7 @@ from nnexp.tasks.interface import Task
 
 FIGURE_FORMATS = ("png", "svg", "pdf")
 # Keys that say where and how a run is kept, not what it computes: they enter neither the params nor the identity.
-BOOKKEEPING = ("tracking", "figures", "resume", "dry_run", "fail_fast")
+BOOKKEEPING = ("tracking", "figures", "report", "resume", "dry_run", "fail_fast")
 DAY, WEEK = 86_400, 604_800  # seconds
 
 
@@ -64,6 +65,7 @@ class Config:
     of_task: Any
     tracking: TrackingConfig
     figures: tuple[str, ...]
+    margin: float | None
     seed: int
     resume: bool | str
     dry_run: bool
@@ -108,6 +110,12 @@ def _formats(key: str, value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _margin(key: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    return number("a number > 0, in the unit of the metric, or null", lambda margin: 0 < margin < math.inf)(key, value)
+
+
 def _resume(key: str, value: Any) -> bool | str:
     if value != "strict" and not isinstance(value, bool):
         raise refused(key, "true or false, or strict", value)
@@ -135,6 +143,7 @@ READERS: dict[str, dict[str, Reader]] = {
         "planned": optional_text,
     },
     "figures": {"format": _formats},
+    "report": {"margin": _margin},
 }
 TOP_LEVEL: dict[str, Reader] = {
     "seed": integer(0),
@@ -181,6 +190,7 @@ def check(tree: Mapping[str, Any], folder: str | Path | None = None) -> Config:
         of_task=task.read(tree, folder),
         tracking=check_tracking(tree, folder),
         figures=read_group("figures", tree, READERS["figures"])["format"],
+        margin=check_margin(tree),
         **{key: check_flag(key, tree) for key in TOP_LEVEL},
     )
 
@@ -192,6 +202,11 @@ def check_tracking(tree: Mapping[str, Any], folder: str | Path | None = None) ->
     if tracking.backend == "mlflow" and (problem := uri_problem(uri)):
         raise ConfigError(f"`tracking.uri` must be {problem}, got {tracking.uri!r}")
     return replace(tracking, uri=uri, directory=absolute(tracking.directory, folder))
+
+
+def check_margin(tree: Mapping[str, Any]) -> float | None:
+    """Up to which difference reports take settings for equal; None in configs recorded before there was such a key."""
+    return read_group("report", tree, READERS["report"])["margin"] if "report" in tree else None
 
 
 def check_flag(key: str, tree: Mapping[str, Any]) -> Any:

@@ -95,7 +95,7 @@ def report(
     best = best_run(found) if register is not None else None
     model = registry.model_of(store, best.run) if best is not None else ""
     folder = Path(directory or Path(tracking.directory) / "reports" / found.name)
-    result = write_report(found, RunFiles(store), folder, config.figures)
+    result = write_report(found, RunFiles(store), folder, config.figures, config.margin)
     if register is None or alias is None or best is None:
         return result
     return replace(result, registered=registry.register(store, best.run, model, register, alias, best.about))

@@ -75,7 +75,12 @@ class ReportResult:
 
 
 def make_report(
-    store: Store, selection: Selection, out_folder: str | Path, *, formats: Sequence[str] = ("png",)
+    store: Store,
+    selection: Selection,
+    out_folder: str | Path,
+    *,
+    formats: Sequence[str] = ("png",),
+    margin: float | None = None,
 ) -> ReportResult:
     """Compare the runs of a selection and write page, table and figures.
 
@@ -88,6 +93,8 @@ def make_report(
         Made where it is missing; an earlier report in it is replaced.
     formats : sequence of str
         In which the figures are saved beside the page: png, svg, pdf.
+    margin : float, optional
+        Up to which a difference of the figure that is reported is of no account, in its own unit.
 
     Returns
     -------
@@ -98,7 +105,7 @@ def make_report(
     NothingToReportError
         Where there are no such runs.
     """
-    return write_report(find(store, selection), RunFiles(store), Path(out_folder), formats)
+    return write_report(find(store, selection), RunFiles(store), Path(out_folder), formats, margin)
 
 
 def write_report(

@@ -9,12 +9,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
-def make_report(store: Any, sweep: str, folder: Path) -> Any:
+def make_report(store: Any, sweep: str, folder: Path, margin: float | None) -> Any:
     """The report at the end of a sweep; reports are made of sweeps, so these are told how to make one."""
     from nnexp.report import Selection
     from nnexp.report import make_report as make
 
-    return make(store, Selection("sweep", sweep), folder)
+    return make(store, Selection("sweep", sweep), folder, margin=margin)
 
 
 class NnexpSweeper(Sweeper):
