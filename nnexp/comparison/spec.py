@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
+from nnexp.comparison import over_data_sets
 from nnexp.comparison.metric import MISSING, Metric
 from nnexp.comparison.sections import Section
 from nnexp.comparison.settings import REPLICATE, SEED, Choice, Column, Frame, Group, Setting, plain, show_value
@@ -77,6 +78,7 @@ class ComparisonSpec:
     axes: Sequence[Axis] = (STEPS, SECONDS)
     data_key: str = ""  # the param that names the data
     replicate_keys: Sequence[str] = (SEED,)  # whose values make replicates of one setting
+    split_name: str = ""  # what a replicate calls a split of its own, apart from the seed; "" where it has none
     explanations: Sequence[str] = ()  # of what its figures are
 
     def __init__(self, metrics: Mapping[str, Any], ranking: Ranking) -> None:
@@ -180,7 +182,7 @@ class ComparisonSpec:
 
     def over_groups(self, groups: Sequence[Group], histories: Mapping[str, History]) -> Section:
         """What is to be said of all groups together; empty where that is nothing."""
-        return Section("Over all data sets")
+        return over_data_sets.section(groups)
 
 
 def _rows(runs: Frame, columns: Sequence[str]) -> list[dict[str, Any]]:

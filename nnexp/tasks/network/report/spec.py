@@ -40,6 +40,7 @@ class NetworkComparison(ComparisonSpec):
     )
     data_key = "data.name"
     replicate_keys = replicates.KEYS
+    split_name = replicates.NAMES[replicates.SPLIT_SEED]
     explanations = (
         "Cost is the objective with the penalty, loss the same without it, both in nats per sample and summed over the "
         "outputs; an evaluation is one of cost and gradient, or one Hessian-vector product.",
@@ -128,8 +129,8 @@ class NetworkComparison(ComparisonSpec):
             section.pictures += [*pictures.of_classes(group, read), *pictures.of_layers(group, read)]
 
     def over_groups(self, groups: Sequence[Group], histories: Mapping[str, History]) -> Section:
-        """The methods over all problems, and their step sizes."""
-        section = Section("Methods over all data sets")
+        """The ranks over the data sets; the methods over all problems, and their step sizes."""
+        section = super().over_groups(groups, histories)
         if benchmark := methods.benchmark(groups, histories):
             section.sentences += sentences.about_methods(benchmark)
             section.pictures.append(pictures.of_profiles(benchmark))
