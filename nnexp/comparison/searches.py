@@ -80,10 +80,10 @@ def importances(group: Group) -> Importances | None:
 def _shares(columns: Mapping[str, np.ndarray], texts: set[str], figures: np.ndarray) -> dict[str, float]:
     """Optuna's importances of a study with these trials, the largest first."""
     import optuna
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = {
+    space: dict[str, BaseDistribution] = {
         key: CategoricalDistribution(sorted(set(column)))
         if key in texts
         else FloatDistribution(float(column.min()), float(column.max()))
