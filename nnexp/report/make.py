@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnexp import tasks
-from nnexp.comparison import curves, logged_figures
+from nnexp.comparison import curves, logged_figures, searches, variance_sources
 from nnexp.comparison.grouping import COUNTED, TASK, compare_settings, groups, with_sample_sizes
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.sections import Section, slug
@@ -224,6 +224,8 @@ def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, Histo
     section = Section(_title(parts, group), said, shown, list(pictures.of_curves(group, histories)))
     if len(group.settings) > 1:
         section.pictures += pictures.of_responses(group)
+    searches.add_to(section, group)
+    variance_sources.add_to(section, group)
     group.spec.add_to(section, group, read)
     section.pictures += logged_figures.of_runs(group, read)
     if len(parts) > 1:  # each file and each id in the page has a name of its own
