@@ -142,7 +142,7 @@ class _Presets:
         chosen |= {group: choice for group, choice in given.items() if group not in brought}
         for group, choice in chosen.items():
             if choice in files.get(group, {}):
-                tree[group] = _read(files[group][choice])
+                tree[group] = {**tree.get(group, {}), **_read(files[group][choice])}
         return {key: value for key, value in tree.items() if key not in ("defaults", "hydra")}
 
 

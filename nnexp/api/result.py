@@ -31,6 +31,11 @@ SERIES = "images"  # the folder of pictures over the iterations, which are no fi
 SHOWN = 3  # pictures beside the table
 
 
+def _param(text: str, leaf: Any) -> Any:
+    """A param of the store as the config has it, or as it was read, such as the share that folds hold out."""
+    return number if isinstance(leaf, float) and (number := float(text)) != leaf else leaf
+
+
 class Result:
     """A run that was made, on this machine or read from the store. Its files are read at the first use.
 
@@ -98,7 +103,7 @@ class Result:
         params = dict(self._source.params)
         if isinstance(self._source, StoreSource):  # which has them as texts
             leaves = deciding_leaves(self.config)
-            params = {key: leaves.get(key, value) for key, value in params.items()}
+            params = {key: _param(value, leaves.get(key, value)) for key, value in params.items()}
         return params
 
     @cached_property

@@ -17,9 +17,12 @@ from nnexp.datasets import custom, exercise, known, matfile, published, tablefil
 from nnexp.datasets.cache import cached
 from nnexp.datasets.dataset import SCALES, Dataset, Scaling, Split, upright
 from nnexp.datasets.known import About, Call
+from nnexp.datasets.partition import GROUPED, KINDS, NO_GROUPS
 
 __all__ = [
+    "GROUPED",
     "KEYS",
+    "KINDS",
     "SOURCES",
     "About",
     "Dataset",
@@ -65,12 +68,14 @@ def _load_digits(*, cache: str | None = None) -> Dataset:
     return cached(cache, "digits", published.digits)
 
 
-def _mat(*, path: str, image_shape: Any = "auto", image_order: str = "F") -> Dataset:
-    return matfile.read(path, _shape(image_shape), image_order)
+def _mat(*, path: str, image_shape: Any = "auto", image_order: str = "F", groups: str | None = None) -> Dataset:
+    return matfile.read(path, _shape(image_shape), image_order, groups)
 
 
-def _csv(*, path: str, target: str, image_shape: Any = None, image_order: str = "C") -> Dataset:
-    return tablefile.read(path, target, _shape(image_shape), image_order)
+def _csv(
+    *, path: str, target: str, image_shape: Any = None, image_order: str = "C", groups: str | None = None
+) -> Dataset:
+    return tablefile.read(path, target, _shape(image_shape), image_order, groups)
 
 
 def _load_openml(*, openml_name: str, version: int = 1, image_shape: Any = "auto", cache: str | None = None) -> Dataset:
@@ -91,14 +96,25 @@ def _of_file(read: Callable[..., Dataset], package: str) -> Callable[..., Call]:
     return call
 
 
-def _check_mat(*, path: Any = None, image_shape: Any = "auto", image_order: Any = "F") -> None:
+def _check_mat(
+    *, path: Any = None, image_shape: Any = "auto", image_order: Any = "F", groups: str | None = None
+) -> None:
     matfile.check_path(path)
+    if groups in ("X", "y"):
+        raise ValueError(f"`data.groups` must name another variable than X and y, got {groups!r}")
     _shape(image_shape)
     _check_order(image_order)
 
 
-def _check_csv(*, path: Any = None, target: Any = None, image_shape: Any = None, image_order: Any = "C") -> None:
-    tablefile.check(path, target)
+def _check_csv(
+    *,
+    path: Any = None,
+    target: Any = None,
+    image_shape: Any = None,
+    image_order: Any = "C",
+    groups: str | None = None,
+) -> None:
+    tablefile.check(path, target, groups)
     _shape(image_shape)
     _check_order(image_order)
 
@@ -117,9 +133,9 @@ IMAGE_KEYS = ("image_shape", "image_order")
 SOURCES: dict[str, Source] = {
     "ex4": Source(_load_ex4, lambda: None, ("cache",)),
     "digits": Source(_load_digits, lambda: None, ("cache",)),
-    "mat": Source.known(_of_file(_mat, "scipy"), _check_mat, ("path", "image_shape", "image_order", "cache")),
+    "mat": Source.known(_of_file(_mat, "scipy"), _check_mat, ("path", "groups", "image_shape", "image_order", "cache")),
     "csv": Source.known(
-        _of_file(_csv, "pandas"), _check_csv, ("path", "target", "image_shape", "image_order", "cache")
+        _of_file(_csv, "pandas"), _check_csv, ("path", "target", "groups", "image_shape", "image_order", "cache")
     ),
     "openml": Source(_load_openml, _check_openml, ("openml_name", "version", "image_shape", "cache")),
 }
@@ -156,9 +172,9 @@ def load(name: str, **keys: Any) -> Dataset:
         arrays X and y, a scikit-learn Bunch, a pandas DataFrame and Series, or a `Dataset`.
     **keys
         What that kind takes of the config, see `SOURCES`: ``cache``, the folder in which a built data set is kept
-        (None: nowhere); for ``mat`` also ``path``, ``image_shape`` and ``image_order`` of :func:`matfile.read`, for
-        ``csv`` also ``target`` of :func:`tablefile.read`; for
-        ``openml`` also ``openml_name``, ``version`` and ``image_shape`` of :func:`published.openml`.
+        (None: nowhere); for ``mat`` also ``path``, ``groups``, ``image_shape`` and ``image_order`` of
+        :func:`matfile.read`, for ``csv`` also ``target`` of :func:`tablefile.read`; for ``openml`` also
+        ``openml_name``, ``version`` and ``image_shape`` of :func:`published.openml`.
 
     Returns
     -------
@@ -188,15 +204,27 @@ def about(name: str, **keys: Any) -> About:
     return known.about(source.call(**keys), cache)
 
 
-def check(name: Any, *, test_size: Any = 0.0, validation_size: Any = 0.0, scale: Any = "none", **keys: Any) -> None:
+def check(
+    name: Any,
+    *,
+    test_size: Any = 0.0,
+    validation_size: Any = 0.0,
+    scale: Any = "none",
+    split: Any = "stratified",
+    groups: Any = None,
+    folds: Any = None,
+    fold: Any = 0,
+    **keys: Any,
+) -> None:
     """Check the keys of the config group ``data``, cheaply: nothing but a user's own module is imported or read.
 
     Parameters
     ----------
     name, **keys
         As for :func:`load`.
-    test_size, validation_size, scale
-        As for :meth:`Dataset.split`.
+    test_size, validation_size, scale, split, groups, folds, fold
+        As for :meth:`Dataset.split`, where `split` is called ``kind``; `groups` may also be the name of a column or
+        variable of a file.
 
     Raises
     ------
@@ -209,12 +237,47 @@ def check(name: Any, *, test_size: Any = 0.0, validation_size: Any = 0.0, scale:
             raise ValueError(f"`data.{key}` must be a number in [0, 1), got {share!r}")
     if scale not in SCALES:
         raise ValueError(f"`data.scale` must be one of {', '.join(SCALES)}, got {scale!r}")
+    _check_split(split, groups, folds, fold)
+    if isinstance(groups, str):
+        _check_named(groups, name, source)
+        keys["groups"] = groups
+    if split == GROUPED and groups is None and name in SOURCES:
+        raise ValueError(NO_GROUPS)
     cache = keys.pop("cache", None)
     if cache is not None and (not isinstance(cache, str) or not cache.strip()):
         raise ValueError(f"`data.cache` must be a folder, or null for none, got {cache!r}")
     if cache is not None and Path(cache).expanduser().is_file():
         raise ValueError(f"`data.cache` must be a folder, got {cache!r}, which is a file")
     source.check(**keys)
+
+
+def _check_split(split: Any, groups: Any, folds: Any, fold: Any) -> None:
+    def is_count(value: Any, least: int) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+    if split not in KINDS:
+        raise ValueError(f"`data.split` must be one of {', '.join(KINDS)}, got {split!r}")
+    if not (groups is None or is_count(groups, 1) or (isinstance(groups, str) and groups.strip())):
+        raise ValueError(
+            "`data.groups` must be null, an integer >= 1 (so many consecutive rows are one group) or the name of a "
+            f"column or variable, got {groups!r}"
+        )
+    if folds is not None and not is_count(folds, 2):
+        raise ValueError(f"`data.folds` must be an integer >= 2, or null for none, got {folds!r}")
+    if folds is None and fold != 0:
+        raise ValueError(f"`data.fold` must be 0 where `data.folds` is null, got {fold!r}")
+    if not is_count(fold, 0) or fold >= (folds or 1):
+        raise ValueError(f"`data.fold` must be an integer from 0 to {(folds or 1) - 1}, got {fold!r}")
+
+
+def _check_named(groups: str, name: str, source: Source) -> None:
+    if "groups" in source.keys:
+        return
+    returned = "" if name in SOURCES else "; the function itself may return groups"
+    raise ValueError(
+        f"`data.groups` must be an integer or null for data={name if name in SOURCES else CUSTOM}, got {groups!r}, "
+        f"which can only name a column or variable of a file{returned}"
+    )
 
 
 def _source(name: Any, keys: dict[str, Any]) -> Source:
@@ -225,7 +288,7 @@ def _source(name: Any, keys: dict[str, Any]) -> Source:
     if unknown:
         raise ValueError(
             f"`data.{unknown[0]}` is not a config key of data={name if name in SOURCES else CUSTOM}, which has "
-            "test_size, validation_size, scale, " + ", ".join(source.keys)
+            "test_size, validation_size, scale, split, split_seed, folds, fold, " + ", ".join(source.keys)
         )
     return source
 

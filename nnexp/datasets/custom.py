@@ -90,17 +90,18 @@ class _Conversion:
             changed["image_shape"] = fit_image_shape(image_shape, dataset.X.shape[1])
         return replace(dataset, **changed)
 
-    def _parts(self, found: Any) -> tuple[Any, Any, Any, Any]:
-        """X, labels, the names of the classes and the pictures, the last two where there are some."""
+    def _parts(self, found: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """X, labels, the names of the classes, the pictures and the groups, the last three where there are some."""
         if isinstance(found, Mapping) and {"data", "target"} <= found.keys():
-            return found["data"], found["target"], found.get("target_names"), found.get("images")
+            names, images, groups = (found.get(key) for key in ("target_names", "images", "groups"))
+            return found["data"], found["target"], names, images, groups
         if isinstance(found, tuple | list) and len(found) == 2:
-            return found[0], found[1], None, None
+            return found[0], found[1], None, None, None
         hint = "; return its columns as (X, y)" if hasattr(found, "columns") else ""
         count = f" of {len(found)}" if isinstance(found, tuple | list) else ""
         raise self.bad(f"expected {FORMS}, got {_kind(found)}{count}{hint}")
 
-    def _made(self, X: Any, labels: Any, names: Any, images: Any) -> Dataset:
+    def _made(self, X: Any, labels: Any, names: Any, images: Any, groups: Any) -> Dataset:
         features, shape = self._features(X)
         if images is not None and np.ndim(images) == 3 and np.prod(np.shape(images)[1:]) == features.shape[1]:
             shape = np.shape(images)[1:]
@@ -114,7 +115,10 @@ class _Conversion:
         if names is not None and classes == tuple(map(str, range(len(names)))):
             classes = tuple(map(str, names))
         height_width = None if shape is None else (int(shape[0]), int(shape[1]))
-        return Dataset(own.last_name(self.name), features, y, classes, height_width)
+        try:
+            return Dataset(own.last_name(self.name), features, y, classes, height_width, groups=groups)
+        except ValueError as error:
+            raise self.bad(str(error)) from None
 
     def _features(self, X: Any) -> tuple[np.ndarray, Any]:
         """The features (n, n_features), and the shape of the pictures where they were given as such."""

@@ -1,4 +1,4 @@
-"""A labelled data set that cannot be changed, and its stratified split.
+"""A labelled data set that cannot be changed, and its split.
 
 With what makes one of a file's contents: labels, integers or texts, become classes; features are scaled by the
 statistics of the samples that are trained on.
@@ -14,6 +14,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+
+from nnexp.datasets.partition import GROUPED, draw_fold, groups_of, hold_out
 
 LARGEST_LABEL = 2**53  # beyond, neighbouring integers are one floating-point number
 
@@ -115,11 +117,14 @@ class Dataset:
         (height, width) where a row of `X` is a picture.
     image_order : {"C", "F"}
         Whether a row of `X` holds its picture row by row or column by column, as MATLAB and the exercise do.
+    groups : ndarray of shape (n_samples,) or None
+        Which samples belong together (of one writer, one patient); given as any texts or numbers, kept as int64 by
+        first appearance, read-only. A split by groups never divides one.
 
     Raises
     ------
     ValueError
-        Where shapes, labels or classes do not fit together.
+        Where shapes, labels, classes or groups do not fit together.
     """
 
     name: str
@@ -128,6 +133,7 @@ class Dataset:
     classes: tuple[str, ...]
     image_shape: tuple[int, int] | None = None
     image_order: Literal["C", "F"] = "C"
+    groups: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.X.ndim != 2 or self.y.shape != self.X.shape[:1]:
@@ -138,6 +144,11 @@ class Dataset:
             raise ValueError(f"expected {self.X.shape[1]} pixels an image, got image_shape {self.image_shape}")
         object.__setattr__(self, "X", _read_only(self.X, np.float64))
         object.__setattr__(self, "y", _read_only(self.y, np.int64))
+        if self.groups is not None:
+            groups = groups_of(self.groups)
+            if groups.shape != self.y.shape:
+                raise ValueError(f"expected groups ({self.y.size},), got {groups.shape}")
+            object.__setattr__(self, "groups", _read_only(groups, np.int64))
 
     def __len__(self) -> int:
         return self.X.shape[0]
@@ -154,6 +165,8 @@ class Dataset:
         digest = hashlib.sha256(json.dumps(header).encode())
         digest.update(self.X.astype("<f8", copy=False).data)
         digest.update(self.y.astype("<i8", copy=False).data)
+        if self.groups is not None:
+            digest.update(b"groups" + self.groups.astype("<i8", copy=False).tobytes())
         return digest.hexdigest()[:32]
 
     def images(self, X: np.ndarray | None = None) -> np.ndarray:
@@ -180,13 +193,25 @@ class Dataset:
 
     def subset(self, indices: np.ndarray) -> Dataset:
         """Make a data set of the samples at `indices`, in that order."""
-        return replace(self, X=self.X[indices], y=self.y[indices])
+        groups = None if self.groups is None else self.groups[indices]
+        return replace(self, X=self.X[indices], y=self.y[indices], groups=groups)
 
-    def split(self, test_size: float, validation_size: float = 0.0, seed: int = 0, scale: str = "none") -> Split:
-        """Hold out a test part, then a validation part of the rest, both stratified.
+    def split(
+        self,
+        test_size: float = 0.0,
+        validation_size: float = 0.0,
+        seed: int = 0,
+        scale: str = "none",
+        *,
+        kind: str = "stratified",
+        groups: int | None = None,
+        folds: int | None = None,
+        fold: int = 0,
+    ) -> Split:
+        """Hold out a test part, then a validation part of the rest.
 
-        Each class gives its exact share, rounded by the largest remainder, and keeps at least one sample to train
-        on. Rows keep their order within a part. The test part does not depend on `validation_size`.
+        Rows keep their order within a part, and each class keeps at least one sample to train on. The test part does
+        not depend on `validation_size`.
 
         Parameters
         ----------
@@ -197,6 +222,15 @@ class Dataset:
             Equal seeds give equal parts.
         scale : {"none", "minmax", "standard"}
             How all parts are scaled, by the statistics of the training part alone.
+        kind : {"stratified", "ordered", "grouped"}
+            Of each class its exact share, drawn at random; or as neighbours; or whole groups, see
+            :func:`nnexp.datasets.partition.hold_out`.
+        groups : int, optional
+            For ``grouped``: so many consecutive rows are one group. Default: the groups of this data set.
+        folds : int, optional
+            Take for the test part not a share but a part of a cross-validation of so many.
+        fold : int
+            Which of them, from 0. The others have the same seed.
 
         Returns
         -------
@@ -205,15 +239,27 @@ class Dataset:
         Raises
         ------
         ValueError
-            Where a class would be left without a sample to train on.
+            Where a class would be left without a sample to train on, or there are no groups, or too few.
         """
         rng = np.random.default_rng([seed, SPLIT_STREAM])
+        by_group = self.groups if groups is None else np.arange(len(self)) // groups
         rest = np.arange(len(self))
         held_out: dict[str, Dataset | None] = {}
         for part, share in (("test", test_size), ("validation", validation_size)):
-            drawn = _draw(self.y[rest], share, rng, key=f"data.{part}_size") if share else np.empty(0, np.intp)
+            y, of_rest = self.y[rest], None if by_group is None else by_group[rest]
+            if part == "test" and folds is not None:
+                drawn = draw_fold(y, folds, fold, rng, kind=kind, groups=of_rest)
+            elif share:
+                drawn = hold_out(y, share, rng, key=f"data.{part}_size", kind=kind, groups=of_rest)
+            else:
+                drawn = np.empty(0, np.intp)
             held_out[part] = self.subset(rest[drawn]) if drawn.size else None
             rest = np.delete(rest, drawn)
+        if kind == GROUPED and (lost := np.setdiff1d(self.y, self.y[rest])).size:
+            raise ValueError(
+                f"`data.split` = grouped leaves no sample of class {self.classes[lost[0]]!r} to train on, with the "
+                f"split of seed {seed}; try another `data.split_seed`, or hold out less"
+            )
         train = self.subset(rest) if rest.size < len(self) else self
         split = Split(train, held_out["validation"], held_out["test"])
         scaling = fit_scaling(scale, train.X)
@@ -251,22 +297,3 @@ def _read_only(array: np.ndarray, dtype: type) -> np.ndarray:
     view = np.ascontiguousarray(array, dtype=dtype).view()
     view.flags.writeable = False
     return view
-
-
-def _draw(y: np.ndarray, share: float, rng: np.random.Generator, key: str) -> np.ndarray:
-    """Positions of a stratified share of `y`, ascending."""
-    counts = np.bincount(y)
-    wanted = max(1, int(share * y.size + 0.5))
-    most = int(np.maximum(counts - 1, 0).sum())
-    if wanted > most:
-        raise ValueError(
-            f"`{key}` must leave at least one sample of each class to train on: "
-            f"at most {most} of {y.size} samples can be held out, got {share!r}, which takes {wanted}"
-        )
-    take, remainder = np.divmod(counts * wanted, y.size)
-    by_remainder = np.lexsort((rng.permutation(counts.size), -remainder))  # ties in random order
-    while (missing := wanted - int(take.sum())) > 0:
-        with_room = by_remainder[take[by_remainder] + 1 < counts[by_remainder]]
-        take[with_room[:missing]] += 1
-    members = (rng.permutation(np.flatnonzero(y == label))[:n] for label, n in enumerate(take))
-    return np.sort(np.concatenate(list(members)))

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnexp.datasets.dataset import Dataset, classes_of
 from nnexp.datasets.exercise import SIZE
+from nnexp.datasets.partition import groups_of
 
 DIGITS, EXERCISE_FEATURES = {str(digit) for digit in range(1, 11)}, SIZE * SIZE  # where 10 is the digit 0
 # How files begin that are no .mat, what they are, and how they are saved so that they can be read.
@@ -27,7 +28,12 @@ def check_path(path: Any) -> None:
         raise ValueError(f"`data.path` must name an existing .mat file, got {path!r}: there is no such file")
 
 
-def read(path: str, image_shape: tuple[int, int] | str | None = "auto", image_order: str = "F") -> Dataset:
+def read(
+    path: str,
+    image_shape: tuple[int, int] | str | None = "auto",
+    image_order: str = "F",
+    groups: str | None = None,
+) -> Dataset:
     """Read X and y of a MATLAB file as they stand; only the labels are renumbered.
 
     Parameters
@@ -39,6 +45,8 @@ def read(path: str, image_shape: tuple[int, int] | str | None = "auto", image_or
         ``auto``: square where the number of features is a square number.
     image_order : {"F", "C"}
         ``F``: each row of X is a picture column by column, as MATLAB and the exercise store it.
+    groups : str, optional
+        A variable that tells which samples belong together, in the forms of y.
 
     Returns
     -------
@@ -52,7 +60,7 @@ def read(path: str, image_shape: tuple[int, int] | str | None = "auto", image_or
         One line that names ``data.path``, the file and what is wrong with it.
     """
     check_path(path)
-    variables = _variables(path)
+    variables = _variables(path, groups)
     X, labels = _features(path, variables["X"]), _labels(path, variables["y"])
     if len(X) != len(labels):
         raise _bad(path, f"X must have a row for each of the {len(labels)} labels in y, got shape {X.shape}")
@@ -65,7 +73,10 @@ def read(path: str, image_shape: tuple[int, int] | str | None = "auto", image_or
     if classes[-1] == "10" and set(classes) <= DIGITS and (len(classes) == 10 or X.shape[1] == EXERCISE_FEATURES):
         classes = (*classes[:-1], "0")
     shape = fit_image_shape(image_shape, X.shape[1])
-    return Dataset(Path(path).stem, X, y, classes, shape, "C" if image_order == "C" else "F")
+    of_group = None if groups is None else groups_of(_labels(path, variables[groups], groups))
+    if of_group is not None and len(of_group) != len(y):
+        raise _bad(path, f"{groups} must hold one value a sample, got {len(of_group)} for {len(y)} samples")
+    return Dataset(Path(path).stem, X, y, classes, shape, "C" if image_order == "C" else "F", of_group)
 
 
 def fit_image_shape(image_shape: Any, n_features: int) -> tuple[int, int] | None:
@@ -87,7 +98,7 @@ def _bad(path: str, fault: str) -> ValueError:
     return ValueError(f"`data.path` = {path!r}: {fault}")
 
 
-def _variables(path: str) -> dict[str, Any]:
+def _variables(path: str, groups: str | None) -> dict[str, Any]:
     from scipy.io import loadmat, whosmat
 
     try:
@@ -99,11 +110,13 @@ def _variables(path: str) -> dict[str, Any]:
         if head.startswith(beginning):
             raise _bad(path, what)
     try:
-        variables = loadmat(str(Path(path).expanduser()), appendmat=False, variable_names=["X", "y"])
-        for name in ("X", "y"):
+        wanted = ["X", "y"] + ([groups] if groups is not None else [])
+        variables = loadmat(str(Path(path).expanduser()), appendmat=False, variable_names=wanted)
+        for name in wanted:
             if name not in variables:
                 names = [entry[0] for entry in whosmat(str(Path(path).expanduser()), appendmat=False)]
-                raise _bad(path, f"the file must hold X and y, got {', '.join(names) or 'no variables'}")
+                needed = "X and y" if name != groups else f"{groups}, which `data.groups` names"
+                raise _bad(path, f"the file must hold {needed}, got {', '.join(names) or 'no variables'}")
     except NotImplementedError:
         raise _bad(path, "a .mat file of version 7.3 (HDF5) cannot be read; in MATLAB, save it with -v7") from None
     except Exception as error:  # the reader of a format this old meets broken bytes with all kinds of exceptions
@@ -125,7 +138,7 @@ def _features(path: str, X: Any) -> np.ndarray:
     return X
 
 
-def _labels(path: str, y: Any) -> np.ndarray:
+def _labels(path: str, y: Any, name: str = "y") -> np.ndarray:
     if hasattr(y, "toarray"):
         y = y.toarray()
     if y.dtype.kind == "O" and all(np.size(cell) == 1 and np.asarray(cell).dtype.kind == "U" for cell in y.flat):
@@ -133,5 +146,5 @@ def _labels(path: str, y: Any) -> np.ndarray:
     if y.dtype.kind == "U":
         y = np.char.rstrip(y)  # rows of a matrix of characters are filled up with blanks
     if y.dtype.kind not in "buifU" or y.size != max(y.shape, default=0):
-        raise _bad(path, f"y must be a vector with one integer or text a sample, got {y.dtype} of shape {y.shape}")
+        raise _bad(path, f"{name} must be a vector with one integer or text a sample, got {y.dtype} of shape {y.shape}")
     return y.ravel()

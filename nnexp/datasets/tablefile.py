@@ -10,22 +10,27 @@ import numpy as np
 
 from nnexp.datasets.dataset import Dataset, classes_of
 from nnexp.datasets.matfile import fit_image_shape
+from nnexp.datasets.partition import groups_of
 
 PARQUET = (".parquet", ".pq")
 
 
-def check(path: Any, target: Any) -> None:
-    """Raise a ValueError where these cannot be a table and its column of labels."""
+def check(path: Any, target: Any, groups: Any = None) -> None:
+    """Raise a ValueError where these cannot be a table, its column of labels and one of groups, if there is one."""
     if not isinstance(path, str) or not path.strip():
         raise ValueError(f"`data.path` must name a CSV or Parquet file, got {path!r}")
     if not Path(path).expanduser().is_file():
         raise ValueError(f"`data.path` must name an existing CSV or Parquet file, got {path!r}: there is no such file")
     if not isinstance(target, str) or not target:
         raise ValueError(f"`data.target` must name the column of labels, got {target!r}")
+    if groups == target:
+        raise ValueError(f"`data.groups` must name another column than `data.target`, got {groups!r}")
 
 
-def read(path: str, target: str, image_shape: Any = "auto", image_order: str = "C") -> Dataset:
-    """Read a table with a line of names; all columns but `target` are features, in their order.
+def read(
+    path: str, target: str, image_shape: Any = "auto", image_order: str = "C", groups: str | None = None
+) -> Dataset:
+    """Read a table with a line of names; all columns but `target` and `groups` are features, in their order.
 
     Parameters
     ----------
@@ -35,20 +40,23 @@ def read(path: str, target: str, image_shape: Any = "auto", image_order: str = "
         The column of labels: texts or integers.
     image_shape, image_order
         As of :func:`matfile.read`.
+    groups : str, optional
+        A column that tells which samples belong together, texts or numbers.
 
     Raises
     ------
     ValueError
         One line that names the key, the file and what is wrong with it.
     """
-    check(path, target)
+    check(path, target, groups)
     table = _table(path)
     columns = [str(name) for name in table.columns]
-    if target not in columns:
-        shown = ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else "")
-        raise ValueError(f"`data.target` must be a column of {path!r}: {shown}; got {target!r}")
+    for key, name in (("target", target), ("groups", groups)):
+        if name is not None and name not in columns:
+            shown = ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else "")
+            raise ValueError(f"`data.{key}` must be a column of {path!r}: {shown}; got {name!r}")
     table.columns = columns
-    labels, features = table[target], table.drop(columns=target)
+    labels, features = table[target], table.drop(columns=[name for name in (target, groups) if name is not None])
     if labels.isna().any():
         raise _bad(path, f"{labels.isna().sum()} labels are missing, the first in row {labels.isna().argmax()}")
     if 0 in features.shape:
@@ -61,7 +69,11 @@ def read(path: str, target: str, image_shape: Any = "auto", image_order: str = "
     if len(classes) < 2:
         raise _bad(path, f"column {target!r} must hold at least 2 classes, got {len(classes)}")
     shape = fit_image_shape(image_shape, X.shape[1])
-    return Dataset(Path(path).stem, X, y, classes, shape, "F" if image_order == "F" else "C")
+    try:
+        of_group = None if groups is None else groups_of(table[groups].to_numpy(dtype=object))
+    except ValueError as error:
+        raise _bad(path, f"column {groups!r}: {error}") from None
+    return Dataset(Path(path).stem, X, y, classes, shape, "F" if image_order == "F" else "C", of_group)
 
 
 def _table(path: str) -> Any:

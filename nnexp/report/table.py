@@ -12,7 +12,7 @@ from nnexp.comparison.settings import Column, Frame
 from nnexp.runs import provenance
 from nnexp.runs.tags import CODE_DIGEST, DATA_DIGEST, RUN_KEY, STATUS_MESSAGE, SWEEP
 from nnexp.runs.tags import TASK as TASK_TAG
-from nnexp.tasks import NETWORK
+from nnexp.tasks import NETWORK, recorded
 from nnexp.tracking.store import StoredRun
 
 ABOUT = ("run_id", "name", "status", "message", "sweep", "run_key", "data_digest", "code_digest", "started", "seconds")
@@ -38,9 +38,19 @@ def tidy(runs: Sequence[StoredRun]) -> Frame:
     """
     about = pd.DataFrame([_about(run) for run in runs])
     counted = (about["status"] == "FINISHED") & about["run_key"].notna() & ~repeats(about)
-    params = pd.DataFrame([run.params for run in runs], index=about.index).apply(as_numbers)
+    params = _completed(pd.DataFrame([run.params for run in runs], index=about.index), about[TASK]).apply(as_numbers)
     metrics = pd.DataFrame([run.metrics for run in runs], index=about.index, dtype=float)
     return pd.concat([about, counted.rename(COUNTED), params, metrics], axis=1)
+
+
+def _completed(params: Frame, task: Column) -> Frame:
+    """Params with those that runs of older versions lack: what these did is no other setting than the same today."""
+    for name in task.unique():
+        of_task = (task == name) & params.notna().any(axis=1)
+        for key, value in recorded(name).added.items():
+            if key in params:
+                params.loc[of_task & params[key].isna(), key] = str(value)
+    return params
 
 
 def param_keys(frame: Frame, runs: Sequence[StoredRun]) -> list[str]:

@@ -158,6 +158,7 @@ class Task(Generic[Config]):
     data_group: str = ""  # the group that says which data, but for the keys that say how they are handled
     data_handling: Sequence[str] = ()
     replicate_keys: Sequence[str] = ("seed",)  # whose values make replicates of one setting, over which is averaged
+    added: Mapping[str, Any] = {}  # keys that configs of older versions lack, with what their runs did
     weights: str = ""  # the file of a run's result that `evaluate` takes
     compared: Mapping[str, Sequence[str]] = {}  # files and their arrays that a rerun compares; {}: all that it saved
 

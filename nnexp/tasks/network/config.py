@@ -32,6 +32,16 @@ from nnexp.tasks.network import activation
 LARGEST_L2, LARGEST_THETA = 1e12, 1e6
 LARGEST = 2**31 - 1  # as optimizers written in C count
 PATHS_OF_DATA = ("path", "cache")
+DEFAULT_TEST_SIZE = 0.2  # of conf/data/, which is no request where there are folds
+# Keys that configs which were recorded before lack, and what those runs did.
+ADDED = {
+    "data.scale": "none",
+    "data.split": "stratified",
+    "data.split_seed": None,
+    "data.folds": None,
+    "data.fold": 0,
+    "data.groups": None,
+}
 OPTIONS = ("optimizer.options", "data.options")  # whose names are those of the method, and of the user's function
 # Keys that do not decide the numbers. (Of a file it is the content that decides, and its digest is in the identity.)
 BOOKKEEPING = ("data.cache", "data.path", "training.images_every")
@@ -39,13 +49,26 @@ BOOKKEEPING = ("data.cache", "data.path", "training.images_every")
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which data set and how it is split; `source` holds what only its loader needs."""
+    """Which data set and how it is split; `source` holds what only its loader needs.
+
+    With `folds`, `test_size` is the share of a fold. `groups` is a number of rows, or what a file calls them.
+    """
 
     name: str
     test_size: float
     validation_size: float
     scale: str
+    split: str
+    split_seed: int | None
+    folds: int | None
+    fold: int
+    groups: int | str | None
     source: Mapping[str, Any]
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """The keys of `nnexp.datasets.load`."""
+        return {**self.source} | ({"groups": self.groups} if isinstance(self.groups, str) else {})
 
 
 @dataclass(frozen=True)
@@ -93,12 +116,26 @@ class NetworkConfig:
     training: TrainingConfig
     seed: int
 
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The arguments of `Dataset.split`."""
+        data = self.data
+        return {
+            "test_size": data.test_size,
+            "validation_size": data.validation_size,
+            "seed": self.seed if data.split_seed is None else data.split_seed,
+            "scale": data.scale,
+            "kind": data.split,
+            "groups": data.groups if isinstance(data.groups, int) else None,
+            "folds": data.folds,
+            "fold": data.fold,
+        }
+
     def deciding(self) -> dict[str, Any]:
         """Every leaf that decides the numbers, under its dotted key."""
-        data = self.data
-        parts = {"test_size": data.test_size, "validation_size": data.validation_size, "scale": data.scale}
+        data = {key: getattr(self.data, key) for key in READERS["data"]}
         tree = {
-            "data": {"name": data.name, **data.source} | parts,
+            "data": {**self.data.source} | data,
             "model": asdict(self.model),
             "optimizer": asdict(self.optimizer),
             "training": asdict(self.training),
@@ -130,8 +167,27 @@ def _activation(key: str, value: Any) -> str:
     return value
 
 
+def _split_seed(key: str, value: Any) -> int | None:
+    return None if value is None else integer(0)(key, value)
+
+
+def _as_given(key: str, value: Any) -> Any:
+    """What `nnexp.datasets.check` judges."""
+    return value
+
+
 READERS: dict[str, dict[str, Reader]] = {
-    "data": {"name": text, "test_size": share, "validation_size": share, "scale": text},
+    "data": {
+        "name": text,
+        "test_size": share,
+        "validation_size": share,
+        "scale": text,
+        "split": text,
+        "split_seed": _split_seed,
+        "folds": _as_given,
+        "fold": _as_given,
+        "groups": _as_given,
+    },
     "model": {
         "hidden_size": _hidden_size,
         "l2": number("in [0, 1e12]", lambda x: 0 <= x <= LARGEST_L2),
@@ -156,7 +212,8 @@ READERS: dict[str, dict[str, Reader]] = {
 def read(tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkConfig:
     """Read the network's part of a composed config and check every value in it; see :func:`nnexp.config.check`."""
     if isinstance(tree.get("data"), Mapping):
-        tree = {**tree, "data": {"scale": "none", **tree["data"]}}  # configs that were recorded before had none
+        added = {key.removeprefix("data."): value for key, value in ADDED.items()}
+        tree = {**tree, "data": {**added, **tree["data"]}}
     data = read_group("data", tree, READERS["data"], open_ended=True)
     source: dict[str, Any] = {key: value for key, value in tree["data"].items() if key not in READERS["data"]}
     if data["name"] in datasets.SOURCES and not source.get("options", True):
@@ -171,7 +228,20 @@ def read(tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkCo
         training=TrainingConfig(**read_group("training", tree, READERS["training"])),
         seed=integer(0)("seed", required("seed", tree)),
     )
-    return _check_collaborators(config)
+    return _with_folds(_check_collaborators(config))
+
+
+def _with_folds(config: NetworkConfig) -> NetworkConfig:
+    """Where there are folds, the share that is held out is that of one."""
+    given, folds = config.data.test_size, config.data.folds
+    if folds is None:
+        return config
+    if given not in (DEFAULT_TEST_SIZE, 1 / folds):
+        raise ConfigError(
+            f"`data.test_size` must be left as it is ({DEFAULT_TEST_SIZE}) where `data.folds` = {folds} makes the test "
+            f"part one of {folds}, got {given!r}"
+        )
+    return replace(config, data=replace(config.data, test_size=1 / folds))
 
 
 def own_sources(config: NetworkConfig) -> list[own.Sources]:
@@ -193,6 +263,10 @@ def _check_collaborators(config: NetworkConfig) -> NetworkConfig:
             test_size=config.data.test_size,
             validation_size=config.data.validation_size,
             scale=config.data.scale,
+            split=config.data.split,
+            groups=config.data.groups,
+            folds=config.data.folds,
+            fold=config.data.fold,
             **config.data.source,
         )
     except ConfigError:

@@ -24,13 +24,13 @@ UNSCALED = 10.0  # features beyond are taken for unscaled ones
 def load(config: NetworkConfig) -> Dataset:
     """The data set of a config."""
     with _as_config_errors():
-        return datasets.load(config.data.name, **config.data.source)
+        return datasets.load(config.data.name, **config.data.loading)
 
 
 def about(config: NetworkConfig) -> About:
     """What planning needs to know of the data set of a config, which may be known without loading it."""
     with _as_config_errors():
-        return datasets.about(config.data.name, **config.data.source)
+        return datasets.about(config.data.name, **config.data.loading)
 
 
 _told: set[str] = set()  # tracebacks; the many configs of a sweep may have their data in common
@@ -51,7 +51,7 @@ def _as_config_errors() -> Generator[None]:
 def split_of(config: NetworkConfig, dataset: Dataset) -> Split:
     """The parts of the data set."""
     try:
-        return dataset.split(config.data.test_size, config.data.validation_size, config.seed, config.data.scale)
+        return dataset.split(**config.parts)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

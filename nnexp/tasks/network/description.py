@@ -85,15 +85,14 @@ def describe(directory: RunDirectory) -> Described:
 def load_split(record: RunRecord, details: Mapping[str, Any]) -> Split:
     """The parts of the very data set that a run was trained on."""
     data = dict(details["data"])
-    sizes = {key: data.pop(key) for key in ("test_size", "validation_size")}
-    scale = data.pop("scale", "none")
+    before = {key: data.pop(key) for key in ("test_size", "validation_size", "scale") if key in data}
     dataset = datasets.load(data.pop("name"), **data)
     if dataset.digest != record.identity["data_digest"]:
         raise ValueError(
             f"the data set {dataset.name} has changed: its digest is {dataset.digest}, "
             f"the run was trained on {record.identity['data_digest']}"
         )
-    return dataset.split(**sizes, seed=record.seed, scale=scale)
+    return dataset.split(**details.get("split", {**before, "seed": record.seed}))
 
 
 class _Forwards:

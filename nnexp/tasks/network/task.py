@@ -7,15 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nnexp import own
-from nnexp.datasets import About, Dataset, Split
+from nnexp.datasets import GROUPED, About, Dataset, Split
 from nnexp.readers import ConfigError
 from nnexp.runs.identity import source_digests
 from nnexp.signals import undisturbed
 from nnexp.tasks.interface import Code, Described, Ending, EvaluatedRun, Report, Run, Task
 from nnexp.tasks.network import data, rounding
 from nnexp.tasks.network.activation import activation_of
-from nnexp.tasks.network.config import BOOKKEEPING, OPTIONS, NetworkConfig, own_sources, read
+from nnexp.tasks.network.config import ADDED, BOOKKEEPING, OPTIONS, NetworkConfig, own_sources, read
 from nnexp.tasks.network.presentation import NetworkPresentation, Progress
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
@@ -27,13 +29,16 @@ if TYPE_CHECKING:
 # The modules that decide the numbers of a run. What keeps, draws or publishes them is not among them.
 DECIDING_MODULES = ("nn", "optim", "datasets", "blas", "tasks/network/training")
 WEIGHTS = "weights.npz"
-SHARED_UNLESS = ("seed", "data")  # swept, each job has training samples of its own
+SHARED_UNLESS = ("data",)  # swept, each job has training samples of its own; so it has with the seed that splits
 ROW = ("step", "time", "seconds")  # of a row of the history, what is no metric
 NAMED_GROUPS = ("data", "model", "optimizer", "training")  # whose keys decide what a run is
 IN_NAME = ("data.name", "data.cache", "optimizer.method", "model.l2", "model.hidden_size")
 REPLICATE_KEYS = ("seed", "data.split_seed", "data.fold")
-SPLITTING = ("data.split", "data.split_seed", "data.folds", "data.fold")
-PARTITION = ("data.test_size", "data.validation_size", "data.scale", *SPLITTING)  # keys of what is done with a data set
+# Keys of what is done with a data set.
+PARTITION = (
+    "data.test_size", "data.validation_size", "data.scale", "data.split", "data.split_seed", "data.folds", "data.fold",
+    "data.groups",
+)  # fmt: skip
 LONGEST_NAME = 120  # letters
 
 
@@ -77,6 +82,7 @@ class Network(Task[NetworkConfig]):
     data_group = "data"
     data_handling = (*PARTITION, "data.cache")
     replicate_keys = REPLICATE_KEYS
+    added = ADDED
     weights = WEIGHTS
     compared = {WEIGHTS: ("theta0", "theta")}  # noqa: RUF012
     objective, search_objective = "accuracy/test", "loss/validation"
@@ -124,13 +130,10 @@ class Network(Task[NetworkConfig]):
             dataset, split = self._prepare(config)
             about, n_train = About.of(dataset), len(split.train)
         else:
-            source = ("source", config.data.name, str(sorted(config.data.source.items())))
+            source = ("source", config.data.name, str(sorted(config.data.loading.items())))
             about = cache.setdefault(source, None) or data.about(config)
             cache[source] = about
-            parts = (source, config.data.test_size, config.data.validation_size)
-            if parts not in cache:  # which does not depend on the seed
-                cache[parts] = len(data.split_of(config, about.stand_in()).train)
-            n_train = cache[parts]
+            n_train = _n_train(config, about, source, cache)
         data.check_memory_of(config, about, n_train)
         return about.digest
 
@@ -158,11 +161,10 @@ class Network(Task[NetworkConfig]):
     def details(self, config: NetworkConfig) -> Mapping[str, Any]:
         """The data and the network, as far as they are needed to draw what was trained."""
         dataset, split = self._prepare(config)
-        source = dict(config.data.source)
+        source = config.data.loading
         return {
-            "data": {"name": config.data.name, **source}
-            | {"test_size": config.data.test_size, "validation_size": config.data.validation_size}
-            | {"scale": config.data.scale},
+            "data": {"name": config.data.name, **source},
+            "split": config.parts,
             "layer_sizes": list(data.layer_sizes_of(config, About.of(dataset))),
             "activation": config.model.activation,
             "dtype": config.training.dtype,
@@ -175,7 +177,7 @@ class Network(Task[NetworkConfig]):
         self._prepared = None
         if not run.is_quiet and config.data.scale == "none":
             data.hint_at_scaling(split)
-        split = _shared(run, split)
+        split = _shared(run, split, SHARED_UNLESS if config.data.split_seed is not None else ("seed", *SHARED_UNLESS))
         progress = Progress(config.optimizer.maxiter, config.optimizer.maxfun, quiet=run.is_quiet)
 
         def keep(row: Row) -> None:
@@ -272,10 +274,24 @@ class Network(Task[NetworkConfig]):
         return gradcheck(config)
 
 
-def _shared(run: Run, split: Split) -> Split:
+def _n_train(config: NetworkConfig, about: About, source: Any, cache: dict[Any, Any]) -> int:
+    """How many samples are trained on; the data set is seen to split."""
+    parts = {**config.parts}
+    if config.data.split != GROUPED:
+        del parts["seed"]  # on which neither the sizes of the parts depend, nor whether they can be made
+    elif (key := (source, GROUPED)) not in cache:
+        dataset = data.load(config)
+        cache[key] = replace(dataset, X=np.zeros((len(dataset), 1)), image_shape=None)
+    if (key := (source, *parts.values())) not in cache:
+        stand_in = cache[source, GROUPED] if config.data.split == GROUPED else about.stand_in()
+        cache[key] = len(data.split_of(config, stand_in).train)
+    return cache[key]
+
+
+def _shared(run: Run, split: Split, unless: Sequence[str]) -> Split:
     """The split with the training samples in one copy for the workers of a machine.
 
     Two copies of the exercise's 13 MB overflow a third-level cache; with one, two workers are as fast as one alone.
     """
-    X = run.shared("X", split.train.X, depends_on=SHARED_UNLESS)
+    X = run.shared("X", split.train.X, depends_on=unless)
     return split if X is split.train.X else replace(split, train=replace(split.train, X=X))
