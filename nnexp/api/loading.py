@@ -172,11 +172,11 @@ def load_dataset(name: str, /, **keys: Any) -> Dataset:
     Parameters
     ----------
     name
-        A kind of data set: ``"ex4"``, ``"digits"``, ``"mat"``, ``"csv"``, ``"openml"``; or the dotted path of a
-        function of your own.
+        A kind of data set: ``"ex4"``, ``"digits"``, ``"breast_cancer"``, ``"wine"``, ``"iris"``, ``"mat"``, ``"csv"``,
+        ``"openml"``; or the dotted path of a function of your own.
     **keys
-        What that kind takes: ``path``, ``target``, ``openml_name``, ``options``, ... What is built or fetched is kept
-        in the folder ``cache`` (``data`` unless another is given, None: nowhere), as for a run.
+        What that kind takes: ``path``, ``target``, ``groups``, ``openml_name``, ``options``, ... What is built or
+        fetched is kept in the folder ``cache`` (``data`` unless another is given, None: nowhere), as for a run.
 
     Returns
     -------

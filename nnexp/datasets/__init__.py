@@ -68,6 +68,10 @@ def _load_digits(*, cache: str | None = None) -> Dataset:
     return cached(cache, "digits", published.digits)
 
 
+def _load_shipped(name: str, *, cache: str | None = None) -> Dataset:
+    return cached(cache, name, partial(published.shipped, name))
+
+
 def _mat(*, path: str, image_shape: Any = "auto", image_order: str = "F", groups: str | None = None) -> Dataset:
     return matfile.read(path, _shape(image_shape), image_order, groups)
 
@@ -133,6 +137,10 @@ IMAGE_KEYS = ("image_shape", "image_order")
 SOURCES: dict[str, Source] = {
     "ex4": Source(_load_ex4, lambda: None, ("cache",)),
     "digits": Source(_load_digits, lambda: None, ("cache",)),
+    **{
+        name: Source(partial(_load_shipped, name), lambda: None, ("cache",))
+        for name in ("breast_cancer", "wine", "iris")
+    },
     "mat": Source.known(_of_file(_mat, "scipy"), _check_mat, ("path", "groups", "image_shape", "image_order", "cache")),
     "csv": Source.known(
         _of_file(_csv, "pandas"), _check_csv, ("path", "target", "groups", "image_shape", "image_order", "cache")
@@ -167,7 +175,7 @@ def load(name: str, **keys: Any) -> Dataset:
 
     Parameters
     ----------
-    name : {"ex4", "digits", "mat", "csv", "openml"}, or the name of a user's own function
+    name : {"ex4", "digits", "breast_cancer", "wine", "iris", "mat", "csv", "openml"}, or a user's own function
         The kind of data set. A function is found by its dotted path or entry point, takes ``options``, and returns
         arrays X and y, a scikit-learn Bunch, a pandas DataFrame and Series, or a `Dataset`.
     **keys

@@ -1,4 +1,4 @@
-"""Data sets that others publish: scikit-learn's digits, and OpenML."""
+"""Data sets that others publish: those that scikit-learn ships, and OpenML."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ def digits() -> Dataset:
 
     X, y = (np.asarray(array) for array in load_digits(return_X_y=True))
     return Dataset("digits", X / 16, y, tuple("0123456789"), (8, 8))
+
+
+def shipped(name: str) -> Dataset:
+    """Load one of scikit-learn's small tables as it is: ``wine``, ``breast_cancer`` or ``iris``."""
+    from sklearn import datasets
+
+    table: Any = getattr(datasets, f"load_{name}")()
+    return Dataset(name, table.data, table.target, tuple(str(label) for label in table.target_names))
 
 
 def check_openml(openml_name: Any, version: Any) -> None:

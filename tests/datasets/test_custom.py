@@ -332,7 +332,7 @@ def test_a_package_registers_a_name(library, folder, monkeypatch):
     for cached in (own.registered, own_find.registered_names):
         monkeypatch.setattr(own_find, cached.__name__, cached.__wrapped__)
     assert len(datasets.load("short")) == 2
-    with pytest.raises(ConfigError, match=r"must be one of ex4, digits, mat, csv, openml, short, got 'shirt'"):
+    with pytest.raises(ConfigError, match=r"must be one of ex4, .*, openml, short, got 'shirt'"):
         datasets.check("shirt")
 
 

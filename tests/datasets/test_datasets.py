@@ -10,7 +10,7 @@ import yaml
 from scipy.io import savemat
 
 from nnexp import datasets
-from nnexp.datasets import Dataset, exercise
+from nnexp.datasets import Dataset, exercise, published
 from nnexp.datasets.cache import cached
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
@@ -353,9 +353,25 @@ def test_every_class_keeps_a_sample_to_train_on():
 def test_digits(tmp_path):
     digits = datasets.load("digits", cache=str(tmp_path))
     assert (digits.X.shape, digits.image_shape, digits.classes) == ((1797, 64), (8, 8), tuple("0123456789"))
-    assert (digits.X.min(), digits.X.max()) == (0, 1)
+    assert (digits.X.min(), digits.X.max(), digits.digest) == (0, 1, "34c47fe839789744ad8dfa4c44fd1a62")
     np.testing.assert_array_equal(digits.y, sklearn.datasets.load_digits().target)
     np.testing.assert_array_equal(digits.images() * 16, sklearn.datasets.load_digits().images)
+
+
+SHIPPED = {
+    "breast_cancer": ((569, 30), ("malignant", "benign"), "7723b98d8a2bbc82dfa764093dae55f5"),
+    "wine": ((178, 13), ("class_0", "class_1", "class_2"), "1c8f268f7d6d0933f5ef1ee486e718cb"),
+    "iris": ((150, 4), ("setosa", "versicolor", "virginica"), "ec5e5a880937c2334d782dc5b1852183"),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_table_of_scikit_learn_is_the_same_bits_everywhere_and_is_kept(name, tmp_path, monkeypatch):
+    table = datasets.load(name, cache=str(tmp_path))
+    assert (table.X.shape, table.classes, table.digest) == SHIPPED[name]
+    np.testing.assert_array_equal(table.X, getattr(sklearn.datasets, f"load_{name}")().data)
+    monkeypatch.setattr(published, "shipped", lambda name: pytest.fail("built again"))
+    assert datasets.load(name, cache=str(tmp_path)).digest == table.digest
 
 
 def test_the_original_file_of_the_exercise_gives_ex4(ex4, tmp_path):
@@ -616,14 +632,15 @@ def test_all_parts_are_scaled_by_the_training_part_alone(scale):
 def test_each_data_config_holds_the_keys_of_its_source(name):
     config = yaml.safe_load((CONF / f"{name}.yaml").read_text())
     assert config.pop("name") == name
-    assert (config.pop("test_size"), config.pop("validation_size"), config.pop("scale")) == (0.2, 0, "none")
+    scale = "standard" if name in SHIPPED else "none"
+    assert (config.pop("test_size"), config.pop("validation_size"), config.pop("scale")) == (0.2, 0, scale)
     assert set(config) == set(datasets.SOURCES[name].keys)
 
 
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"name": "nope"}, "`data.name` must be one of ex4, digits, mat, csv, openml, got 'nope'"),
+        ({"name": "nope"}, "`data.name` must be one of ex4, digits, breast_cancer, .*, openml, got 'nope'"),
         ({"name": 3}, "`data.name` must be one of"),
         ({"name": "ex4", "test_size": 1.5}, r"`data.test_size` must be a number in \[0, 1\), got 1.5"),
         ({"name": "ex4", "test_size": 1}, "`data.test_size`"),
