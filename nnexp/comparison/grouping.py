@@ -94,12 +94,12 @@ def make_group(
     """The settings among runs on one data set; `failed` are runs on it without a result."""
     own = tuple(key for key in logged if runs[key].notna().any())
     choice = spec.choose(runs, params, own)
-    runs = _with_replicates(runs.sort_values("started", kind="stable"), spec)
+    runs = with_replicates(runs.sort_values("started", kind="stable"), spec)
     design, units = spec.design(runs, choice)
     runs[UNIT] = units
     keys = swept_keys(runs, params, spec)
     settings, superseded = [], 0
-    for values, of_setting in _by_setting(runs, keys):
+    for values, of_setting in by_setting(runs, keys):
         newest = _newest(of_setting)
         superseded += len(of_setting) - len(newest)
         words = spec.label_of(dict(zip(keys, values, strict=True))) if keys else "the one setting"
@@ -108,11 +108,12 @@ def make_group(
     group = Group(name, keys, tuple(settings), choice, spec, own, superseded, margin=margin)
     if failed is None or failed.empty:
         return _lettered(_over_common_replicates(group, {}))
-    tried = {values: set(rows[REPLICATE]) for values, rows in _by_setting(_with_replicates(failed, spec), keys)}
+    tried = {values: set(rows[REPLICATE]) for values, rows in by_setting(with_replicates(failed, spec), keys)}
     return _lettered(_over_common_replicates(group, tried))
 
 
-def _with_replicates(runs: Frame, spec: ComparisonSpec) -> Frame:
+def with_replicates(runs: Frame, spec: ComparisonSpec) -> Frame:
+    """The runs with the column `REPLICATE`."""
     runs = runs.copy()
     if SEED not in runs:
         runs[SEED] = 0
@@ -120,7 +121,7 @@ def _with_replicates(runs: Frame, spec: ComparisonSpec) -> Frame:
     return runs
 
 
-def _by_setting(runs: Frame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], Frame]]:
+def by_setting(runs: Frame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], Frame]]:
     """The runs of each choice of the values of some keys."""
     if not keys:
         return [((), runs)]
@@ -206,16 +207,20 @@ ALL_PAIRS_UP_TO = 4  # settings; of more, the best is compared with the next bes
 MOST_COMPARED = 12
 
 
+def pairs_of(labels: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs that are compared of settings, the best first."""
+    if len(labels) <= ALL_PAIRS_UP_TO:
+        return list(combinations(labels, 2))
+    return [(labels[0], other) for other in labels[1:MOST_COMPARED]]
+
+
 def compare_settings(group: Group, metric: Metric) -> list[Comparison]:
     """All pairs of few settings, or the best of many against the next best, by a metric."""
     measured = [setting for setting in group.complete if setting.has(metric.key)]
     if len(measured) < 2 or group.most_seeds < 2:
         return []
     ranked = measured[:MOST_COMPARED]
-    labels = [setting.label for setting in ranked]
-    pairs = [(labels[0], other) for other in labels[1:]]
-    if len(measured) <= ALL_PAIRS_UP_TO:
-        pairs = list(combinations(labels, 2))
+    pairs = pairs_of([setting.label for setting in ranked])
     return compare(
         {setting.label: setting.by_unit(metric.key) for setting in ranked},
         pairs,

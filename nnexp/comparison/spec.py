@@ -118,6 +118,16 @@ class ComparisonSpec:
         metric = self.metric(key) if key else [*self._figures(logged), RUN_TIME][0]
         return Choice(metric, metric, *ties[:1], is_fair=bool(key) and metric.higher_is_better is not None)
 
+    def planned_choice(self, runs: Frame) -> Choice | None:
+        """What runs that are planned will be ranked by and judged by; None where that is not known before they ran.
+
+        `runs` has the params of each as texts.
+        """
+        merits = [
+            metric for metric in self.metrics.values() if metric.higher_is_better is not None and metric.is_figure
+        ]
+        return Choice(merits[0], merits[0]) if merits else None
+
     def replicates_of(self, runs: Frame) -> list[tuple[tuple[str, Any], ...]]:
         """What tells each run from others of its setting: pairs of a key in words and its value."""
         return [((SEED, plain(seed)),) for seed in runs[SEED]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ Launch = Callable[[list[list[str]]], Sequence[Any] | None]  # gives the outcome 
 
 # The report of a sweep in a store, into a folder, with the margin up to which differences are of no account.
 MakeReport = Callable[[Store, str, Path, float | None], Any]
+# What runs of a task with these params can show, in sentences; a store may have earlier ones.
+Foresee = Callable[[Task[Any], Sequence[Mapping[str, Any]], Store | None], Sequence[str]]
 
 
 @dataclass(frozen=True)

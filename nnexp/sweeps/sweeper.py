@@ -18,12 +18,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nnexp.compose import plain
 from nnexp.config import ConfigError, check_flag, check_margin, check_places, check_tracking
+from nnexp.errors import ExitStatus
 from nnexp.paths import absolute
 from nnexp.sweeps import plan
 from nnexp.sweeps.composer import Composer, SweepLoader
 from nnexp.sweeps.grid import expand, refuse_bookkeeping
 from nnexp.sweeps.parent_watch import watched
-from nnexp.sweeps.session import Controls, MakeReport, Session
+from nnexp.sweeps.session import Controls, Foresee, MakeReport, Session
 from nnexp.terminal import say
 from nnexp.tracking.store import Store, batches, open_store, sqlite_path
 from nnexp.tracking.usable import check_store
@@ -32,9 +33,15 @@ from nnexp.tracking.usable import check_store
 class BaseSweeper(Sweeper):
     """A grid of jobs that is always finished by the same command."""
 
-    def __init__(self, params: Any = None, search: Any = None, make_report: MakeReport | None = None) -> None:
+    def __init__(
+        self,
+        params: Any = None,
+        search: Any = None,
+        make_report: MakeReport | None = None,
+        foresee: Foresee | None = None,
+    ) -> None:
         self.params = dict(params or {})
-        self.search, self.make_report = search, make_report
+        self.search, self.make_report, self.foresee = search, make_report, foresee
         self.config: DictConfig
         self.launcher: Any
         self.hydra_context: HydraContext
@@ -93,7 +100,14 @@ class BaseSweeper(Sweeper):
             say(f"{len(jobs) - len(distinct)} of {len(jobs)} jobs duplicate others and run only once")
         task = plan.common_task(jobs)
         self.session = session = Session.of(plan.make_plan(jobs), controls, store, self.launch, task)
-        return session.dry_run(distinct) if controls.dry_run else session.run(distinct)
+        if not controls.dry_run:
+            return session.run(distinct)
+        status = session.dry_run(distinct)
+        planned = [job.config.deciding() for job in distinct if job.config is not None]
+        if self.foresee is not None and planned and status == ExitStatus.DONE:
+            for sentence in self.foresee(task, planned, session.store):
+                say(sentence)
+        return status
 
     def controls(self, tree: Mapping[str, Any], command: str, prints_end: bool) -> Controls:
         """How this sweep is to be run; what its jobs compute is checked job by job."""

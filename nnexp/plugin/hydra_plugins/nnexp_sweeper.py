@@ -17,11 +17,18 @@ def make_report(store: Any, sweep: str, folder: Path, margin: float | None) -> A
     return make(store, Selection("sweep", sweep), folder, margin=margin)
 
 
+def foresee(task: Any, planned: Any, store: Any) -> list[str]:
+    """What a plan can show; as above."""
+    from nnexp.report.foresight import foresee as sentences
+
+    return sentences(task, planned, store)
+
+
 class NnexpSweeper(Sweeper):
     """Sweeps that can be killed anywhere and finished by giving the same command again."""
 
     def __init__(self, params: Any = None, search: Any = None) -> None:
-        self._settings = {"params": params, "search": search, "make_report": make_report}
+        self._settings = {"params": params, "search": search, "make_report": make_report, "foresee": foresee}
         self._sweeper: Any = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

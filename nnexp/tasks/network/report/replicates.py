@@ -33,15 +33,20 @@ def design(runs: Frame, part: str) -> tuple[Design, list[Hashable]]:
     """
     rows = [dict(of_run(run)) for run in runs.to_dict("records")]
     seeds: list[Hashable] = [row.get(SEED) for row in rows]
-    sizes = [_ratio(run, part) for run in runs.to_dict("records")]
-    if not all(sizes):
+    ratios = sizes(runs, part)
+    if not all(ratios):
         return Design(scope=ON_ALL_DATA), seeds
     parts: list[Hashable] = [(row.get("split", row.get(SEED)), row.get("fold")) for row in rows]
     if len(set(parts)) == 1:
         return Design(scope=ON_THIS_SPLIT), seeds
     noun = "fold" if any("fold" in row for row in rows) else "split" if any("split" in row for row in rows) else SEED
     within = SEED if len(set(zip(parts, seeds, strict=True))) > len(set(parts)) else ""
-    return Design(noun, max(sizes), ON_NEW_DATA, within), parts
+    return Design(noun, max(ratios), ON_NEW_DATA, within), parts
+
+
+def sizes(runs: Frame, part: str) -> list[float]:
+    """For each run the samples of a part over those trained on; 0 where the part is not held out."""
+    return [_ratio(run, part) for run in runs.to_dict("records")]
 
 
 def _ratio(run: Mapping[str, Any], part: str) -> float:

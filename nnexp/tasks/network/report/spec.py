@@ -46,6 +46,12 @@ class NetworkComparison(ComparisonSpec):
         "outputs; an evaluation is one of cost and gradient, or one Hessian-vector product.",
     )
 
+    def planned_choice(self, runs: Frame) -> Choice:
+        """By the parts that all of them will have."""
+        parts = [part for part in ("test", "validation") if all(replicates.sizes(runs, part))]
+        final = self.metric(f"accuracy/{parts[0]}" if parts else COST)
+        return Choice(final, final, part=final.key.partition("/")[2])
+
     def replicates_of(self, runs: Frame) -> list[tuple[tuple[str, Any], ...]]:
         """The seed, the split and the fold."""
         return [replicates.of_run(run) for run in runs.to_dict("records")]
