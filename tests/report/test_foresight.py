@@ -23,9 +23,9 @@ def said(*plan, **params):
 def test_without_earlier_runs_it_is_told_in_standard_deviations():
     (text,) = said(2, 5)
     assert text == (
-        "With 5 seeds, a difference of 2.5 standard deviations would be shown with a chance of 80 % (corrected "
-        "resampled t-test, 1 comparison); no earlier runs of this config tell how much differences vary from one seed to the "
-        "next."
+        "With 5 seeds, a difference of 2.5 standard deviations would be shown with a chance of 80 % "
+        "(corrected resampled t-test, 1 comparison); "
+        "no earlier runs of this config tell how much differences vary from one seed to the next."
     )
     assert power(2.5, 1.0, 5, 0.25) == pytest.approx(0.8, abs=0.02)
 
