@@ -14,6 +14,9 @@ from nnexp.compose import compose, plain
 from nnexp.config import check
 from nnexp.optim import METHODS
 from nnexp.runs.directory import RunDirectory
+from nnexp.statistics.calibration import Calibration, calibration
+from nnexp.tasks.network.description import load_split
+from nnexp.tasks.network.served_model import ServedNetwork
 from tests.tools.waiting import HANGING, wait_for
 
 pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
@@ -84,7 +87,7 @@ def test_metrics_have_the_contracts_names_and_the_values_of_the_run_directory(sm
         "cost/train", "loss/train", "loss/test", "accuracy/train", "accuracy/test",
         "optimizer/gradient_norm", "optimizer/n_fev",
     }  # fmt: skip
-    once = {"f1/test", "fit_seconds", "n_iter", "gradient_check"}
+    once = {"f1/test", "brier/test", "ece/test", "fit_seconds", "n_iter", "gradient_check"}
     assert set(run.metrics) == every | once
     assert run.metrics["cost/train"] == result["cost"]
     assert run.metrics["accuracy/test"] == result["accuracy"]
@@ -100,6 +103,19 @@ def test_metrics_have_the_contracts_names_and_the_values_of_the_run_directory(sm
         assert metric.step == result["n_iter"]
     times = [m.timestamp for m in store.client.get_metric_history(run.run_id, "cost/train")]
     assert run.start * 1000 - 1 <= min(times) <= max(times) <= run.end * 1000 + 1
+
+
+def test_calibration_is_of_the_probabilities_that_the_model_serves(smoke):
+    [run], [path] = smoke.store().search(), smoke.directories()
+    directory = RunDirectory(path)
+    test = load_split(directory.record, directory.record.details).test
+    served = ServedNetwork(np.load(path / "weights.npz"))
+    assert [str(label) for label in served.classes_] == list(test.classes)
+    measured = calibration(served.predict_proba(test.X), test.y)
+    assert run.metrics["brier/test"] == pytest.approx(measured.brier, rel=1e-12)
+    assert run.metrics["ece/test"] == pytest.approx(measured.ece, rel=1e-9)
+    kept = Calibration.from_dict(json.loads((path / "reports/calibration_test.json").read_text()))
+    assert kept.counts.tolist() == measured.counts.tolist()
 
 
 def test_tags_identify_the_run(smoke):
@@ -245,7 +261,7 @@ def test_nothing_held_out_leaves_no_test_metrics(with_store):
     assert done.status == 0
     [run] = with_store.store().search()
     assert not [key for key in run.metrics if "test" in key]
-    assert "f1/train" in run.metrics
+    assert {"f1/train", "brier/train", "ece/train"} <= set(run.metrics)
 
 
 @pytest.mark.slow

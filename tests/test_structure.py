@@ -18,9 +18,8 @@ ORDER = (
     ("nn",),
     ("optim",),
     ("datasets",),
-    ("evaluation", "figures", "statistics"),
+    ("evaluation", "figures"),
     ("runs",),
-    ("statistics",),
     ("comparison",),
     ("tasks",),
     ("config", "estimator"),
@@ -44,7 +43,7 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
 # What belongs to the exercise's network: its metrics, its params, and what is particular to its record.
 NETWORK = re.compile(
-    r"""["'`{](accuracy|cost|loss|f1)/|["'](accuracy|cost|loss|n_fev|layer_sizes|hidden_layer)["']
+    r"""["'`{](accuracy|cost|loss|f1|brier|ece)/|["'](accuracy|cost|loss|n_fev|layer_sizes|hidden_layer)["']
     |optimizer[/.]\w|model\.(l2|hidden_size|activation|init_scale)|gradient_norm|n_fev|layer_sizes
     |\.optimizer\.|\.model\.|\.training\.|data\.(name|path|test_size|validation_size|scale)\b""",
     re.VERBOSE,

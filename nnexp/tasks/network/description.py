@@ -23,8 +23,10 @@ from nnexp.runs.files import read_arrays
 from nnexp.runs.history import columns_of
 from nnexp.runs.places import data_file
 from nnexp.runs.records import RunRecord
+from nnexp.statistics.calibration import Calibration, calibration
 from nnexp.tasks.interface import Described
 from nnexp.tasks.network.activation import activation_of, recorded
+from nnexp.tasks.network.served_model import probabilities
 from nnexp.terminal import percent
 
 TABLE = "per_class.json"  # shown by the UI across runs
@@ -63,7 +65,8 @@ def describe(directory: RunDirectory) -> Described:
     parts = [(name, part) for name in ("test", "validation", "train") if (part := getattr(split, name)) is not None]
     reports = {name: evaluation.evaluate(part.y, predict(forward(part)), part.classes) for name, part in parts}
     shown, part = parts[0]
-    _write_reports(directory, reports)
+    calibrations = {name: calibration(probabilities(forward(part)), part.y) for name, part in parts}
+    _write_reports(directory, reports, calibrations)
     _write_table(directory, reports[shown])
 
     history = columns_of(directory.history())
@@ -78,7 +81,11 @@ def describe(directory: RunDirectory) -> Described:
     for step, picture in {**snapshots, result.step: weights}.items():
         _log_image(directory, step, picture, part, int(result.ended * 1000))
 
-    final = {f"f1/{name}": report.f1_macro for name, report in reports.items() if name != "train" or shown == "train"}
+    final: dict[str, float] = {}
+    for name, report in reports.items():
+        if name != "train" or shown == "train":
+            measured = calibrations[name]
+            final |= {f"f1/{name}": report.f1_macro, f"brier/{name}": measured.brier, f"ece/{name}": measured.ece}
     return Described(final, MLFLOW_TAGS)
 
 
@@ -114,12 +121,15 @@ class _Forwards:
         return self._logits[id(part)]
 
 
-def _write_reports(directory: RunDirectory, reports: dict[str, evaluation.Report]) -> None:
+def _write_reports(
+    directory: RunDirectory, reports: Mapping[str, evaluation.Report], calibrations: Mapping[str, Calibration]
+) -> None:
     sections: list[str] = []
     for name, report in reports.items():
         sections.append(f"{name} part, accuracy {percent(report.accuracy)}\n\n{report.text}")
         directory.write_text(f"reports/classification_report_{name}.json", to_json(report.as_dict()))
         directory.write_text(f"reports/classification_report_{name}.csv", report.csv())
+        directory.write_text(f"reports/calibration_{name}.json", to_json(calibrations[name].as_dict()))
     directory.write_text("classification_report.txt", "\n".join(sections))
 
 

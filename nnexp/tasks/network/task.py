@@ -46,6 +46,13 @@ def _share(name: str) -> MetricSpec:
     return MetricSpec(name, "%", higher_is_better=True, is_share=True)
 
 
+def _calibration(part: str, name: str) -> dict[str, MetricSpec]:
+    return {
+        f"brier/{part}": MetricSpec(f"{name} Brier score", higher_is_better=False),
+        f"ece/{part}": MetricSpec(f"{name} calibration error", "%", higher_is_better=False, is_share=True),
+    }
+
+
 def _nats(name: str) -> MetricSpec:
     return MetricSpec(name, "nats per sample", higher_is_better=False)
 
@@ -65,6 +72,9 @@ METRICS = {
     "f1/train": _share("training f1"),
     "optimizer/n_fev": MetricSpec("evaluations", is_count=True),
     "optimizer/gradient_norm": MetricSpec("gradient norm"),
+    **_calibration("test", "test"),
+    **_calibration("validation", "validation"),
+    **_calibration("train", "training"),
 }
 
 

@@ -11,7 +11,7 @@ from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting
 from nnexp.comparison.spec import SECONDS, STEPS, Axis, ComparisonSpec, History, Panel, Reader
 from nnexp.figures.style import PART_COLORS
 from nnexp.statistics.paired import Design
-from nnexp.tasks.network.report import classes, methods, pictures, replicates, sentences
+from nnexp.tasks.network.report import classes, methods, pictures, reliability, replicates, sentences
 from nnexp.tasks.network.report.keys import COST, EVALUATIONS, L2, METHOD, OPTIONS
 
 TEST = "accuracy/test"
@@ -130,7 +130,9 @@ class NetworkComparison(ComparisonSpec):
         return sentences.about_parts(group)
 
     def add_to(self, section: Section, group: Group, read: Reader) -> None:
-        """The classes and the hidden layers of several settings."""
+        """How far probabilities can be believed; the classes and the hidden layers of several settings."""
+        section.tables += reliability.tables(group)
+        section.pictures += reliability.pictures(group, read)
         if len(group.settings) > 1:
             section.pictures += [*pictures.of_classes(group, read), *pictures.of_layers(group, read)]
 

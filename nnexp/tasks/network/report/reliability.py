@@ -1,0 +1,120 @@
+"""Whether the probabilities of the best settings can be believed: reliability diagrams, and the figures with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from nnexp.comparison.drawing import GRID, INK, drawn, legend_below, line_styles, panels
+from nnexp.comparison.metric import Metric
+from nnexp.comparison.sections import Picture, Table
+from nnexp.comparison.settings import Group
+from nnexp.comparison.spec import Reader
+from nnexp.comparison.wording import count, ends, listed
+from nnexp.statistics.calibration import EDGES, N_BINS, Calibration, pooled
+from nnexp.statistics.intervals import Summary
+
+MOST_ROWS = 12
+MOST_SETTINGS = 3  # more lines cross each other beyond telling apart
+LEAST_SHOWN = 10  # samples of a bin; of fewer, a share says nothing
+MARKERS = "oDs"
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The predictions of a setting, all its runs together."""
+
+    label: str
+    n_runs: int
+    calibration: Calibration
+
+
+def gather(group: Group, read: Reader) -> list[Measured]:
+    """The best settings, best first, on the part that is reported of them; runs of before have no such figures."""
+    found: list[Measured] = []
+    for setting in group.complete[:MOST_SETTINGS]:
+        name = f"reports/calibration_{group.choice.part}.json"
+        measured = [read(run_id, name, _parse) for run_id in setting.runs["run_id"]]
+        if there := [each for each in measured if each is not None]:
+            found.append(Measured(setting.label, len(there), pooled(there)))
+    return found
+
+
+def pictures(group: Group, read: Reader) -> list[Picture]:
+    """The reliability diagram of the best settings, where their runs have kept what it is made of."""
+    if not (found := gather(group, read)):
+        return []
+    settings = [setting for setting in group.settings if setting.label in {one.label for one in found}]
+    counts = listed(sorted({f"{one.calibration.n:,}" for one in found}))
+    runs = max(one.n_runs for one in found)
+    together = f", {count(runs, 'run')} together" if runs > 1 else ""
+    shown = f" {group.top} {len(found)} settings are shown." if len(found) < len(group.settings) else ""
+    caption = (
+        f"Reliability on the {group.final.name.split()[0]} part ({counts} predictions of a setting{together}). Above: "
+        f"the share of right predictions in {N_BINS} bins of equal width, over the mean probability of the predicted "
+        "class in the bin; beneath the dotted line a network is surer than it is right. Bins with fewer than "
+        f"{LEAST_SHOWN} predictions have no mark. Below: the share of the predictions in each bin. Probabilities are "
+        "the sigmoids of the outputs, divided by their sum. Brier: the mean squared error of the probabilities, summed "
+        "over the classes (0 to 2); ECE: the mean distance of the marks from the dotted line, weighted by their "
+        f"predictions.{shown}"
+    )
+    return [Picture("reliability", draw(found, line_styles(settings)), caption)]
+
+
+def tables(group: Group) -> list[Table]:
+    """Brier score and calibration error of the settings."""
+    metrics = [group.spec.metric(f"{kind}/{group.choice.part}") for kind in ("brier", "ece")]
+    settings = [setting for setting in group.complete if all(setting.has(metric.key) for metric in metrics)]
+    if not settings:
+        return []
+    rows = [
+        [setting.label, str(setting.n), *(_shown(setting.summary(metric.key), metric) for metric in metrics)]
+        for setting in settings[:MOST_ROWS]
+    ]
+    caption = "Calibration: Brier score (0 to 2) and expected calibration error (15 bins), the lower the better."
+    if group.most_seeds > 1:
+        caption += f" Means over the {group.noun}s with 95 % intervals."
+    if len(settings) > MOST_ROWS:
+        caption += f" {group.top} {MOST_ROWS} of {len(settings):,} settings."
+    return [Table(caption, ["setting", f"{group.noun}s", *(metric.axis_label for metric in metrics)], rows)]
+
+
+def _shown(summary: Summary, metric: Metric) -> str:
+    mean, low, high = (metric.show(value, unit=False) for value in (summary.mean, *ends(summary, metric)))
+    return f"{mean} [{low}, {high}]" if summary.has_interval else mean
+
+
+def _parse(content: bytes) -> Calibration:
+    return Calibration.from_dict(json.loads(content))
+
+
+@drawn
+def draw(found: Sequence[Measured], styles: Mapping[str, tuple[Any, Any]]) -> Figure:
+    """Draw the share of right predictions over the probability, and below how many predictions there are of each."""
+    figure, axes = panels(5.6, 5.9, 2, 1, sharex=True, height_ratios=(3, 1))
+    above, below = axes[:, 0]
+    above.plot([0, 100], [0, 100], color=INK, linewidth=0.9, linestyle=(0, (1, 2)), label="as good as stated")
+    for one, marker in zip(found, MARKERS, strict=False):
+        measured, (color, dash) = one.calibration, styles[one.label]
+        kept = measured.counts >= LEAST_SHOWN
+        line = {"color": color, "linestyle": dash}
+        above.plot(
+            100 * measured.confidences[kept],
+            100 * measured.accuracies[kept],
+            marker=marker,
+            markersize=4.5,
+            label=f"{one.label}: Brier {measured.brier:.3f}, ECE {100 * measured.ece:.1f} %",
+            **line,
+        )
+        below.stairs(100 * measured.counts / measured.n, 100 * EDGES, linewidth=1.4, **line)
+    above.set(ylabel="right predictions (%)", ylim=(0, 102), xlim=(0, 100))
+    below.set(ylabel="of all (%)", xlabel="probability of the predicted class (%)", yscale="log", ylim=(None, 100))
+    below.yaxis.set_major_formatter("{x:g}")
+    for each in (above, below):
+        each.grid(visible=True, color=GRID)
+    legend_below(figure, above, columns=1)
+    return figure
