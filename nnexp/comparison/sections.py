@@ -8,16 +8,22 @@ from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
+from nnexp.comparison.citing import Sentence
+
 
 @dataclass(frozen=True)
 class Table:
-    """A table: cells as text; `texts` are the columns set flush left; `best` is the row to be marked."""
+    """A table: cells as text; `texts` are the columns set flush left; `best` is the row to be marked.
+
+    `name` is that of its file where it has one of its own; default: the first words of the caption.
+    """
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     texts: frozenset[int] = frozenset({0})
     best: int | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,18 @@ class Picture:
 
 @dataclass
 class Section:
-    """A part of the page."""
+    """A part of the page.
+
+    `methods` is what the methods paragraph says of it, in whole sentences, and `note` what a caption of it has to say
+    where it stands without the page.
+    """
 
     title: str
     sentences: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    methods: list[Sentence] = field(default_factory=list[Sentence])
+    note: str = ""
 
 
 def slug(name: str) -> str:

@@ -222,6 +222,11 @@ class Group:
         return len(self.settings) > 1 and self.by == self.final
 
     @property
+    def runs(self) -> Frame:
+        """The runs of all settings."""
+        return pd.concat([setting.runs for setting in self.settings])
+
+    @property
     def n_runs(self) -> int:
         """Runs of all settings."""
         return sum(len(setting.runs) for setting in self.settings)

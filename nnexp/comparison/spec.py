@@ -13,14 +13,18 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 
 from nnexp.comparison import over_data_sets
+from nnexp.comparison.citing import Sentence
 from nnexp.comparison.metric import MISSING, Metric
 from nnexp.comparison.sections import Section
 from nnexp.comparison.settings import REPLICATE, SEED, Choice, Column, Frame, Group, Setting, plain, show_value
+from nnexp.comparison.values import of_param
+from nnexp.comparison.wording import listed
 from nnexp.statistics.paired import Design
 
 MOST_FIGURES = 4  # metrics in a table or a figure
 RUN_TIME = Metric("seconds", "run", "s", is_clock=True)  # from start to end, which every run has
 PLAIN_COLOR = "#0072B2"
+OWN_FUNCTION, OWN_OPTIONS = "task.name", "task.options."  # params of a function of the user's own
 ASIDE = ("step", "time", "seconds")  # columns of a history that are no metrics
 
 History: TypeAlias = Mapping[str, np.ndarray]  # columns of shape (n_rows,)
@@ -182,6 +186,14 @@ class ComparisonSpec:
     def about_selection_bias(self, group: Group) -> list[str]:
         """What is to be said of a best setting that was chosen by the figure that is reported of it."""
         return []
+
+    def about_training(self, group: Group) -> list[Sentence]:
+        """What was trained, on what and how, as the methods paragraph says it, in whole sentences."""
+        runs = group.runs
+        name = of_param(runs, OWN_FUNCTION) or of_param(runs, "task")
+        keys = sorted(str(key) for key in runs if str(key).startswith(OWN_OPTIONS) and key not in group.keys)
+        options = [f"{key.removeprefix(OWN_OPTIONS)} {value}" for key in keys if (value := of_param(runs, key))]
+        return [(f"The runs are of {name}{f', with {listed(options)}' if options else ''}.",)]
 
     def about_parts(self, group: Group) -> list[str]:
         """What is to be said of the part of the data that the figures are of."""

@@ -16,7 +16,7 @@ from nnexp.comparison.settings import Frame, Group
 from nnexp.comparison.spec import ComparisonSpec, History, Reader
 from nnexp.comparison.wording import count
 from nnexp.figures.style import save
-from nnexp.report import claims, pictures, sentences, table, tables
+from nnexp.report import claims, method, pictures, sentences, table, tables
 from nnexp.report.files import RunFiles
 from nnexp.report.page import Page
 from nnexp.report.selection import Found, Selection, find
@@ -27,21 +27,9 @@ from nnexp.tracking.store import Store
 PAGE, FIGURES = "report.html", "figures"
 MOST_GROUPS = 4
 SUFFIXES = (".png", ".svg", ".pdf")
-RESAMPLED = (
-    "Each replicate has a held-out part of its own, of the same samples. So the tests are corrected resampled "
-    "t-tests (Nadeau and Bengio, 2003), and the 95 % intervals t intervals with the same correction: the variance of a "
-    "mean over n replicates is taken to be (1 / n + n_test / n_train) times that of one. What they say is of other "
-    "samples of the same kind.",
-)
-SHARED = (
-    "What replicates vary is not the data. So the tests are exact sign-flip permutation tests of the mean difference, "
-    "with the intervals of all differences that they do not reject, and the 95 % intervals of means are t intervals; "
-    "n seeds allow no p below 2 / 2ⁿ. What they say is of further seeds, not of other data.",
-)
-STATISTICS = (
-    "No interval is given for fewer than three replicates, nor where all are equal; that of a single run is Wilson's, "
-    "of the samples that it was measured on. p-values are two-sided; Holm's correction keeps the chance of any false "
-    "claim in a table below 5 %.",
+FEW = (
+    "No interval is given for fewer than three replicates, nor where all are equal. p-values are two-sided; those of "
+    "a table are corrected together where more than one is given."
 )
 CLOCK = "Seconds are of the clock on whatever machine a run had, with whatever else went on there."
 
@@ -133,10 +121,12 @@ def write_report(
         last = sections[parts.index(own[0])] if is_shown else sections[-1]
         last.sentences += over.sentences
         last.tables += over.tables
+        last.methods += over.methods
         last.pictures[1:1] = over.pictures
     if len(parts) == 1:
         said += sections[0].sentences
         sections[0].sentences = []
+    software = method.software(frame[frame[COUNTED]], files.reader(runs))
     drawn = _save(sections, folder / FIGURES, formats)
     page = Page(
         title=f"Report: {found.title}",
@@ -145,7 +135,9 @@ def write_report(
         sentences=said,
         sections=sections,
         runs=tables.of_runs(frame, params, _run_columns(frame, logged)),
-        method=_explanations(parts, specs),
+        methods=method.paragraphs(sections, software),
+        explanations=_explanations(specs),
+        made_with=software.note,
     )
     write_atomically(folder / PAGE, page.html())
     written = [folder / PAGE, *table.write(frame, folder), *drawn]
@@ -188,13 +180,9 @@ def _facts(frame: Frame) -> str:
     return f"{count(len(frame), 'run')} started {days} (UTC); report of {made}."
 
 
-def _explanations(parts: Sequence[Group], specs: Sequence[ComparisonSpec]) -> list[str]:
-    """How the numbers are made."""
-    if not specs:
-        return []
-    of_tasks = [text for spec in specs for text in spec.explanations]
-    kinds = dict.fromkeys(RESAMPLED if group.design.resamples else SHARED for group in parts)
-    return [*(text for kind in kinds for text in kind), *STATISTICS, *of_tasks, CLOCK]
+def _explanations(specs: Sequence[ComparisonSpec]) -> list[str]:
+    """How the numbers are to be read."""
+    return [FEW, *dict.fromkeys(text for spec in specs for text in spec.explanations), CLOCK] if specs else []
 
 
 def _run_columns(frame: Frame, logged: Sequence[str]) -> list[Metric]:
@@ -221,7 +209,9 @@ def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, Histo
     for metric, compared in comparisons:
         if any(comparison.n for comparison in compared):
             shown.append(tables.of_comparisons(compared, metric, group.design))
-    section = Section(_title(parts, group), said, shown, list(pictures.of_curves(group, histories)))
+    used = method.Used.of(group, comparisons)
+    made = method.about_group(group, used)
+    section = Section(_title(parts, group), said, shown, list(pictures.of_curves(group, histories)), made, used.note)
     if len(group.settings) > 1:
         section.pictures += pictures.of_responses(group)
     searches.add_to(section, group)

@@ -11,8 +11,10 @@ from html import escape
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from nnexp.comparison.citing import Sentence, cited, written
 from nnexp.comparison.drawing import GRID, INK, drawn
 from nnexp.comparison.sections import Picture, Section, Table
+from nnexp.report.references import REFERENCES, works
 
 TEMPLATE = "page.html.j2"
 PIXELS_PER_POINT = 4 / 3
@@ -29,7 +31,9 @@ class Page:
     sentences: Sequence[str]
     sections: Sequence[Section]
     runs: Table
-    method: Sequence[str]
+    methods: Sequence[Sequence[Sentence]]  # a paragraph each
+    explanations: Sequence[str]
+    made_with: str = ""  # versions, for captions that stand without the page
 
     def html(self) -> str:
         """The page as one HTML document."""
@@ -38,8 +42,23 @@ class Page:
         )
         svgs = {picture.name: _svg(picture) for section in self.sections for picture in section.pictures}
         return templates.get_template(TEMPLATE).render(
-            page=self, palette=_palette("".join(svgs.values())), svg_of=lambda picture: svgs[picture.name]
+            page=self,
+            palette=_palette("".join(svgs.values())),
+            svg_of=lambda picture: svgs[picture.name],
+            paragraphs=[" ".join(map(_plain, paragraph)) for paragraph in self.methods],
+            references=[work for _, work in works(self.cited)],
         )
+
+    @property
+    def cited(self) -> list[str]:
+        """The keys of the works that the methods cite, by their authors."""
+        keys = cited(sentence for paragraph in self.methods for sentence in paragraph)
+        return sorted(keys, key=lambda key: REFERENCES[key].short)
+
+
+def _plain(sentence: Sentence) -> str:
+    """A sentence with its works as authors and years."""
+    return written(sentence, str, lambda place: f"({'; '.join(REFERENCES[key].short for key in place.keys)})")
 
 
 def _palette(svgs: str) -> str:

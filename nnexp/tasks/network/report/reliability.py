@@ -9,15 +9,17 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from nnexp.comparison.citing import Sentence, cite
 from nnexp.comparison.drawing import GRID, INK, drawn, legend_below, line_styles, panels
 from nnexp.comparison.metric import Metric
-from nnexp.comparison.sections import Picture, Table
+from nnexp.comparison.sections import Picture, Section, Table
 from nnexp.comparison.settings import Group
 from nnexp.comparison.spec import Reader
 from nnexp.comparison.wording import count, ends, listed
 from nnexp.statistics.calibration import EDGES, N_BINS, Calibration, pooled
 from nnexp.statistics.intervals import Summary
 
+NAME = "reliability"  # of the table and the picture
 MOST_ROWS = 12
 MOST_SETTINGS = 3  # more lines cross each other beyond telling apart
 LEAST_SHOWN = 10  # samples of a bin; of fewer, a share says nothing
@@ -62,7 +64,19 @@ def pictures(group: Group, read: Reader) -> list[Picture]:
         "over the classes (0 to 2); ECE: the mean distance of the marks from the dotted line, weighted by their "
         f"predictions.{shown}"
     )
-    return [Picture("reliability", draw(found, line_styles(settings)), caption)]
+    return [Picture(NAME, draw(found, line_styles(settings)), caption)]
+
+
+def about(section: Section) -> list[Sentence]:
+    """How the probabilities and the figures of a section were made, where it has any."""
+    if not any(table.name == NAME for table in section.tables) and not any(p.name == NAME for p in section.pictures):
+        return []
+    return [(
+        "Probabilities are the sigmoids of the outputs, divided by their sum over the classes. They are judged by the "
+        "Brier score, the squared error summed over the classes and averaged over the samples ", cite("brier1950"),
+        f", and by the expected calibration error of the most probable class in {N_BINS} bins of equal width ",
+        cite("naeini2015", "guo2017"), ".",
+    )]  # fmt: skip
 
 
 def tables(group: Group) -> list[Table]:
@@ -80,7 +94,7 @@ def tables(group: Group) -> list[Table]:
         caption += f" Means over the {group.noun}s with 95 % intervals."
     if len(settings) > MOST_ROWS:
         caption += f" {group.top} {MOST_ROWS} of {len(settings):,} settings."
-    return [Table(caption, ["setting", f"{group.noun}s", *(metric.axis_label for metric in metrics)], rows)]
+    return [Table(caption, ["setting", f"{group.noun}s", *(metric.axis_label for metric in metrics)], rows, name=NAME)]
 
 
 def _shown(summary: Summary, metric: Metric) -> str:

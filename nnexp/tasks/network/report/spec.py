@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from nnexp.comparison.citing import Sentence
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.sections import Section
 from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting
 from nnexp.comparison.spec import SECONDS, STEPS, Axis, ComparisonSpec, History, Panel, Reader
 from nnexp.figures.style import PART_COLORS
 from nnexp.statistics.paired import Design
-from nnexp.tasks.network.report import classes, methods, pictures, reliability, replicates, sentences
+from nnexp.tasks.network.report import classes, methods, pictures, reliability, replicates, sentences, training
 from nnexp.tasks.network.report.keys import COST, EVALUATIONS, L2, METHOD, OPTIONS
 
 TEST = "accuracy/test"
@@ -125,6 +126,10 @@ class NetworkComparison(ComparisonSpec):
         """That a validation part would help."""
         return sentences.about_selection_bias(group)
 
+    def about_training(self, group: Group) -> list[Sentence]:
+        """The network, its cost, the method, the data and their split."""
+        return training.about_training(group)
+
     def about_parts(self, group: Group) -> list[str]:
         """That nothing was held out."""
         return sentences.about_parts(group)
@@ -133,6 +138,7 @@ class NetworkComparison(ComparisonSpec):
         """How far probabilities can be believed; the classes and the hidden layers of several settings."""
         section.tables += reliability.tables(group)
         section.pictures += reliability.pictures(group, read)
+        section.methods += reliability.about(section)
         if len(group.settings) > 1:
             section.pictures += [*pictures.of_classes(group, read), *pictures.of_layers(group, read)]
 
