@@ -80,8 +80,10 @@ def _line(
     places = np.array([scale(setting.values[key]) for setting in settings]) + shift
     summaries = [setting.summary(metric.key) for setting in settings]
     means = metric.scale * np.array([summary.mean for summary in summaries])
+    bars = [ends(summary, metric) for summary in summaries]
     errors = (
-        metric.scale * np.array([[s.mean - low, high - s.mean] for s in summaries for low, high in [ends(s, metric)]]).T
+        metric.scale
+        * np.array([[s.mean - low, high - s.mean] for s, (low, high) in zip(summaries, bars, strict=True)]).T
     )
     if scale.is_numeric:
         first = 1 if scale.is_broken else 0
@@ -91,7 +93,7 @@ def _line(
     panel.errorbar(
         places,
         means,
-        metric.scale * np.nan_to_num(np.maximum(errors, 0)),
+        np.nan_to_num(np.maximum(errors, 0)),
         color=color,
         fmt="none",
         capsize=2.5,

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from nnexp.comparison import responses
 from nnexp.comparison.grouping import compare_settings, groups, with_sample_sizes
 from nnexp.report import claims, tables
 from nnexp.report.table import metric_keys, param_keys, tidy
@@ -188,3 +189,13 @@ def test_differences_keep_their_sign_and_never_become_zero():
     assert [metric.show_difference(v) for v in (0.0123, -0.004, 1e-6, 0.0)] == [
         "1.23 points", "−0.40 points", "0.0001 points", "0.00 points"
     ]  # fmt: skip
+
+
+def test_the_bars_of_a_figure_are_the_intervals_that_the_table_has(tmp_path):
+    runs = runs_of(tmp_path, {l2: dict(enumerate(0.8 + 0.01 * l2 + w for w in WAVE[:5])) for l2 in (1, 2, 3)})
+    group = one(runs)
+    figure = responses.response_curve(group, "model.l2")
+    (segments,) = [c.get_segments() for c in figure.axes[0].collections if hasattr(c, "get_segments")]
+    for setting, segment in zip(group.settings, segments, strict=True):
+        summary = setting.summary("accuracy/test")
+        assert sorted(segment[:, 1]) == pytest.approx([100 * summary.low, 100 * summary.high])
