@@ -9,7 +9,7 @@ from nnexp.comparison.grouping import groups
 from nnexp.comparison.settings import SEED, Group
 from nnexp.comparison.wording import listed
 from nnexp.errors import UsageError
-from nnexp.report import table
+from nnexp.report import claims, table
 from nnexp.report.make import spec_of
 from nnexp.report.selection import Found
 from nnexp.report.sentences import kind_of
@@ -45,7 +45,7 @@ def best_run(found: Found) -> Best:
         )
     (group,) = parts
     if len(group.settings) > 1 and not group.has_choice:
-        raise UsageError(f"--register: {' '.join(group.spec.about_no_choice(group))}")
+        raise UsageError(f"--register: {' '.join(claims.about_no_choice(group))}")
     run_id, value = _best_of(group)
     run = next(run for run in found.runs if run.run_id == run_id)
     measured = "" if math.isnan(value) else f", {group.by.name} {group.by.show(value)}"

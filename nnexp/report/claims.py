@@ -37,8 +37,7 @@ def about_choice(group: Group) -> list[str]:
         seeds += f", over each of which the {group.design.within}s are averaged"
     said = [f"{len(group.settings):,} settings of {keys}, {seeds}."]
     if not group.has_choice:
-        why_not = group.choice.why_not.format(noun=group.noun)
-        return said + ([why_not] if why_not else group.spec.about_no_choice(group)) + _about_mixed(group)
+        return said + about_no_choice(group) + _about_mixed(group)
     said += about_best(group)
     unmeasured = [setting for setting in group.settings if not (setting.has(metric.key) and setting.has(group.by.key))]
     if unmeasured:
@@ -54,6 +53,12 @@ def about_choice(group: Group) -> list[str]:
     if group.n_extra:
         said.append(f"{count(group.n_extra, 'run')} left out, to rank all over the same {group.noun}s.")
     return said + _about_mixed(group) + group.spec.about_parts(group)
+
+
+def about_no_choice(group: Group) -> list[str]:
+    """Why none of the settings can be called the best."""
+    why_not = group.choice.why_not.format(noun=group.noun)
+    return [why_not] if why_not else group.spec.about_no_choice(group)
 
 
 def about_best(group: Group) -> list[str]:
