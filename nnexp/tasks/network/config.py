@@ -42,6 +42,7 @@ ADDED = {
     "data.fold": 0,
     "data.groups": None,
 }
+HOLDING_OUT = ("data.split", "data.folds", "data.groups")  # which make an estimate better or worse, not a network
 OPTIONS = ("optimizer.options", "data.options")  # whose names are those of the method, and of the user's function
 # Keys that do not decide the numbers. (Of a file it is the content that decides, and its digest is in the identity.)
 BOOKKEEPING = ("data.cache", "data.path", "training.images_every")

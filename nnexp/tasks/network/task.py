@@ -17,7 +17,7 @@ from nnexp.signals import undisturbed
 from nnexp.tasks.interface import Code, Described, Ending, EvaluatedRun, Report, Run, Task
 from nnexp.tasks.network import data, rounding
 from nnexp.tasks.network.activation import activation_of
-from nnexp.tasks.network.config import ADDED, BOOKKEEPING, OPTIONS, NetworkConfig, own_sources, read
+from nnexp.tasks.network.config import ADDED, BOOKKEEPING, HOLDING_OUT, OPTIONS, NetworkConfig, own_sources, read
 from nnexp.tasks.network.presentation import NetworkPresentation, Progress
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
@@ -226,8 +226,10 @@ class Network(Task[NetworkConfig]):
         """By accuracy: of the validation part where all have one, else of the test part; the loss breaks ties.
 
         Where nothing is held out, by the training cost at one lambda. It is lowest without a penalty, whatever the
-        data, and so no merit where lambda differs.
+        data, and so no merit where lambda differs. What is held out in different ways says nothing of the settings.
         """
+        if any(len({str(each.get(key, ADDED[key])) for each in params}) > 1 for key in HOLDING_OUT):
+            return []
         tested = [each for each in metrics if "accuracy/test" in each]
         if metrics and all("accuracy/validation" in each for each in tested or metrics):
             return ["accuracy/validation", "loss/validation"]

@@ -12,7 +12,7 @@ from nnexp.datasets import tablefile
 from nnexp.report.table import tidy
 from nnexp.tasks.network.data import load, split_of
 from nnexp.tasks.network.description import load_split
-from tests.report.runs import stored_run
+from tests.report.runs import grouped, stored_run, trained_run
 
 SMALL = ("experiment=smoke", "optimizer.maxfun=5", "tracking=none")
 
@@ -152,3 +152,20 @@ def test_a_run_of_before_is_no_other_setting_than_one_of_today_with_the_defaults
     assert list(table["data.split"]) == ["stratified", "stratified", "ordered"]
     assert list(table["data.folds"]) == ["None"] * 3
     assert "data.scale" not in table
+
+
+def test_ways_to_hold_out_are_not_ranked_against_each_other(tmp_path):
+    def runs(splits, **keys):
+        return [
+            trained_run(tmp_path, 10 * i + seed, accuracy=0.9 + 0.01 * i, seed=seed, data__split=split, **keys)
+            for i, split in enumerate(splits)
+            for seed in range(3)
+        ]
+
+    [group] = grouped(runs(["stratified", "ordered"]))
+    assert not group.has_choice
+    assert group.spec.about_no_choice(group)[0].startswith(
+        "Settings differ in how samples are held out (data.split), so"
+    )
+    [group] = grouped(runs(["ordered"]) + runs(["ordered"], model__l2=3.0))
+    assert group.has_choice

@@ -29,6 +29,14 @@ def about_lambda() -> list[str]:
     ]
 
 
+def about_holding_out(keys: Sequence[str]) -> list[str]:
+    """Why figures of test parts that were held out in different ways do not tell which network is best."""
+    return [
+        f"Settings differ in how samples are held out ({listed(keys)}), so none of them is called the best: a higher "
+        "figure may be an easier test part."
+    ]
+
+
 def about_selection_bias(group: Group) -> list[str]:
     """That the test part flatters what was chosen on it."""
     if group.choice.part != "test":

@@ -12,6 +12,7 @@ from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting
 from nnexp.comparison.spec import SECONDS, STEPS, Axis, ComparisonSpec, History, Panel, Reader
 from nnexp.figures.style import PART_COLORS
 from nnexp.statistics.paired import Design
+from nnexp.tasks.network.config import HOLDING_OUT
 from nnexp.tasks.network.report import classes, methods, pictures, reliability, replicates, sentences, training
 from nnexp.tasks.network.report.keys import COST, EVALUATIONS, L2, METHOD, OPTIONS
 
@@ -119,8 +120,9 @@ class NetworkComparison(ComparisonSpec):
         return found
 
     def about_no_choice(self, group: Group) -> list[str]:
-        """Lambda."""
-        return sentences.about_lambda()
+        """The ways to hold out differ, or lambda."""
+        keys = [key for key in HOLDING_OUT if key in group.keys]
+        return sentences.about_holding_out(keys) if keys else sentences.about_lambda()
 
     def about_selection_bias(self, group: Group) -> list[str]:
         """That a validation part would help."""
