@@ -40,8 +40,8 @@ def bounds(summary: Summary, metric: Metric) -> str:
 
 
 def ends(summary: Summary, metric: Metric) -> tuple[float, float]:
-    """The ends of an interval of a mean, of a share within 0 and 1."""
-    if metric.is_share:
+    """The ends of an interval of a mean, of a share within 0 and 1; NaN where there is none."""
+    if metric.is_share and summary.has_interval:
         return max(0.0, summary.low), min(1.0, summary.high)
     return summary.low, summary.high
 
