@@ -21,7 +21,8 @@ def section(groups: Sequence[Group]) -> Section:
     found = over_data_sets(groups)
     if found is None:
         return made
-    made.sentences += [_about_ranks(found), *_about_friedman(found), *_about_pairs(found), *_about_left_out(found)]
+    made.summary += [_about_ranks(found), *_about_friedman(found), *_about_pairs(found)]
+    made.sentences += [*made.summary, *_about_left_out(found)]
     made.tables += [*([_settings(found)] if found.is_numbered else []), _means(found), _tests(found)]
     if len(found.names) > 2:
         made.pictures.append(Picture("ranks", rank_diagram.draw(found), _caption(found)))
@@ -133,7 +134,7 @@ def _means(found: OverDataSets) -> Table:
 
 
 def _tests(found: OverDataSets) -> Table:
-    header = ["better", "than", "ahead on", "by (median)", "p", "p (Holm)"]
+    header = ["better average rank", "than", "ahead on", "by (median)", "p", "p (Holm)"]
     rows = []
     for pair in sorted(found.pairs, key=lambda pair: pair.p)[:MOST_ROWS]:
         ahead = f"{pair.wins} of {found.n}{f', {pair.ties} equal' if pair.ties else ''}"

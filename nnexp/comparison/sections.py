@@ -40,7 +40,7 @@ class Section:
     """A part of the page.
 
     `methods` is what the methods paragraph says of it, in whole sentences, and `note` what a caption of it has to say
-    where it stands without the page.
+    where it stands without the page. `summary` are those of its sentences that a sweep prints at its end too.
     """
 
     title: str
@@ -49,6 +49,7 @@ class Section:
     pictures: list[Picture] = field(default_factory=list)
     methods: list[Sentence] = field(default_factory=list[Sentence])
     note: str = ""
+    summary: list[str] = field(default_factory=list)
 
 
 def slug(name: str) -> str:

@@ -69,6 +69,8 @@ def _sentence(found: Source, name: str, metric: Metric) -> str:
         return f"{metric.name[:1].upper()}{metric.name[1:]} is the same on every {name} and with every seed."
 
     def said(what: str, part: Component) -> str:
+        if not part.variance:
+            return f"{what} none that can be seen"
         return f"{what} {100 * parts.share(part):.0f} % (a standard deviation of {metric.show_difference(part.sd)})"
 
     start = (
@@ -77,11 +79,13 @@ def _sentence(found: Source, name: str, metric: Metric) -> str:
     )
     shown, true = (metric.show_difference(error) for error in parts.standard_errors(n))
     if found.too_short < MUCH_TOO_SHORT:
-        return f"{start}; so an interval over seeds on one {name} is nearly as long as it should be."
-    return (
-        f"{start}. An interval over {n} seeds on one {name} would show a standard error of {shown}, where it is {true} "
-        f"for other {name}s: {found.too_short:.1f} times too short."
-    )
+        start += f"; so an interval over seeds on one {name} is nearly as long as it should be"
+    else:
+        start += (
+            f". An interval over {n} seeds on one {name} would show a standard error of {shown}, where it is {true} "
+            f"for other {name}s: {found.too_short:.1f} times too short"
+        )
+    return f"{start}. These are estimates from {parts.n_rows} {name}s; their intervals are in the table."
 
 
 def _table(found: Sequence[Source], name: str, metric: Metric) -> Table:

@@ -47,7 +47,8 @@ class ReportResult:
     sentences : tuple of str
         What the page says first.
     choice : tuple of str
-        Those sentences that say which setting is the best and how far that can be believed; empty for a lone run.
+        Those sentences that say which setting is the best and how far that can be believed, on each data set and over
+        all; empty for a lone run.
     files : tuple of Path
         All that was written.
     registered : Registered or None
@@ -111,9 +112,11 @@ def write_report(
 
     said = [*sentences.about_runs(frame, found.plan), *sentences.about_groups(parts, MOST_GROUPS)]
     sections = [_section(parts, group, histories, files.reader(runs)) for group in parts[:MOST_GROUPS]]
+    overall: list[str] = []
     for spec in specs:
         own = [group for group in parts if group.spec is spec]
         over = spec.over_groups(own, _complete(histories, spec))
+        overall += over.summary
         if len(own) > 1 and (over.pictures or over.tables):
             sections.append(over)
             continue
@@ -141,7 +144,7 @@ def write_report(
     )
     write_atomically(folder / PAGE, page.html())
     written = [folder / PAGE, *table.write(frame, folder), *drawn]
-    return ReportResult(folder / PAGE, len(frame), tuple(said), _choice(parts), tuple(written))
+    return ReportResult(folder / PAGE, len(frame), tuple(said), (*_choice(parts), *overall), tuple(written))
 
 
 def spec_of(task: str) -> ComparisonSpec:

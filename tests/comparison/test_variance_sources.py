@@ -46,15 +46,16 @@ def test_the_sentence_says_what_the_split_has_and_how_much_too_short_an_interval
     shown, true = parts.standard_errors(5)
     assert sentence.endswith(
         f"An interval over 5 seeds on one split would show a standard error of {100 * shown:.2f} points, where it is "
-        f"{100 * true:.2f} points for other splits: {true / shown:.1f} times too short."
+        f"{100 * true:.2f} points for other splits: {true / shown:.1f} times too short. These are "
+        "estimates from 5 splits; their intervals are in the table."
     )
 
 
 def test_a_split_without_influence_is_said_to_have_none(tmp_path):
     table = np.array([[0.90, 0.94, 0.92], [0.94, 0.90, 0.92], [0.92, 0.92, 0.92]])
     section = section_of(runs_of(tmp_path, table))
-    assert section.sentences[0].endswith("so an interval over seeds on one split is nearly as long as it should be.")
-    assert "the split has 0 %" in section.sentences[0]
+    assert "so an interval over seeds on one split is nearly as long as it should be." in section.sentences[0]
+    assert "the split has none that can be seen, the seed none that can be seen, and the rest" in section.sentences[0]
     assert section.tables[0].rows[0][2].endswith("*")
     assert section.tables[0].caption.endswith("* The estimate of this variance is below zero, and counts as zero.")
 

@@ -33,6 +33,7 @@ def test_several_data_sets_have_a_part_of_their_own(tmp_path):
     assert "CG has the best average rank (1.00), then TNC (2.00) and Adam (3.00)." in page
     assert "Critical-difference diagram" in page
     assert "ranks" in names(result)
+    assert any(sentence.startswith("3 settings on 3 data sets (digits, wine and iris)") for sentence in result.choice)
 
 
 def test_a_sweep_of_splits_and_seeds_says_where_the_variance_comes_from(tmp_path):
