@@ -131,6 +131,8 @@ def report(
     directory: str | Path | None = None,
     register: str | None = None,
     alias: str | None = None,
+    reference: bool = False,
+    evaluations: int | None = None,
 ) -> ReportResult:
     """Compare runs: tables, figures and one HTML page, as ``nnexp report`` does.
 
@@ -148,6 +150,8 @@ def report(
         The output folder; default: ``reports/`` in ``tracking.directory``.
     register, alias
         The name under which the best run's model is registered, and what that version is called (default: champion).
+    reference, evaluations
+        Whether to train the problems that methods are compared on for long, and for how many evaluations at most.
 
     Returns
     -------
@@ -162,8 +166,16 @@ def report(
     with working(overrides):
         words = [*([sweep] if sweep else []), *overrides]
         folder = str(directory) if directory is not None else None
-        chosen = {"experiment": experiment, "filter": filter, "directory": folder}
-        return command.report(words, **chosen, register=register, alias=alias)
+        return command.report(
+            words,
+            experiment=experiment,
+            filter=filter,
+            directory=folder,
+            register=register,
+            alias=alias,
+            reference=reference,
+            evaluations=evaluations,
+        )
 
 
 def load_dataset(name: str, /, **keys: Any) -> Dataset:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from nnexp.report import ReportResult, Selection
 
 
+EVALUATIONS, REFERENCES = 5000, "references"  # of a reference run, and the folder of those that were made
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument(
@@ -28,6 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--filter", metavar="EXPR", help="an MLflow filter, such as \"params.`model.l2` = '1.0'\"")
     parser.add_argument("--register", metavar="NAME", help="register the best run's model under this name")
     parser.add_argument("--alias", metavar="ALIAS", help="what that version is called; default: champion")
+    parser.add_argument(
+        "--reference",
+        action="store_true",
+        help="first train each problem that methods are compared on for long, to know the lowest cost that it has; "
+        "kept in references/ in tracking.directory, so that no reference is trained twice",
+    )
+    parser.add_argument(
+        "--evaluations",
+        metavar="N",
+        type=int,
+        help=f"evaluations of a reference run at most; default: {EVALUATIONS:,}",
+    )
     parser.add_argument("--directory", metavar="OUT", help="the output folder; default: reports/ in tracking.directory")
 
 
@@ -40,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         directory=arguments.directory,
         register=arguments.register,
         alias=arguments.alias,
+        reference=arguments.reference,
+        evaluations=arguments.evaluations,
     )
     if arguments.json:
         told = {"path": str(result.path), "n_runs": result.n_runs}
@@ -62,6 +79,8 @@ def report(
     directory: str | None = None,
     register: str | None = None,
     alias: str | None = None,
+    reference: bool = False,
+    evaluations: int | None = None,
 ) -> ReportResult:
     """Find the runs and write their report; it goes to a folder named after what was found, unless one is given.
 
@@ -72,7 +91,10 @@ def report(
     register, alias
         The name under which the best run's model is registered, and what that version is called (default: champion).
         What is in the way of that is told before any work.
+    reference, evaluations
+        Whether to train the problems that methods are compared on for long, and for how many evaluations at most.
     """
+    from nnexp.comparison.spec import References
     from nnexp.compose import compose, read_config
     from nnexp.report.best import best_run
     from nnexp.report.files import RunFiles
@@ -83,6 +105,11 @@ def report(
 
     config = read_config(compose([word for word in words if "=" in word]))
     tracking = config.tracking
+    if evaluations is not None and not reference:
+        raise UsageError("--evaluations is of the runs that --reference makes; --reference is missing")
+    if evaluations is not None and evaluations < 1:
+        raise UsageError(f"`--evaluations` must be >= 1, got {evaluations}")
+    wanted = References(Path(tracking.directory) / REFERENCES, evaluations or EVALUATIONS) if reference else None
     selection = select([word for word in words if "=" not in word], experiment, filter)
     if register is not None:
         registry.check_names(register, alias := registry.ALIAS if alias is None else alias)
@@ -95,7 +122,7 @@ def report(
     best = best_run(found) if register is not None else None
     model = registry.model_of(store, best.run) if best is not None else ""
     folder = Path(directory or Path(tracking.directory) / "reports" / found.name)
-    result = write_report(found, RunFiles(store), folder, config.figures, config.margin)
+    result = write_report(found, RunFiles(store), folder, config.figures, config.margin, wanted)
     if register is None or alias is None or best is None:
         return result
     return replace(result, registered=registry.register(store, best.run, model, register, alias, best.about))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -37,6 +38,38 @@ class Reader(Protocol):
 
     def __call__(self, run_id: str, name: str, parse: Callable[[bytes], T]) -> T | None:
         """What `parse` makes of a file; None where there is none, or it is damaged, which the user is told."""
+
+
+@dataclass(frozen=True)
+class References:
+    """Reference runs that a report may make to know better what it compares with: where they are kept, and how long."""
+
+    folder: Path
+    evaluations: int
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a report has beside the groups.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        All runs, whatever became of them.
+    histories : mapping of str to History
+        Of the runs that are compared.
+    read : Reader
+    references : References or None
+        None where none are asked for.
+    sweep : str
+        The id of the sweep that is reported; "" where it is something else.
+    """
+
+    frame: Frame
+    histories: Mapping[str, History]
+    read: Reader
+    references: References | None = None
+    sweep: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +114,7 @@ class ComparisonSpec:
     ] = {}  # how a setting is called by a value, such as "{} units"; default: name and value
     axes: Sequence[Axis] = (STEPS, SECONDS)
     data_key: str = ""  # the param that names the data
+    alternatives: str = ""  # the param whose values are each tuned for themselves, where they are compared
     replicate_keys: Sequence[str] = (SEED,)  # whose values make replicates of one setting
     split_name: str = ""  # what a replicate calls a split of its own, apart from the seed; "" where it has none
     explanations: Sequence[str] = ()  # of what its figures are
@@ -202,7 +236,7 @@ class ComparisonSpec:
     def add_to(self, section: Section, group: Group, read: Reader) -> None:
         """Add the sentences, tables and pictures of a group that only this task has."""
 
-    def over_groups(self, groups: Sequence[Group], histories: Mapping[str, History]) -> Section:
+    def over_groups(self, groups: Sequence[Group], evidence: Evidence) -> Section:
         """What is to be said of all groups together; empty where that is nothing."""
         return over_data_sets.section(groups)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnexp import tasks
-from nnexp.comparison import curves, logged_figures, searches, variance_sources
+from nnexp.comparison import curves, logged_figures, searches, trials, variance_sources
 from nnexp.comparison.grouping import COUNTED, TASK, compare_settings, groups, with_sample_sizes
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.sections import Section, slug
 from nnexp.comparison.settings import Frame, Group
-from nnexp.comparison.spec import ComparisonSpec, History, Reader
+from nnexp.comparison.spec import ComparisonSpec, Evidence, History, Reader, References
 from nnexp.comparison.wording import count
 from nnexp.figures.style import save
 from nnexp.report import claims, method, pictures, sentences, table, tables
@@ -98,9 +98,17 @@ def make_report(
 
 
 def write_report(
-    found: Found, files: RunFiles, folder: Path, formats: Sequence[str] = ("png",), margin: float | None = None
+    found: Found,
+    files: RunFiles,
+    folder: Path,
+    formats: Sequence[str] = ("png",),
+    margin: float | None = None,
+    references: References | None = None,
 ) -> ReportResult:
-    """Write the report of runs that have been read; differences up to the margin are of no account."""
+    """Write the report of runs that have been read.
+
+    Differences up to the margin are of no account; `references` asks for reference runs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
     frame = table.tidy(found.runs)
@@ -115,7 +123,9 @@ def write_report(
     overall: list[str] = []
     for spec in specs:
         own = [group for group in parts if group.spec is spec]
-        over = spec.over_groups(own, _complete(histories, spec))
+        sweep = found.plan.sweep if found.plan else ""
+        evidence = Evidence(frame, _complete(histories, spec), files.reader(runs), references, sweep)
+        over = spec.over_groups(own, evidence)
         overall += over.summary
         if len(own) > 1 and (over.pictures or over.tables):
             sections.append(over)
@@ -218,6 +228,7 @@ def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, Histo
     if len(group.settings) > 1:
         section.pictures += pictures.of_responses(group)
     searches.add_to(section, group)
+    trials.add_to(section, group)
     variance_sources.add_to(section, group)
     group.spec.add_to(section, group, read)
     section.pictures += logged_figures.of_runs(group, read)

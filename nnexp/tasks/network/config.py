@@ -26,6 +26,8 @@ from nnexp.readers import (
     text,
 )
 from nnexp.runs.files import as_list
+from nnexp.runs.identity import source_digests
+from nnexp.tasks.interface import Code
 from nnexp.tasks.network import activation
 
 # Beyond these the loss is lost in the rounding of the penalty, and costs leave the range of floating-point numbers.
@@ -46,6 +48,8 @@ HOLDING_OUT = ("data.split", "data.folds", "data.groups")  # which make an estim
 OPTIONS = ("optimizer.options", "data.options")  # whose names are those of the method, and of the user's function
 # Keys that do not decide the numbers. (Of a file it is the content that decides, and its digest is in the identity.)
 BOOKKEEPING = ("data.cache", "data.path", "training.images_every")
+# The modules that decide the numbers of a run. What keeps, draws or publishes them is not among them.
+DECIDING_MODULES = ("nn", "optim", "datasets", "blas", "tasks/network/training")
 
 
 @dataclass(frozen=True)
@@ -253,6 +257,11 @@ def own_sources(config: NetworkConfig) -> list[own.Sources]:
         ("model.activation", "activations", config.model.activation, ACTIVATIONS),
     ]
     return [own.find(key, group, name, builtin).sources for key, group, name, builtin in named if name not in builtin]
+
+
+def code_of(config: NetworkConfig) -> Code:
+    """The mathematics, the methods, the data sets and the training loop."""
+    return Code.of(source_digests(DECIDING_MODULES), own_sources(config))
 
 
 def _check_collaborators(config: NetworkConfig) -> NetworkConfig:

@@ -136,8 +136,10 @@ def _parts(values: Mapping[str, Any], kind: str) -> list[str]:
 class Progress:
     """Follows a fit: one line that is rewritten on a terminal, a log line now and then elsewhere."""
 
-    def __init__(self, maxiter: int, maxfun: int, *, quiet: bool = False, stream: TextIO | None = None) -> None:
-        self.maxiter, self.maxfun, self.quiet = maxiter, maxfun, quiet
+    def __init__(
+        self, maxiter: int, maxfun: int, *, quiet: bool = False, what: str = "", stream: TextIO | None = None
+    ) -> None:
+        self.maxiter, self.maxfun, self.quiet, self.what = maxiter, maxfun, quiet, what
         self._line = progress_line(stream)
         self._start = time.monotonic()
 
@@ -156,7 +158,7 @@ class Progress:
         n_iter, n_fev = int(row["step"]), int(row["optimizer/n_fev"])
         part = "test" if "accuracy/test" in row else "train"
         accuracy = row.get(f"accuracy/{part}", float("nan"))
-        parts = [f"iteration {n_iter}", f"cost {row['cost/train']:.4f}"]
+        parts = [*([self.what] if self.what else []), f"iteration {n_iter}", f"cost {row['cost/train']:.4f}"]
         if accuracy == accuracy:  # it is not measured in every iteration
             parts.append(f"{part} accuracy {percent(accuracy)}")
         share = self.share(row)

@@ -12,12 +12,11 @@ import numpy as np
 from nnexp import own
 from nnexp.datasets import GROUPED, About, Dataset, Split
 from nnexp.readers import ConfigError
-from nnexp.runs.identity import source_digests
 from nnexp.signals import undisturbed
 from nnexp.tasks.interface import Code, Described, Ending, EvaluatedRun, Report, Run, Task
 from nnexp.tasks.network import data, rounding
 from nnexp.tasks.network.activation import activation_of
-from nnexp.tasks.network.config import ADDED, BOOKKEEPING, HOLDING_OUT, OPTIONS, NetworkConfig, own_sources, read
+from nnexp.tasks.network.config import ADDED, BOOKKEEPING, HOLDING_OUT, OPTIONS, NetworkConfig, code_of, read
 from nnexp.tasks.network.presentation import NetworkPresentation, Progress
 from nnexp.tasks.network.results import arrays_of, ending_of
 from nnexp.tasks.network.training import Row, fit
@@ -26,8 +25,6 @@ from nnexp.tasks.presentation import MetricSpec, Presentation
 if TYPE_CHECKING:
     from nnexp.comparison.spec import ComparisonSpec
 
-# The modules that decide the numbers of a run. What keeps, draws or publishes them is not among them.
-DECIDING_MODULES = ("nn", "optim", "datasets", "blas", "tasks/network/training")
 WEIGHTS = "weights.npz"
 SHARED_UNLESS = ("data",)  # swept, each job has training samples of its own; so it has with the seed that splits
 ROW = ("step", "time", "seconds")  # of a row of the history, what is no metric
@@ -123,7 +120,7 @@ class Network(Task[NetworkConfig]):
 
     def code(self, config: NetworkConfig) -> Code:
         """The mathematics, the methods, the data sets and the training loop."""
-        return Code.of(source_digests(DECIDING_MODULES), own_sources(config))
+        return code_of(config)
 
     def data_name(self, config: NetworkConfig, *, as_file: bool = False) -> str:
         """The data set's name or file."""

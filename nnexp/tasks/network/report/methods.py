@@ -1,103 +1,137 @@
-"""Methods over all problems of a sweep: performance profiles and data profiles."""
+"""What methods pay to solve the problems of a report, as performance profiles and data profiles."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from nnexp.comparison.curves import having
 from nnexp.comparison.drawing import colors_of, drawn, legend_below, panels
-from nnexp.comparison.metric import MISSING
-from nnexp.comparison.settings import SEED, Group, Setting
-from nnexp.comparison.spec import History
-from nnexp.tasks.network.report.keys import BUDGETS, COST, EVALUATIONS, METHOD, OPTIONS
-from nnexp.tasks.network.report.profiles import TAUS, data_profile, performance_profile, solve_costs
+from nnexp.comparison.spec import ComparisonSpec, Evidence
+from nnexp.statistics.runtimes import targets, times_to
+from nnexp.tasks.network.report import problems, references
+from nnexp.tasks.network.report.keys import COST, EVALUATIONS
+from nnexp.tasks.network.report.problems import Field, Method, Problem
+from nnexp.tasks.network.report.profiles import TAUS, data_profile, performance_profile, ratios_to_best
+from nnexp.tasks.network.report.tuning import Tuned
 
-LEAST_PROBLEMS = 2
+if TYPE_CHECKING:
+    from nnexp.tasks.network.report.references import Reference
+
 MARGIN = 1.03  # of the axis beyond the budget, where the last step shows its level
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Benchmark:
-    """Histories of methods on problems, and what each method pays for each problem at each tolerance.
+    """Methods on problems, and the lowest cost that is known of each problem.
 
     Attributes
     ----------
-    methods : list of str
-    costs : dict of float to ndarray of shape (n_problems, n_methods)
-        Evaluations by tau; infinite where a method did not solve a problem, or was not run on it.
-    budget : float
-        The most evaluations of any run.
+    field : Field
+        The methods that are compared, and the problems.
+    words : dict of Method to str
+        All methods in words, those that are not compared too.
+    references : list of Reference or None
+        One a problem where reference runs were asked for, else empty; None for one that could not be made.
+    sweep : str
+        The id of the sweep whose runs they are; "" where they are of something else.
     """
 
-    methods: list[str]
-    costs: dict[float, np.ndarray]
-    budget: float
+    field: Field
+    words: dict[Method, str]
+    references: list[Reference | None]
+    sweep: str = ""
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that are compared, in words."""
+        return [self.words[method] for method in self.field.methods]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The problems that all of the methods were run on."""
+        return self.field.problems
 
     @property
     def n_problems(self) -> int:
-        """Problems that at least two methods were run on."""
-        return len(self.costs[TAUS[0]])
+        """Number of problems."""
+        return len(self.field.problems)
+
+    @cached_property
+    def lowest(self) -> list[float]:
+        """The lowest cost of each problem, of any run on it and of its reference."""
+        known = self.references or [None] * self.n_problems
+        pairs = zip(self.problems, known, strict=True)
+        return [min(p.lowest, reference.cost) if reference else p.lowest for p, reference in pairs]
+
+    @cached_property
+    def budget(self) -> float:
+        """The most evaluations of any run."""
+        return float(np.nanmax(self.spent(EVALUATIONS)))
+
+    def runtimes(self, column: str, taus: Sequence[float]) -> np.ndarray:
+        """What each method paid until the cost was down to ``fL + tau (f0 - fL)``.
+
+        Parameters
+        ----------
+        column : str
+            The column of the history that counts what is paid.
+        taus : sequence of float
+
+        Returns
+        -------
+        ndarray of shape (n_problems, n_taus, n_methods)
+            Infinite where a method did not come so far.
+        """
+        found = np.full((self.n_problems, len(taus), len(self.methods)), np.inf)
+        for i, (problem, lowest) in enumerate(zip(self.problems, self.lowest, strict=True)):
+            wanted = targets(problem.start, lowest, np.asarray(taus))
+            for j, method in enumerate(self.field.methods):
+                if (history := problem.attempts[method].history) is not None:
+                    found[i, :, j] = times_to(history[column], history[COST], wanted)
+        return found
+
+    def spent(self, column: str) -> np.ndarray:
+        """What each method had paid at the end, of shape (n_problems, n_methods); NaN for a run that diverged."""
+        histories = [[problem.attempts[m].history for m in self.field.methods] for problem in self.problems]
+        return np.array([[np.nan if h is None else float(h[column][-1]) for h in row] for row in histories])
+
+    @cached_property
+    def costs(self) -> dict[float, np.ndarray]:
+        """Evaluations by tau, each of shape (n_problems, n_methods)."""
+        found = self.runtimes(EVALUATIONS, TAUS)
+        return {tau: found[:, place] for place, tau in enumerate(TAUS)}
 
 
-def benchmark(groups: Sequence[Group], histories: Mapping[str, History]) -> Benchmark | None:
-    """The methods of a sweep over its problems: everything else that was swept, the seeds and the data sets.
+def benchmark(
+    found: Sequence[Problem], tuned: Sequence[Tuned], spec: ComparisonSpec, evidence: Evidence
+) -> Benchmark | None:
+    """The methods over the problems, each at its best learning rate, with reference runs where they are asked for.
 
-    A method with options of its own that were swept counts once for each choice of them. Of runs that differ in their
-    budgets alone the one with the largest counts. None where no method was swept or fewer than two problems are shared.
+    None where fewer than two methods share two problems.
     """
-    histories = having(histories, [EVALUATIONS, COST])
-    runs: dict[tuple[str, ...], dict[str, tuple[tuple[float, ...], str]]] = {}
-    methods: dict[str, None] = {}
-    for group in groups:
-        solver_keys = [key for key in group.keys if key == METHOD or key.startswith(OPTIONS)]
-        for setting in group.settings:
-            problem_keys = [key for key in group.keys if key not in solver_keys and key not in BUDGETS]
-            method = group.spec.label_of({METHOD: _method_of(setting)} | _options(setting.values, solver_keys))
-            methods.setdefault(method)
-            for run in setting.runs.to_dict("records"):
-                if run["run_id"] not in histories:
-                    continue
-                problem = (group.name, *(str(setting.values[key]) for key in problem_keys), str(run[SEED]))
-                entry = (tuple(float(run.get(key) or 0) for key in BUDGETS), run["run_id"])
-                kept = runs.setdefault(problem, {})
-                kept[method] = max(kept.get(method, entry), entry)
-    shared = [kept for kept in runs.values() if len(kept) >= 2]
-    names = [name for name in methods if any(name in kept for kept in shared)]
-    if len(names) < 2 or len(shared) < LEAST_PROBLEMS:
+    field = problems.comparable(found, [method for each in tuned for method in each.others])
+    if field is None:
         return None
-    curves = [[_curve(histories, kept.get(name)) for name in names] for kept in shared]
-    budget = max(float(curve[0][-1]) for problem in curves for curve in problem if curve is not None)
-    return Benchmark(names, {tau: solve_costs(curves, tau) for tau in TAUS}, budget)
-
-
-def _method_of(setting: Setting) -> str:
-    return str(setting.runs[METHOD].iloc[0]) if METHOD in setting.runs else "method"
-
-
-def _options(values: Mapping[str, object], solver_keys: Sequence[str]) -> dict[str, object]:
-    """The swept options that a method has."""
-    return {key: values[key] for key in solver_keys if key != METHOD and values[key] != MISSING}
-
-
-def _curve(histories: Mapping[str, History], entry: tuple[tuple[float, ...], str] | None):
-    if entry is None:
-        return None
-    history = histories[entry[1]]
-    return history[EVALUATIONS], history[COST]
+    words = problems.labels(list(dict.fromkeys(m for problem in found for m in problem.attempts)), spec)
+    known: list[Reference | None] = []
+    if evidence.references is not None:
+        known = references.of_problems(field.problems, evidence.read, evidence.references)
+    return Benchmark(field, words, known, evidence.sweep)
 
 
 @drawn
 def draw(found: Benchmark) -> Figure:
     """Draw the performance profiles above and the data profiles below, a column for each tolerance."""
     figure, axes = panels(9.6, 4.9 + 0.19 * -(-len(found.methods) // 5), 2, len(TAUS), sharey=True, sharex="row")
-    styles = colors_of(found.methods)
-    ratios = [c / c.min(axis=1, keepdims=True) for c in found.costs.values() if np.isfinite(c).any()]
-    finite = np.concatenate([r[np.isfinite(r)] for r in ratios])
+    ratios = np.concatenate([ratios_to_best(costs).ravel() for costs in found.costs.values()])
+    finite = np.append(1.0, ratios[np.isfinite(ratios)])
     widest = max(2.0, float(finite.max()) * 1.15)
     alphas = np.unique(np.concatenate([finite, np.geomspace(1, widest, 60)]))
     most = MARGIN * found.budget
@@ -109,10 +143,8 @@ def draw(found: Benchmark) -> Figure:
             (upper, alphas, performance_profile(costs, alphas)),
             (lower, budgets, data_profile(costs, budgets)),
         ):
-            for method, (color, dash) in enumerate(styles):
-                wide = 3.6 - 2.4 * method / max(1, len(styles) - 1)  # so that none hides another where they are equal
-                line = {"color": color, "linestyle": dash, "label": found.methods[method], "linewidth": wide}
-                panel.step(x, shares[:, method], where="post", **line)
+            for name, look, share in zip(found.methods, line_looks(found.methods), shares.T, strict=True):
+                panel.step(x, share, where="post", label=name, **look)
             panel.grid(visible=True)
         upper.set_xscale("log", base=2)
         upper.xaxis.set_major_formatter("{x:g}")
@@ -120,8 +152,22 @@ def draw(found: Benchmark) -> Figure:
         lower.set(xlabel="budget (evaluations)", xlim=(0, most))
     for row in range(2):
         axes[row, 0].set_ylabel("problems solved")
-        axes[row, 0].yaxis.set_major_formatter(PercentFormatter(1))
-        axes[row, 0].yaxis.set_major_locator(MultipleLocator(0.25))
-        axes[row, 0].set_ylim(-0.03, 1.03)
+        as_shares(axes[row, 0])
     legend_below(figure, axes[0, 0], columns=5)
     return figure
+
+
+def line_looks(methods: Sequence[str]) -> list[dict[str, Any]]:
+    """How the lines of methods are drawn: each thinner than the one before, so that none hides another."""
+    steps = 2.4 / max(1, len(methods) - 1)
+    return [
+        {"color": color, "linestyle": dash, "linewidth": 3.6 - steps * place}
+        for place, (color, dash) in enumerate(colors_of(methods))
+    ]
+
+
+def as_shares(panel: Axes) -> None:
+    """Percent on the vertical axis, from none to all."""
+    panel.yaxis.set_major_formatter(PercentFormatter(1))
+    panel.yaxis.set_major_locator(MultipleLocator(0.25))
+    panel.set_ylim(-0.03, 1.03)

@@ -8,18 +8,7 @@ from nnexp.comparison.drawing import line_styles
 from nnexp.comparison.sections import Picture
 from nnexp.comparison.settings import Group
 from nnexp.comparison.spec import Reader
-from nnexp.tasks.network.report import classes, layers, methods
-
-
-def of_profiles(found: methods.Benchmark) -> Picture:
-    """The profiles of methods, which take all data sets together."""
-    caption = (
-        f"Methods over {found.n_problems:,} problems (all else that was swept, and the seeds). A problem is "
-        "solved when the cost is down to fL + τ (f0 − fL), f0 the cost at the start and fL the lowest that any method "
-        "reached. Above: performance profiles (Dolan and Moré 2002), the share solved with at most so many times the "
-        "evaluations of the best method. Below: data profiles (Moré and Wild 2009), the share solved within a budget."
-    )
-    return Picture("profiles", methods.draw(found), caption)
+from nnexp.tasks.network.report import classes, layers
 
 
 def of_classes(group: Group, read: Reader) -> Iterator[Picture]:

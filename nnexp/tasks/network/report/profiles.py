@@ -1,55 +1,23 @@
-"""Benchmarking of optimization methods over a set of problems: performance profiles and data profiles."""
+"""Benchmarking of optimization methods over a set of problems: performance profiles and data profiles.
+
+Of what each method pays for each problem. A problem is solved at the first theta with f(theta) <= fL + tau (f0 - fL),
+where f0 is the cost at the start, the same for all methods, and fL the lowest cost that is known (Moré and Wild,
+*Benchmarking derivative-free optimization algorithms*, 2009, equation 2.2).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+
+from nnexp.statistics.runtimes import ecdf
 
 TAUS = (1e-1, 1e-2, 1e-3)
 
 
-def evaluations_to_solve(n_fev: np.ndarray, cost: np.ndarray, target: float) -> float:
-    """Evaluations at the end of the first iteration whose cost is at most `target`; infinite where there is none.
-
-    Parameters
-    ----------
-    n_fev, cost : ndarray of shape (n_rows,)
-        The history of one run, ascending in `n_fev`.
-    target : float
-    """
-    reached = np.flatnonzero(cost <= target)
-    return float(n_fev[reached[0]]) if reached.size else np.inf
-
-
-def solve_costs(histories: Sequence[Sequence[tuple[np.ndarray, np.ndarray] | None]], tau: float) -> np.ndarray:
-    """What each method pays for each problem, in evaluations of cost and gradient.
-
-    A problem is solved at the first theta with f(theta) <= fL + tau (f0 - fL), where f0 is the cost at the start, the
-    same for all methods, and fL the lowest cost that any method reached (Moré and Wild, *Benchmarking derivative-free
-    optimization algorithms*, 2009, equation 2.2).
-
-    Parameters
-    ----------
-    histories : sequence over problems of sequences over methods
-        Each (n_fev, cost), two ndarrays of one length; None where there is no such run.
-    tau : float
-        The share of the possible decrease that may be missing.
-
-    Returns
-    -------
-    ndarray of shape (n_problems, n_methods)
-        Infinite where a method does not solve a problem.
-    """
-    costs = np.full((len(histories), len(histories[0])), np.inf)
-    for problem, runs in enumerate(histories):
-        there = [run for run in runs if run is not None]
-        start = max(cost[0] for _, cost in there)
-        lowest = min(cost.min() for _, cost in there)
-        for method, run in enumerate(runs):
-            if run is not None:
-                costs[problem, method] = evaluations_to_solve(*run, lowest + tau * (start - lowest))
-    return costs
+def ratios_to_best(costs: np.ndarray) -> np.ndarray:
+    """What each method pays in units of what the best one pays for the same problem; infinite where it solves none."""
+    best = costs.min(axis=1, keepdims=True)
+    return np.divide(costs, best, out=np.full(costs.shape, np.inf), where=np.isfinite(best) & np.isfinite(costs))
 
 
 def performance_profile(costs: np.ndarray, alphas: np.ndarray) -> np.ndarray:
@@ -62,16 +30,14 @@ def performance_profile(costs: np.ndarray, alphas: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     costs : ndarray of shape (n_problems, n_methods)
-        As :func:`solve_costs` gives.
+        Infinite where a method does not solve a problem.
     alphas : ndarray of shape (n_alphas,)
 
     Returns
     -------
     ndarray of shape (n_alphas, n_methods)
     """
-    best = costs.min(axis=1, keepdims=True)
-    ratios = np.divide(costs, best, out=np.full(costs.shape, np.inf), where=np.isfinite(best) & np.isfinite(costs))
-    return _shares(ratios, alphas)
+    return ecdf(ratios_to_best(costs), alphas)
 
 
 def data_profile(costs: np.ndarray, budgets: np.ndarray) -> np.ndarray:
@@ -89,8 +55,4 @@ def data_profile(costs: np.ndarray, budgets: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n_budgets, n_methods)
     """
-    return _shares(costs, budgets)
-
-
-def _shares(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    return (values[None] <= np.asarray(limits)[:, None, None]).mean(axis=1)
+    return ecdf(costs, budgets)

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from nnexp.comparison.settings import Group
-from nnexp.comparison.wording import count, listed
-from nnexp.tasks.network.report.keys import METHOD, OPTIONS
-from nnexp.tasks.network.report.methods import Benchmark
-from nnexp.tasks.network.report.profiles import TAUS
-
-STEP_SIZE, FIXED_STEP = f"{OPTIONS}learning_rate", {"GD", "SGD", "Adam"}
-TAU = TAUS[1]
-
+from nnexp.comparison.wording import listed
+from nnexp.tasks.network.report.keys import FIXED_STEP, LEARNING_RATE, METHOD
 
 SELECTED_ON_TEST = (
     "{why}, so the best of {n:,} was chosen on the test part itself, which flatters it. "
@@ -57,23 +50,11 @@ def about_step_sizes(groups: Sequence[Group]) -> list[str]:
     """Which of several methods took the step size that they have by default."""
     runs = [setting.runs for group in groups for setting in group.settings]
     methods = {str(method) for each in runs if METHOD in each for method in each[METHOD]}
-    tuned = {str(m) for each in runs if STEP_SIZE in each for m in each.loc[each[STEP_SIZE].notna(), METHOD]}
-    if len(methods) < 2 or not (untuned := sorted((methods & FIXED_STEP) - tuned)):
+    tuned = {str(m) for each in runs if LEARNING_RATE in each for m in each.loc[each[LEARNING_RATE].notna(), METHOD]}
+    if len(methods) < 2 or not (untuned := sorted((methods & {*FIXED_STEP}) - tuned)):
         return []
     its = "its default step size" if len(untuned) == 1 else "their default step sizes"
-    return [f"{listed(untuned)} ran with {its} ({STEP_SIZE}), not tuned for these problems; another may do better."]
-
-
-def about_methods(found: Benchmark) -> list[str]:
-    """Which method solves how many problems."""
-    costs, total = found.costs[TAU], found.n_problems
-    best = costs.min(axis=1, keepdims=True)
-    first = ((costs == best) & (best < math.inf)).sum(axis=0)
-    solved = (costs < math.inf).sum(axis=0)
-    order = sorted(range(len(found.methods)), key=lambda i: (-first[i], -solved[i]))
-    fastest = [f"{found.methods[i]} on {first[i]}" for i in order if first[i]]
-    rest = [f"{found.methods[i]} {solved[i]}" for i in order]
     return [
-        f"Over {count(total, 'problem')}, to within {100 * TAU:g} % of the possible decrease of the cost: fastest in "
-        f"evaluations is {listed(fastest)}; solved within their budgets: {listed(rest)}."
+        f"{listed(untuned)} ran with {its} ({LEARNING_RATE}), not tuned for these problems; another may do better. "
+        "+sweep=step_sizes tries nine of each."
     ]

@@ -9,11 +9,11 @@ from nnexp.comparison.citing import Sentence
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.sections import Section
 from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting
-from nnexp.comparison.spec import SECONDS, STEPS, Axis, ComparisonSpec, History, Panel, Reader
+from nnexp.comparison.spec import SECONDS, STEPS, Axis, ComparisonSpec, Evidence, History, Panel, Reader
 from nnexp.figures.style import PART_COLORS
 from nnexp.statistics.paired import Design
 from nnexp.tasks.network.config import HOLDING_OUT
-from nnexp.tasks.network.report import classes, methods, pictures, reliability, replicates, sentences, training
+from nnexp.tasks.network.report import classes, over_problems, pictures, reliability, replicates, sentences, training
 from nnexp.tasks.network.report.keys import COST, EVALUATIONS, L2, METHOD, OPTIONS
 
 TEST = "accuracy/test"
@@ -41,6 +41,7 @@ class NetworkComparison(ComparisonSpec):
         Axis(SECONDS.column, "seconds of the fit", "seconds", is_whole=False),
     )
     data_key = "data.name"
+    alternatives = METHOD
     replicate_keys = replicates.KEYS
     split_name = replicates.NAMES[replicates.SPLIT_SEED]
     explanations = (
@@ -144,13 +145,10 @@ class NetworkComparison(ComparisonSpec):
         if len(group.settings) > 1:
             section.pictures += [*pictures.of_classes(group, read), *pictures.of_layers(group, read)]
 
-    def over_groups(self, groups: Sequence[Group], histories: Mapping[str, History]) -> Section:
+    def over_groups(self, groups: Sequence[Group], evidence: Evidence) -> Section:
         """The ranks over the data sets; the methods over all problems, and their step sizes."""
-        section = super().over_groups(groups, histories)
-        if benchmark := methods.benchmark(groups, histories):
-            section.sentences += sentences.about_methods(benchmark)
-            section.pictures.append(pictures.of_profiles(benchmark))
-        section.sentences += sentences.about_step_sizes(groups)
+        section = super().over_groups(groups, evidence)
+        over_problems.add_to(section, groups, evidence)
         return section
 
 

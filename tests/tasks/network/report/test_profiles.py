@@ -1,30 +1,9 @@
 import numpy as np
 import pytest
 
-from nnexp.tasks.network.report.profiles import data_profile, evaluations_to_solve, performance_profile, solve_costs
+from nnexp.tasks.network.report.profiles import data_profile, performance_profile
 
 INF = np.inf
-
-# Two problems, three methods. Problem 0: f0 = 10, fL = 0; to within tau = 0.1 means f <= 1. Problem 1: f0 = 4, fL = 2.
-FAST = (np.array([1.0, 3, 6]), np.array([10.0, 1.0, 0.0]))
-SLOW = (np.array([1.0, 8, 12]), np.array([10.0, 5.0, 0.9]))
-STUCK = (np.array([1.0, 2, 20]), np.array([10.0, 6.0, 6.0]))
-SECOND = (
-    (np.array([1.0, 4, 10]), np.array([4.0, 2.3, 2.1])),
-    (np.array([1.0, 5]), np.array([4.0, 2.0])),
-    None,
-)
-
-
-def test_a_problem_is_solved_at_the_first_row_that_is_low_enough():
-    n_fev, cost = np.array([1.0, 4, 9, 12]), np.array([3.0, 2.0, 1.0, 0.5])
-    assert evaluations_to_solve(n_fev, cost, 1.0) == 9
-    assert evaluations_to_solve(n_fev, cost, 0.4) == INF
-
-
-def test_costs_counted_by_hand():
-    assert solve_costs([[FAST, SLOW, STUCK], SECOND], 0.1).tolist() == [[3, 12, INF], [10, 5, INF]]
-    assert solve_costs([[FAST, SLOW, STUCK], SECOND], 0.01).tolist() == [[6, INF, INF], [INF, 5, INF]]
 
 
 def test_performance_profile_by_hand():

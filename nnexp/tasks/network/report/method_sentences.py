@@ -1,0 +1,156 @@
+"""What a report says of optimization methods that were run on the same problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from nnexp.comparison.wording import count, listed
+from nnexp.statistics.runtimes import ecdf
+from nnexp.tasks.network.report.keys import EVALUATIONS
+from nnexp.tasks.network.report.methods import Benchmark
+from nnexp.tasks.network.report.problems import Problem
+from nnexp.tasks.network.report.profiles import TAUS
+from nnexp.tasks.network.report.runtimes import LADDER
+from nnexp.tasks.network.report.tuning import Tuned
+
+TAU = TAUS[1]
+BELOW = 1e-9  # relative; a compared run that is less below its reference has found the same minimum
+
+
+def count_problems(problems: Sequence[Problem]) -> str:
+    """How many problems there are and what makes them: "12 problems (4 data sets x 3 seeds)"."""
+    data, networks, replicates = _parts(problems)
+    parts = [(len(data), "data set"), (len(networks), "network"), (len(replicates), "seed")]
+    said = [count(n, noun) for n, noun in parts if n > 1 or noun == "seed"]
+    is_product = math.prod(n for n, _ in parts) == len(problems)
+    return f"{count(len(problems), 'problem')} ({' × '.join(said) if is_product else 'of ' + listed(said)})"
+
+
+def _parts(problems: Sequence[Problem]) -> tuple[set[str], set[tuple[str, ...]], set[tuple[str, ...]]]:
+    """The data sets, networks and replicates among problems."""
+    return {p.data_digest for p in problems}, {p.network for p in problems}, {p.replicate for p in problems}
+
+
+def about_methods(found: Benchmark) -> list[str]:
+    """What the methods have come to over all problems, and what that rests on."""
+    return [_fastest(found), _targets(found), _lowest(found), *_copies(found), *_left_out(found)]
+
+
+def _fastest(found: Benchmark) -> str:
+    costs = found.costs[TAU]
+    best = costs.min(axis=1, keepdims=True)
+    first = ((costs == best) & (best < math.inf)).sum(axis=0)
+    solved = (costs < math.inf).sum(axis=0)
+    order = sorted(range(len(found.methods)), key=lambda i: (-first[i], -solved[i]))
+    fastest = [f"{found.methods[i]} on {first[i]}" for i in order if first[i]]
+    rest = [f"{found.methods[i]} {solved[i]}" for i in order]
+    said = f"Over {count_problems(found.problems)}, to within {100 * TAU:g} % of the possible decrease of the cost: "
+    if not fastest:
+        return f"{said}no method solved one within its budget."
+    return f"{said}fastest in evaluations is {listed(fastest)}; solved within their budgets: {listed(rest)}."
+
+
+def _targets(found: Benchmark) -> str:
+    """The share of all targets that each method has reached at a budget that all were given."""
+    budget = min(a.budget[-1] or found.budget for p in found.problems for m in found.field.methods
+                 for a in [p.attempts[m]])  # fmt: skip
+    shares = ecdf(found.runtimes(EVALUATIONS, list(LADDER)), np.array([budget]))[0]
+    order = sorted(range(len(shares)), key=lambda i: -shares[i])
+    reached = [f"{found.methods[i]} {100 * shares[i]:.0f} %" for i in order]
+    return (
+        f"Of {count(found.n_problems * len(LADDER), 'pair')} of a problem and a target (from {100 * LADDER[0]:.0f} to "
+        f"{100 * LADDER[-1]:g} % of the possible decrease), reached within {budget:,.0f} evaluations: "
+        f"{listed(reached)}."
+    )
+
+
+def _lowest(found: Benchmark) -> str:
+    """Which fL the targets are made of."""
+    if not found.references:
+        return (
+            "The possible decrease is that to fL, the lowest cost that any of these runs reached, so on each problem "
+            f"some method comes to all targets; `nnexp report {found.sweep or 'SWEEP'} --reference` trains longer to "
+            "know better."
+        )
+    made = [(p, r) for p, r in zip(found.problems, found.references, strict=True) if r is not None]
+    if not made:
+        return "No reference run could be made, so fL is the lowest cost that any of these runs reached."
+    first = made[0][1]
+    ended = sum(reference.has_ended for _, reference in made)
+    below = [(r.cost - p.lowest) / abs(r.cost) for p, r in made if r.cost - p.lowest > BELOW * abs(r.cost)]
+    of = "" if len(made) == found.n_problems else f" of {len(made)} of the {found.n_problems} problems"
+    said = (
+        f"The possible decrease is that to fL, the lowest cost of a reference run{of} ({first.method}, at most "
+        f"{first.maxfun:,} evaluations; {ended} of {len(made)} ended before that, at a minimum as far as rounding "
+        "tells) and of all runs on the problem."
+    )
+    if below:
+        said += f" On {count(len(below), 'problem')} a compared run went below its reference, by at most "
+        said += f"{100 * max(below):.2g} %: it found another minimum."
+    return said
+
+
+def _copies(found: Benchmark) -> list[str]:
+    """That seeds of one network are no independent problems."""
+    data, networks, replicates = _parts(found.problems)
+    if len(data) == 1 and len(networks) == 1:
+        n = count(len(replicates), "seed")
+        return [
+            f"{n} of one network on one data set are {len(replicates)} copies of one problem: what is said here of the "
+            "methods is about this problem. More come with data=ex4,digits or model.hidden_size=10,25."
+        ]
+    if len(data) == 1:
+        return ["All problems are of one data set: what is said here of the methods is about it."]
+    return []
+
+
+def _left_out(found: Benchmark) -> list[str]:
+    said: list[str] = []
+    if found.field.n_left_out:
+        n = count(found.field.n_left_out, "problem")
+        said.append(f"{n} that not all of the methods were run on {'is' if n[:2] == '1 ' else 'are'} left out.")
+    if few := [found.words[method] for method in found.field.too_few]:
+        said.append(
+            f"{listed(few)} {'was' if len(few) == 1 else 'were'} run on too few of the problems to be compared."
+        )
+    diverged = {
+        name: sum(problem.attempts[method].has_diverged for problem in found.problems)
+        for name, method in zip(found.methods, found.field.methods, strict=True)
+    }
+    if parts := [f"{name} on {n}" for name, n in diverged.items() if n]:
+        said.append(f"Diverged, and so counted as not solved: {listed(parts)}.")
+    return said
+
+
+def about_tuning(tuned: Sequence[Tuned]) -> list[str]:
+    """Which step sizes were chosen, by what, what that took, and where it may have gone wrong."""
+    if not tuned:
+        return []
+    names = [f"{_name(each)} (learning rate {_rate(each)}, the best of {len(each.rates)})" for each in tuned]
+    counts = {each.n_problems for each in tuned}
+    over = count(counts.pop(), "problem") if len(counts) == 1 else "the problems that all its rates were run on"
+    budgets = [len(each.rates) for each in tuned]
+    each = f"{budgets[0]} budgets{' each' * (len(tuned) > 1)}"
+    took = each if len({*budgets}) == 1 else f"{listed([str(n) for n in budgets])} budgets"
+    said = [
+        f"{listed(names)}: chosen by the lowest training cost within the budget, on average over {over}. The "
+        "choice was made on the problems that it is judged on here, which favours it a little; and it took "
+        f"{took}, which the figures over methods do not count."
+    ]
+    if edges := [f"{_name(each)} at the {each.edge} end ({_rate(each)})" for each in tuned if each.edge]:
+        said.append(f"The best learning rate is the last one tried for {listed(edges)}: one beyond may be better.")
+    if lost := [f"{_name(t)} at {listed([f'{rate:g}' for rate in t.diverged])}" for t in tuned if t.diverged]:
+        said.append(f"Diverged, so that the cost was no longer a finite number: {listed(lost)}.")
+    return said
+
+
+def _name(tuned: Tuned) -> str:
+    others = [f"{key.rpartition('.')[2].replace('_', ' ')} {value}" for key, value in tuned.best.family.options]
+    return " · ".join([tuned.best.name, *others])
+
+
+def _rate(tuned: Tuned) -> str:
+    return f"{tuned.best.learning_rate:g}"
