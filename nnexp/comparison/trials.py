@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nnexp.comparison.citing import cite
 from nnexp.comparison.drawing import colors_of, drawn, legend_below, panels
 from nnexp.comparison.sections import Picture, Section
 from nnexp.comparison.settings import Group, Setting, is_number, show_value
@@ -43,6 +44,10 @@ def add_to(section: Section, group: Group) -> None:
     if not found:
         return
     section.pictures.append(Picture("expected_best", draw(group, found), _caption(group, found)))
+    section.methods.append((
+        f"The expected best {group.by.name} of fewer trials is the mean of the best of that many, drawn with "
+        "replacement from those that were made ", cite("dodge2019"), ".",
+    ))  # fmt: skip
     if len(found) == 1:
         section.sentences.append(_sentence(group, found[0]))
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nnexp.comparison import trials
+from nnexp.comparison.citing import cited
 from nnexp.comparison.sections import Section
 from nnexp.statistics.budgets import expected_best
 from tests.report.runs import grouped, stored_run
@@ -35,6 +36,7 @@ def test_a_search_tells_what_fewer_trials_would_have_found(tmp_path):
         f"(standard deviation {spread:.2f} points); all of them found {highest:.2f} %."
     ]
     (picture,) = section.pictures
+    assert cited(section.methods) == ["dodge2019"]
     assert "Dots: the best so far of the 12 trials in the order in which they began." in picture.caption
     assert "A trial is the mean over its seeds." in picture.caption
     assert "Chosen and reported by one figure, test accuracy" in picture.caption

@@ -7,6 +7,7 @@ import matplotlib
 import pytest
 
 from nnexp.cli import main
+from nnexp.commands.report import report as command
 from nnexp.errors import UsageError
 from nnexp.report import Selection, make_report
 from nnexp.report.files import RunFiles
@@ -57,6 +58,18 @@ def store(folder, monkeypatch):
 
 def names(found):
     return [run.name for run in found.runs]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"evaluations": 5}, "--reference is missing"),
+        ({"reference": True, "evaluations": 0}, "`--evaluations` must be >= 1, got 0"),
+    ],
+)
+def test_evaluations_are_those_of_reference_runs_and_at_least_one(store, asked, told):
+    with pytest.raises(UsageError, match=told):
+        command([], **asked)
 
 
 def test_the_newest_sweep_is_the_default_and_runs_elsewhere_stand_for_its_jobs(store):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nnexp.comparison.spec import References
 from nnexp.report.files import RunFiles
 from nnexp.report.make import write_report
 from nnexp.report.selection import Found
@@ -114,6 +115,15 @@ def test_methods_over_two_problems_get_a_map_and_profiles(tmp_path):
     text = " ".join(result.sentences)
     assert "fastest in evaluations is TNC on 2; solved within their budgets: TNC 2 and CG 0." in text
     assert "TNC · 4 units has the lowest training cost whether all get 11 iterations, 23 evaluations or" in text
+
+
+def test_references_that_cannot_be_made_are_told_and_the_report_goes_on(tmp_path, capfd):
+    runs = [trained_run(tmp_path, 2 * seed + i, optimizer__method=method, rate=rate, seed=seed)
+            for seed in range(2) for i, (method, rate) in enumerate((("TNC", 0.6), ("CG", 0.3)))]  # fmt: skip
+    wanted = References(tmp_path / "references", 10)
+    result = write_report(Found(runs, "", ""), RunFiles(NoStore()), tmp_path / "out", (), references=wanted)
+    assert "No reference run could be made, so fL is the lowest cost that any of these" in " ".join(result.sentences)
+    assert "no reference for a problem on digits: none of its 2 runs has a config/config.yaml" in capfd.readouterr().err
 
 
 def test_sixty_runs_of_three_keys_stay_small(tmp_path):

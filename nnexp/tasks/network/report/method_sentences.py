@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nnexp.comparison.citing import Sentence, cite
 from nnexp.comparison.wording import count, listed
 from nnexp.statistics.runtimes import ecdf
 from nnexp.tasks.network.report.keys import EVALUATIONS
@@ -154,3 +155,23 @@ def _name(tuned: Tuned) -> str:
 
 def _rate(tuned: Tuned) -> str:
     return f"{tuned.best.learning_rate:g}"
+
+
+def how_made(found: Benchmark, tuned: Sequence[Tuned]) -> list[Sentence]:
+    """What the methods paragraph says of methods over problems."""
+    made = next((reference for reference in found.references if reference is not None), None)
+    lowest = "the lowest cost of any run on it"
+    if made is not None:
+        lowest += f" and of a reference run of {made.method} with at most {made.maxfun:,} evaluations"
+    methods = [method for method in found.field.methods if method in {each.best for each in tuned}]
+    return [
+        (
+            f"{len(found.methods)} methods were compared on {count_problems(found.problems)} by performance profiles ",
+            cite("dolan2002"), ", data profiles ", cite("more2009"), " and the distributions of their runtimes to ",
+            f"{len(LADDER)} targets ", cite("hansen2021"), ", which are f_L + τ (f_0 − f_L) with f_0 the cost at the ",
+            f"start of a problem and f_L {lowest}.",
+        ),
+        *([(f"The step size of {listed([found.words[m].partition(' · ')[0] for m in methods])} was chosen among ",
+            f"{listed(sorted({str(len(each.rates)) for each in tuned}))} by the mean training cost at the end of the ",
+            "budget, with a budget for each ", cite("schmidt2021"), ".")] if methods else []),
+    ]  # fmt: skip

@@ -25,6 +25,7 @@ def add_to(section: Section, groups: Sequence[Group], evidence: Evidence) -> Non
         if benchmark.references:
             section.tables.append(of_references(benchmark))
         section.pictures += of_methods(benchmark)
+        section.methods += method_sentences.how_made(benchmark, tuned)
     elif evidence.references is not None:
         say("--reference: no two methods were run on the same two problems, so no reference is needed")
     section.sentences += method_sentences.about_tuning(tuned)
@@ -72,4 +73,4 @@ def of_references(found: methods.Benchmark) -> Table:
         caption += f"; reference runs by {made.method} ({how}), at most {made.maxfun:,} evaluations"
     if len(rows) > MOST_REFERENCES:
         caption += f"; the first {MOST_REFERENCES} of {len(rows):,} problems"
-    return Table(f"{caption}.", header, rows[:MOST_REFERENCES], frozenset({0, 5, 7}))
+    return Table(f"{caption}.", header, rows[:MOST_REFERENCES], frozenset({0, 5, 7}), name="references")

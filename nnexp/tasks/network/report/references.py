@@ -138,10 +138,10 @@ def of_problems(problems: Sequence[Problem], read_file: Reader, wanted: Referenc
 
 def _config_of(problem: Problem, read_file: Reader, evaluations: int) -> NetworkConfig:
     """The config of a problem with the method of the references, from what one of its runs recorded."""
-    run_id = next(a.run_id for a in problem.attempts.values() if not a.has_diverged)
-    tree = read_file(run_id, RECORDED_CONFIG, _tree)
+    trees = (read_file(attempt.run_id, RECORDED_CONFIG, _tree) for attempt in problem.attempts.values())
+    tree = next((tree for tree in trees if tree is not None), None)
     if tree is None:
-        raise ConfigError(f"the run {run_id} has no {RECORDED_CONFIG}")
+        raise ConfigError(f"none of its {len(problem.attempts)} runs has a {RECORDED_CONFIG}")
     optimizer = OptimizerConfig(METHOD, evaluations, evaluations, OPTIONS)
     config = read(tree | {"optimizer": asdict(optimizer)})  # a method of a user's own need not be found
     training = replace(config.training, threads=1, evaluate_every=1, images_every=0)  # which tell no problems apart

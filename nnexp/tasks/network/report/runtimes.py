@@ -81,7 +81,7 @@ def table(found: Benchmark) -> Table:
         "the number solved."
     )
     rows = list(zip(*columns, strict=True))
-    return Table(caption, header, rows)
+    return Table(caption, header, rows, name="runtimes")
 
 
 def median(runtimes: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nnexp.comparison.citing import cited
 from nnexp.comparison.sections import Section
 from nnexp.comparison.spec import Evidence
 from nnexp.report.files import RunFiles
@@ -200,6 +201,7 @@ def test_runs_are_gathered_by_all_that_is_not_the_optimizer(tmp_path):
     assert "Adam at 0.03" in text
     assert "`nnexp report abc1 --reference`" in text
     assert [picture.name for picture in section.pictures] == ["profiles", "runtimes"]
+    assert cited(section.methods) == ["dolan2002", "more2009", "hansen2021", "schmidt2021"]
     assert "CG" not in text
 
 
