@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnexp.comparison import rank_diagram
+from nnexp.comparison.citing import Sentence, cite
 from nnexp.comparison.data_sets import OverDataSets, over_data_sets
 from nnexp.comparison.sections import Picture, Section, Table
 from nnexp.comparison.settings import Group, show_value
@@ -23,6 +24,7 @@ def section(groups: Sequence[Group]) -> Section:
         return made
     made.summary += [_about_ranks(found), *_about_friedman(found), *_about_pairs(found)]
     made.sentences += [*made.summary, *_about_left_out(found)]
+    made.methods += _methods(found)
     made.tables += [*([_settings(found)] if found.is_numbered else []), _means(found), _tests(found)]
     if len(found.names) > 2:
         made.pictures.append(Picture("ranks", rank_diagram.draw(found), _caption(found)))
@@ -111,13 +113,38 @@ def _about_left_out(found: OverDataSets) -> list[str]:
     return said
 
 
+def _methods(found: OverDataSets) -> list[Sentence]:
+    n_pairs, test = len(found.pairs), found.friedman
+    said: list[Sentence] = [(
+        f"{count(len(found.names), 'setting')} were ranked on each of {count(found.n, 'data set')} by the mean of the "
+        f"{found.metric.name}.",
+    )]  # fmt: skip
+    if test is not None:
+        p = "; p was counted over all orders within the data sets" if test.is_exact else ""
+        said.append((
+            "Average ranks were compared by Friedman's test ", cite("friedman1937"), ", corrected for ties and as Iman "
+            "and Davenport's F ", cite("iman1980"), f"{p}.",
+        ))  # fmt: skip
+    holm = (f", with Holm's correction for {n_pairs} pairs ", cite("holm1979")) if n_pairs > 1 else ()
+    said.append((
+        "Pairs were compared over the data sets by Wilcoxon's two-sided signed-rank test ", cite("wilcoxon1945"),
+        ", exact, zeros taking part in the ranking ", cite("pratt1959"),
+        ", and not by their mean ranks, which depend on the other settings ", cite("benavoli2016"), *holm, ".",
+    ))  # fmt: skip
+    if len(found.names) > 2:
+        said.append(
+            ("The critical-difference diagram is that of Demšar ", cite("demsar2006"), ", its bars those tests.")
+        )
+    return said
+
+
 def _settings(found: OverDataSets) -> Table:
     header = ["setting", *found.keys]
     rows = [
         [name, *(show_value(values[key]) for key in found.keys)]
         for name, values in zip(found.names[:MOST_ROWS], found.values, strict=False)
     ]
-    return Table("The settings over all data sets: all that differs between them.", header, rows)
+    return Table("The settings over all data sets: all that differs between them.", header, rows, name="ranks-settings")
 
 
 def _means(found: OverDataSets) -> Table:
@@ -130,7 +157,8 @@ def _means(found: OverDataSets) -> Table:
         f"Means of {found.metric.axis_label} on each of {found.n} data sets, and average ranks, 1 the best; ties share "
         "their ranks."
     )
-    return Table(f"{caption}{_some(found.names)}", header, rows, best=0 if found.ranks[0] < found.ranks[1] else None)
+    best = 0 if found.ranks[0] < found.ranks[1] else None
+    return Table(f"{caption}{_some(found.names)}", header, rows, best=best, name="ranks")
 
 
 def _tests(found: OverDataSets) -> Table:
@@ -146,7 +174,7 @@ def _tests(found: OverDataSets) -> Table:
         f"Pairs of settings over {found.n} data sets, by {found.metric.name}: Wilcoxon's signed-rank test, two-sided "
         f"and exact, zeros as Pratt has them; p (Holm) is corrected for {count(len(found.pairs), 'pair')}{some}."
     )
-    return Table(f"{caption}{_some(found.pairs)}", header, rows, frozenset({0, 1}))
+    return Table(f"{caption}{_some(found.pairs)}", header, rows, frozenset({0, 1}), name="ranks-pairs")
 
 
 def _some(rows: Sequence[object]) -> str:

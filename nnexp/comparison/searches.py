@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from nnexp.comparison.citing import cite
 from nnexp.comparison.drawing import COLORS, INK, drawn, panels
 from nnexp.comparison.metric import MISSING
 from nnexp.comparison.scales import KeyScale
@@ -107,8 +108,13 @@ def add_to(section: Section, group: Group) -> None:
         return
     section.sentences.append(_sentence(group, found))
     section.tables.append(_table(group, found))
+    section.methods.append((
+        f"The importance of the searched keys for {group.by.name} is by functional analysis of variance over a random "
+        "forest ", cite("hutter2014"), f", of {found.n_trials} trials.",
+    ))  # fmt: skip
     caption = (
-        f"Share of {group.by.name} that each searched key explains by itself, over {found.n_trials} trials: functional "
+        f"Of what the searched keys explain of {group.by.name}, each by itself, the share of each, over "
+        f"{found.n_trials} trials: functional "
         "analysis of variance of a random forest (Hutter et al. 2014), the space being that of the values tried. The "
         f"dashed line is the most that a key without influence got, of {RANDOM_KEYS} drawn at random. No "
         "interval is given."
@@ -139,7 +145,9 @@ def _table(group: Group, found: Importances) -> Table:
         [group.spec.name_of(key), _range(group, key), f"{100 * share:.1f} %"] for key, share in found.shares.items()
     ]
     caption = f"Importance of the searched keys for {group.by.name}, {found.n_trials} trials; the noise is up to "
-    return Table(f"{caption}{100 * found.noise:.1f} %.", ["key", "tried", "share"], rows, frozenset({0, 1}))
+    return Table(
+        f"{caption}{100 * found.noise:.1f} %.", ["key", "tried", "share"], rows, frozenset({0, 1}), name="importances"
+    )
 
 
 def _range(group: Group, key: str) -> str:

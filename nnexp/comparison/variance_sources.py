@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from nnexp.comparison.citing import cite
 from nnexp.comparison.metric import MISSING, Metric
 from nnexp.comparison.sections import Section, Table
 from nnexp.comparison.settings import SEED, Group, Setting
@@ -40,6 +41,11 @@ def add_to(section: Section, group: Group) -> None:
     if found:
         section.sentences.append(_sentence(found[0], name, metric))
         section.tables.append(_table(found, name, metric))
+        section.methods.append((
+            f"What {name}s and seeds contribute to the variance of {metric.name} ", cite("bouthillier2021"),
+            " was estimated by the components of a two-way random-effects layout, from the mean squares of its "
+            "analysis of variance, with modified large-sample intervals ", cite("ting1990"), ".",
+        ))  # fmt: skip
     elif tables:
         section.sentences.append(
             f"Not every {name} was run with every seed, so what each contributes to the variance cannot be told apart; "
@@ -104,7 +110,7 @@ def _table(found: Sequence[Source], name: str, metric: Metric) -> Table:
     )
     if any(part.is_negative for source in found for part in (source.parts.row, source.parts.column)):
         caption += " * The estimate of this variance is below zero, and counts as zero."
-    return Table(caption, header, rows)
+    return Table(caption, header, rows, name="variance")
 
 
 def _with_interval(part: Component, metric: Metric) -> str:

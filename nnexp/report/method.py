@@ -179,7 +179,8 @@ def paragraphs(sections: Sequence[Section], made: Software) -> list[list[Sentenc
     told = [section for section in sections if section.methods]
     if not told:
         return []
-    common = [text for text in dict.fromkeys(told[0].methods) if all(text in section.methods for section in told)]
+    alike = [section for section in told if set(section.methods) & set(told[0].methods)]  # not that over all data sets
+    common = [text for text in dict.fromkeys(told[0].methods) if all(text in section.methods for section in alike)]
     own = [(section.title, [text for text in dict.fromkeys(section.methods) if text not in common]) for section in told]
     each = [[(f"{title}.",), *texts] for title, texts in own if texts]
     return [paragraph for paragraph in [common, *each, made.sentences] if paragraph]

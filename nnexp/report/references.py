@@ -146,6 +146,10 @@ REFERENCES: dict[str, Reference] = {
         "Proceedings of the 31st International Conference on Machine Learning, PMLR", 2014, "32", "754–762",
         address="proceedings.mlr.press/v32/hutter14.html", in_proceedings=True,
     ),
+    "iman1980": _work(
+        "Ronald Iman; James Davenport", "Approximations of the critical region of the Friedman statistic",
+        "Communications in Statistics – Theory and Methods", 1980, "9(6)", "571–595", "10.1080/03610928008827904",
+    ),
     "more2009": _work(
         "Jorge Moré; Stefan Wild", "Benchmarking derivative-free optimization algorithms",
         "SIAM Journal on Optimization", 2009, "20(1)", "172–191", "10.1137/080724083",
@@ -160,6 +164,10 @@ REFERENCES: dict[str, Reference] = {
         "Proceedings of the AAAI Conference on Artificial Intelligence", 2015, "29(1)", "2901–2907",
         "10.1609/aaai.v29i1.9602", in_proceedings=True,
     ),
+    "pratt1959": _work(
+        "John Pratt", "Remarks on zeros and ties in the Wilcoxon signed rank procedures",
+        "Journal of the American Statistical Association", 1959, "54(287)", "655–667", "10.1080/01621459.1959.10501526",
+    ),
     "schmidt2021": _work(
         "Robin Schmidt; Frank Schneider; Philipp Hennig",
         "Descending through a crowded valley: Benchmarking deep learning optimizers",
@@ -170,6 +178,11 @@ REFERENCES: dict[str, Reference] = {
         "Donald Schuirmann", "A comparison of the two one-sided tests procedure and the power approach for assessing "
         "the equivalence of average bioavailability",
         "Journal of Pharmacokinetics and Biopharmaceutics", 1987, "15(6)", "657–680", "10.1007/BF01068419",
+    ),
+    "ting1990": _work(
+        "Naitee Ting; Richard Burdick; Franklin Graybill; S. Jeyaratnam; Tai-Fang Lu",
+        "Confidence intervals on linear combinations of variance components that are unrestricted in sign",
+        "Journal of Statistical Computation and Simulation", 1990, "35(1–2)", "135–143", "10.1080/00949659008811240",
     ),
     "virtanen2020": _work(
         "Pauli Virtanen; Ralf Gommers; Travis Oliphant; others",

@@ -33,6 +33,8 @@ def test_several_data_sets_have_a_part_of_their_own(tmp_path):
     assert "CG has the best average rank (1.00), then TNC (2.00) and Adam (3.00)." in page
     assert "Critical-difference diagram" in page
     assert "ranks" in names(result)
+    assert "Average ranks were compared by Friedman&#39;s test" in page
+    assert page.count("The settings were ranked by the mean of the test accuracy") == 1  # what all data sets share
     assert any(sentence.startswith("3 settings on 3 data sets (digits, wine and iris)") for sentence in result.choice)
 
 
