@@ -109,11 +109,14 @@ def _recorded(task: Task[Any], tree: Mapping[str, Any], overrides: Sequence[str]
         )
     kept = {key: value for key, value in recorded.items() if key in today and not _within(key, (*TODAY, *task.places))}
     new = [key for key in today if key not in kept and not is_bookkeeping(key, task)]
+    did = {key: value for key, value in task.added.items() if key in new}
     is_older = "task" not in tree  # from before there were tasks: it did what the default task does
     defaulted = {
-        key: today[key] for key in new if today[key] not in ({}, None) and not (is_older and _within(key, ["task"]))
+        key: today[key]
+        for key in new
+        if today[key] not in ({}, None) and key not in did and not (is_older and _within(key, ["task"]))
     }
-    return today | kept, defaulted, [o for o in overrides if o not in dropped]
+    return today | did | kept, defaulted, [o for o in overrides if o not in dropped]
 
 
 def _leaves(task: Task[Any], tree: Mapping[str, Any]) -> Leaves:

@@ -15,7 +15,7 @@ heavy_ball = ownlab.minimizers:heavy_ball
 [nnexp.activations]
 softsign = ownlab.functions:softsign
 [nnexp.datasets]
-wine = ownlab.sets:wine
+cultivars = ownlab.sets:wine
 [nnexp.tasks]
 linear = ownlab.models:linear
 """

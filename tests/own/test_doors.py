@@ -18,8 +18,8 @@ NETWORK = {
                "model.activation=ownlab.functions.softsign", "model.l2=0.1",
                "data=custom", "data.name=ownlab.sets.wine", "data.options={n_classes: 2}"),
     "installed": ("optimizer.method=heavy_ball", "optimizer.options={lr: 0.2}", "model.activation=softsign",
-                  "model.l2=0.1", "data=custom", "data.name=wine", "data.options={n_classes: 2}"),
-    "with_presets": ("optimizer=heavy", "model=soft", "data=wine"),
+                  "model.l2=0.1", "data=custom", "data.name=cultivars", "data.options={n_classes: 2}"),
+    "with_presets": ("optimizer=heavy", "model=soft", "data=cultivars"),
 }  # fmt: skip
 TASK = {
     "beside": ("task=custom", "task.name=ownlab.models.linear", "task.options={epochs: 3, draw: true}"),

@@ -113,6 +113,15 @@ def test_a_key_that_the_record_lacks_takes_the_default_and_is_named():
     assert rebuilt.config.of_task.training.evaluate_every == 1
 
 
+def test_a_key_that_was_added_later_has_the_value_of_what_the_run_did():
+    tree = recorded(*SMALL, "data=wine", "data.scale=none")
+    for key in ("scale", "split", "split_seed", "folds", "fold", "groups"):
+        del tree["data"][key]
+    rebuilt = rebuild(tree, [])
+    assert rebuilt.defaulted == {}
+    assert rebuilt.config == rebuild(recorded(*SMALL, "data=wine", "data.scale=none"), []).config
+
+
 def test_a_key_that_there_no_longer_is_is_refused_by_name():
     tree = recorded(*SMALL)
     tree["model"]["dropout"] = 0.5

@@ -7,7 +7,7 @@ from nnexp import datasets
 from nnexp.compose import compose, read_config
 from nnexp.sweeps.directory import write_plan
 from nnexp.sweeps.sharing import clear, share_in
-from nnexp.tasks.network.task import SHARED_UNLESS
+from nnexp.tasks.network.task import SHARED_UNLESS, _shared
 from tests.tools import made_up
 
 
@@ -68,6 +68,18 @@ def test_jobs_with_training_data_of_their_own_share_nothing(key, split, config_o
     X = split.train.X
     assert share(X, config_of("model.l2", key)) is X
     assert not files(tmp_path)
+
+
+@pytest.mark.parametrize(("split_seed", "is_shared"), [("null", False), ("3", True)])
+def test_seeds_with_one_split_share_their_training_data(split_seed, is_shared, split, config_of, tmp_path):
+    class Run:
+        def shared(self, name, array, *, depends_on):
+            return share_in(config)(name, array, depends_on)
+
+    config = config_of("seed")
+    of_task = read_config(compose(["experiment=smoke", f"data.split_seed={split_seed}"])).of_task
+    assert (_shared(Run(), split, of_task).train.X is not split.train.X) == is_shared
+    assert len(files(tmp_path)) == is_shared
 
 
 def test_without_a_plan_on_this_machine_nothing_is_shared(split, tmp_path):

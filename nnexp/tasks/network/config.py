@@ -244,7 +244,7 @@ def _with_folds(config: NetworkConfig) -> NetworkConfig:
     if given not in (DEFAULT_TEST_SIZE, 1 / folds):
         raise ConfigError(
             f"`data.test_size` must be left as it is ({DEFAULT_TEST_SIZE}) where `data.folds` = {folds} makes the test "
-            f"part one of {folds}, got {given!r}"
+            f"part one of {folds}, got {given!r}; with data.folds=null data.fold=0 it is a share again"
         )
     return replace(config, data=replace(config.data, test_size=1 / folds))
 

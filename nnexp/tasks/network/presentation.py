@@ -47,6 +47,8 @@ class NetworkPresentation(Presentation):
         "solver": "optimizer",
         "method": "optimizer",
         "dataset": "data",
+        "n_splits": "data.folds",
+        "cv": "data.folds",
     }
     lists = ("model.hidden_size", "data.image_shape")
     option_names = tuple(sorted({option for method in METHODS.values() for option in method.options}))

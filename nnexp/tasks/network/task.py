@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nnexp.comparison.spec import ComparisonSpec
 
 WEIGHTS = "weights.npz"
-SHARED_UNLESS = ("data",)  # swept, each job has training samples of its own; so it has with the seed that splits
+SHARED_UNLESS = ("seed", "data")  # swept, each job has training samples of its own
 ROW = ("step", "time", "seconds")  # of a row of the history, what is no metric
 NAMED_GROUPS = ("data", "model", "optimizer", "training")  # whose keys decide what a run is
 IN_NAME = ("data.name", "data.cache", "optimizer.method", "model.l2", "model.hidden_size")
@@ -184,7 +184,7 @@ class Network(Task[NetworkConfig]):
         self._prepared = None
         if not run.is_quiet and config.data.scale == "none":
             data.hint_at_scaling(split)
-        split = _shared(run, split, SHARED_UNLESS if config.data.split_seed is not None else ("seed", *SHARED_UNLESS))
+        split = _shared(run, split, config)
         progress = Progress(config.optimizer.maxiter, config.optimizer.maxfun, quiet=run.is_quiet)
 
         def keep(row: Row) -> None:
@@ -297,10 +297,11 @@ def _n_train(config: NetworkConfig, about: About, source: Any, cache: dict[Any, 
     return cache[key]
 
 
-def _shared(run: Run, split: Split, unless: Sequence[str]) -> Split:
+def _shared(run: Run, split: Split, config: NetworkConfig) -> Split:
     """The split with the training samples in one copy for the workers of a machine.
 
     Two copies of the exercise's 13 MB overflow a third-level cache; with one, two workers are as fast as one alone.
     """
+    unless = SHARED_UNLESS if config.data.split_seed is None else [key for key in SHARED_UNLESS if key != "seed"]
     X = run.shared("X", split.train.X, depends_on=unless)
     return split if X is split.train.X else replace(split, train=replace(split.train, X=X))
