@@ -123,6 +123,20 @@ def test_a_key_that_was_swept_on_one_data_set_alone_is_part_of_the_setting(tmp_p
     assert set(found.lacking) == {"TNC · lambda 5", "CG · lambda 5"}
 
 
+def test_step_sizes_are_part_of_a_setting_where_a_method_has_several(tmp_path):
+    runs = []
+    for place, data in enumerate("abc"):
+        runs += _renumbered(runs_of(tmp_path / data, {data: {"TNC": 0.95}}, seeds=(0,)), 10 * place)
+        for step, rate in enumerate((0.1, 1.0), 1):
+            more = runs_of(tmp_path / f"{data}{step}", {data: {"Adam": 0.8 + 0.05 * step, "GD": 0.7}}, seeds=(0,),
+                           optimizer__options__learning_rate=rate)  # fmt: skip
+            runs += _renumbered(more, 10 * place + 3 * step)
+    found = compare(grouped(runs))
+    assert found.names[:3] == ("TNC", "Adam · learning rate 1", "Adam · learning rate 0.1")
+    assert found.ranks.tolist() == [1, 2, 3, 4.5, 4.5]
+    assert not found.lacking
+
+
 def _renumbered(runs, start):
     return [
         replace(run, run_id=f"run{start + i:04d}", tags=run.tags | {"nnexp.run_key": f"k{start + i}"})
