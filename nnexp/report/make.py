@@ -128,7 +128,7 @@ def write_report(
         over = spec.over_groups(own, evidence)
         overall += over.summary
         if len(own) > 1 and (over.pictures or over.tables):
-            sections.append(over)
+            sections.append(_of_task(over, own[0]) if len(specs) > 1 else over)
             continue
         is_shown = len(own) == 1 and own[0] in parts[:MOST_GROUPS]
         last = sections[parts.index(own[0])] if is_shown else sections[-1]
@@ -235,6 +235,13 @@ def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, Histo
     if len(parts) > 1:  # each file and each id in the page has a name of its own
         section.pictures = [replace(p, name=f"{slug(group.name)}-{p.name}") for p in section.pictures]
     return section
+
+
+def _of_task(over: Section, group: Group) -> Section:
+    """The part over the data sets of one of several tasks, with names that no other task's part has."""
+    task = str(group.settings[0].runs[TASK].iloc[0])
+    drawn = [replace(picture, name=f"{slug(task)}-{picture.name}") for picture in over.pictures]
+    return replace(over, title=f"{over.title} of {task}", pictures=drawn)
 
 
 def _title(parts: Sequence[Group], group: Group) -> str:

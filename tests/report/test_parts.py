@@ -1,11 +1,13 @@
 """That a page has its parts about data sets, splits and searches where its runs have them."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.report.runs import stored_run
+from tests.report.test_other_tasks import Rated
 from tests.report.test_report import assert_stands_alone, names, report
 
 pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
@@ -36,6 +38,22 @@ def test_several_data_sets_have_a_part_of_their_own(tmp_path):
     assert "Average ranks were compared by Friedman&#39;s test" in page
     assert page.count("The settings were ranked by the mean of the test accuracy") == 1  # what all data sets share
     assert any(sentence.startswith("3 settings on 3 data sets (digits, wine and iris)") for sentence in result.choice)
+
+
+def test_several_tasks_with_several_data_sets_each_have_a_part_each(tmp_path, monkeypatch):
+    monkeypatch.setattr("nnexp.tasks.recorded", lambda name: Rated())
+    runs = []
+    for task, data, lr in itertools.product(("first", "second"), "ab", (1, 2, 3)):
+        run = stored_run(tmp_path / "runs", len(runs), metrics={"score": 0.9 - 0.1 * lr}, digest=data)
+        runs.append(
+            replace(run, params={"task.options.lr": str(lr), "seed": "0"}, tags=run.tags | {"nnexp.task": task})
+        )
+    result = report(runs, tmp_path / "out")
+    page = result.path.read_text()
+    assert {"first-ranks", "second-ranks"} <= names(result)
+    assert "<h2>Over all data sets of first</h2>" in page
+    assert "<h2>Over all data sets of second</h2>" in page
+    assert_stands_alone(page)
 
 
 def test_a_sweep_of_splits_and_seeds_says_where_the_variance_comes_from(tmp_path):
