@@ -170,11 +170,9 @@ def _about_power(group: Group, tested: Sequence[Comparison], of_best: Sequence[C
         but = f", {ties} of them equal," if ties else ""
         which = f"{enough} {noun}s{' that are not equal' if ties else ''}"
         said.append(f"With {count(most, noun)}{but} no p below {least:.2g} is possible; {which} can reach {LEVEL:g}.")
-    open_pairs = [
-        c for c in of_best if c.n >= 2 and not c.differs and not c.is_equivalent and c.sd and c.wins > c.losses
-    ]
-    if open_pairs:
-        said.append(_about_need(open_pairs[0], group))
+    undecided = [c for c in of_best if c.n >= 2 and not c.differs and not c.is_equivalent and c.sd]
+    if rivals := [c for c in undecided if c.first == group.best.label and c.wins > c.losses]:
+        said.append(_about_need(rivals[0], group))
     return said
 
 
