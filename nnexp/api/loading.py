@@ -133,6 +133,7 @@ def report(
     alias: str | None = None,
     reference: bool = False,
     evaluations: int | None = None,
+    latex: bool = False,
 ) -> ReportResult:
     """Compare runs: tables, figures and one HTML page, as ``nnexp report`` does.
 
@@ -152,6 +153,8 @@ def report(
         The name under which the best run's model is registered, and what that version is called (default: champion).
     reference, evaluations
         Whether to train the problems that methods are compared on for long, and for how many evaluations at most.
+    latex
+        Whether to write tables, figures and text for a paper too, in the folder ``latex`` beside the page.
 
     Returns
     -------
@@ -175,6 +178,7 @@ def report(
             alias=alias,
             reference=reference,
             evaluations=evaluations,
+            latex=latex,
         )
 
 

@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help=f"evaluations of a reference run at most; default: {EVALUATIONS:,}",
     )
+    parser.add_argument("--latex", action="store_true", help="also write latex/: tables, figures and text for a paper")
     parser.add_argument("--directory", metavar="OUT", help="the output folder; default: reports/ in tracking.directory")
 
 
@@ -57,9 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
         alias=arguments.alias,
         reference=arguments.reference,
         evaluations=arguments.evaluations,
+        latex=arguments.latex,
     )
     if arguments.json:
         told = {"path": str(result.path), "n_runs": result.n_runs}
+        if result.latex is not None:
+            told["latex"] = str(result.latex)
         if result.registered is not None:
             told["registered"] = result.registered.to_json()
         print(json.dumps(told))
@@ -67,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(result.sentences))
         if result.registered is not None:
             print(f"{result.registered}.")
+        if result.latex is not None:
+            print(os.path.relpath(result.latex))
         print(os.path.relpath(result.path))
     return 0
 
@@ -81,6 +87,7 @@ def report(
     alias: str | None = None,
     reference: bool = False,
     evaluations: int | None = None,
+    latex: bool = False,
 ) -> ReportResult:
     """Find the runs and write their report; it goes to a folder named after what was found, unless one is given.
 
@@ -93,6 +100,8 @@ def report(
         What is in the way of that is told before any work.
     reference, evaluations
         Whether to train the problems that methods are compared on for long, and for how many evaluations at most.
+    latex
+        Whether to write tables, figures and text for a paper too.
     """
     from nnexp.comparison.spec import References
     from nnexp.compose import compose, read_config
@@ -122,7 +131,7 @@ def report(
     best = best_run(found) if register is not None else None
     model = registry.model_of(store, best.run) if best is not None else ""
     folder = Path(directory or Path(tracking.directory) / "reports" / found.name)
-    result = write_report(found, RunFiles(store), folder, config.figures, config.margin, wanted)
+    result = write_report(found, RunFiles(store), folder, config.figures, config.margin, wanted, with_latex=latex)
     if register is None or alias is None or best is None:
         return result
     return replace(result, registered=registry.register(store, best.run, model, register, alias, best.about))

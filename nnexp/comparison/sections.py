@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from nnexp.comparison.citing import Sentence
 
+WORDS_OF_A_NAME = 3
+
 
 @dataclass(frozen=True)
 class Table:
@@ -25,6 +27,11 @@ class Table:
     best: int | None = None
     name: str = ""
 
+    @property
+    def file_name(self) -> str:
+        """The name, or words of the caption."""
+        return self.name or " ".join(self.caption.split()[:WORDS_OF_A_NAME])
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -39,8 +46,9 @@ class Picture:
 class Section:
     """A part of the page.
 
-    `methods` is what the methods paragraph says of it, in whole sentences, and `note` what a caption of it has to say
-    where it stands without the page. `summary` are those of its sentences that a sweep prints at its end too.
+    `methods` is what the methods paragraph says of it, in whole sentences. `replicates` and `intervals` are what a
+    caption has to say of n and of its intervals where it stands without the page. `summary` are those of
+    its sentences that a sweep prints at its end too.
     """
 
     title: str
@@ -48,7 +56,8 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     methods: list[Sentence] = field(default_factory=list[Sentence])
-    note: str = ""
+    replicates: str = ""
+    intervals: str = ""
     summary: list[str] = field(default_factory=list)
 
 

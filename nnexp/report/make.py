@@ -16,7 +16,7 @@ from nnexp.comparison.settings import Frame, Group
 from nnexp.comparison.spec import ComparisonSpec, Evidence, History, Reader, References
 from nnexp.comparison.wording import count
 from nnexp.figures.style import save
-from nnexp.report import claims, method, pictures, sentences, table, tables
+from nnexp.report import claims, latex, method, pictures, sentences, table, tables
 from nnexp.report.files import RunFiles
 from nnexp.report.page import Page
 from nnexp.report.selection import Found, Selection, find
@@ -24,7 +24,7 @@ from nnexp.runs.directory import write_atomically
 from nnexp.tracking.registry import Registered
 from nnexp.tracking.store import Store
 
-PAGE, FIGURES = "report.html", "figures"
+PAGE, FIGURES, LATEX = "report.html", "figures", "latex"
 MOST_GROUPS = 4
 SUFFIXES = (".png", ".svg", ".pdf")
 FEW = (
@@ -51,6 +51,8 @@ class ReportResult:
         all; empty for a lone run.
     files : tuple of Path
         All that was written.
+    latex : Path or None
+        The LaTeX document of the report, in its folder `latex`, where it was asked for.
     registered : Registered or None
         The version of the best run's model, where it was registered.
     """
@@ -60,6 +62,7 @@ class ReportResult:
     sentences: tuple[str, ...]
     choice: tuple[str, ...]
     files: tuple[Path, ...]
+    latex: Path | None = None
     registered: Registered | None = None
 
 
@@ -104,6 +107,8 @@ def write_report(
     formats: Sequence[str] = ("png",),
     margin: float | None = None,
     references: References | None = None,
+    *,
+    with_latex: bool = False,
 ) -> ReportResult:
     """Write the report of runs that have been read.
 
@@ -153,8 +158,10 @@ def write_report(
         made_with=software.note,
     )
     write_atomically(folder / PAGE, page.html())
-    written = [folder / PAGE, *table.write(frame, folder), *drawn]
-    return ReportResult(folder / PAGE, len(frame), tuple(said), (*_choice(parts), *overall), tuple(written))
+    for_paper = latex.write(page, folder / LATEX) if with_latex else []
+    written = (folder / PAGE, *table.write(frame, folder), *drawn, *for_paper)
+    document = folder / LATEX / latex.DOCUMENT if with_latex else None
+    return ReportResult(folder / PAGE, len(frame), tuple(said), (*_choice(parts), *overall), written, document)
 
 
 def spec_of(task: str) -> ComparisonSpec:
@@ -224,7 +231,8 @@ def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, Histo
             shown.append(tables.of_comparisons(compared, metric, group.design))
     used = method.Used.of(group, comparisons)
     made = method.about_group(group, used)
-    section = Section(_title(parts, group), said, shown, list(pictures.of_curves(group, histories)), made, used.note)
+    section = Section(_title(parts, group), said, shown, list(pictures.of_curves(group, histories)), made)
+    section.replicates, section.intervals = used.about_n, used.about_intervals
     if len(group.settings) > 1:
         section.pictures += pictures.of_responses(group)
     searches.add_to(section, group)
@@ -233,6 +241,7 @@ def _section(parts: Sequence[Group], group: Group, histories: Mapping[str, Histo
     group.spec.add_to(section, group, read)
     section.pictures += logged_figures.of_runs(group, read)
     if len(parts) > 1:  # each file and each id in the page has a name of its own
+        section.tables = [replace(t, name=f"{slug(group.name)}-{t.file_name}") for t in section.tables]
         section.pictures = [replace(p, name=f"{slug(group.name)}-{p.name}") for p in section.pictures]
     return section
 

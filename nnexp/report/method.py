@@ -75,13 +75,16 @@ class Used:
         )
 
     @property
-    def note(self) -> str:
-        """What a caption that stands alone has to say of n and the intervals."""
+    def about_n(self) -> str:
+        """How many replicates there are, for a caption that stands alone."""
+        return f"n = {count(self.n, self.noun)} of a setting."
+
+    @property
+    def about_intervals(self) -> str:
+        """Which intervals the means have, for the same; "" for none."""
         kinds = [text for kind, text in INTERVAL_NAMES.items() if kind in self.intervals]
-        intervals = f"; 95 % intervals: {listed(kinds)}" if kinds else ""
-        if "corrected t" in self.intervals:
-            intervals += f" (n_test / n_train = {self.ratio:.3g})"
-        return f"n = {count(self.n, self.noun)} of a setting{intervals}." if self.n > 1 or kinds else ""
+        ratio = f", n_test / n_train = {self.ratio:.3g}" if "corrected t" in self.intervals else ""
+        return f"95 % intervals: {listed(kinds)}{ratio}." if kinds else ""
 
 
 INTERVAL_NAMES = {

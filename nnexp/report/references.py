@@ -161,7 +161,7 @@ REFERENCES: dict[str, Reference] = {
     "naeini2015": _work(
         "Mahdi Pakdaman Naeini; Gregory Cooper; Milos Hauskrecht",
         "Obtaining well calibrated probabilities using Bayesian binning",
-        "Proceedings of the AAAI Conference on Artificial Intelligence", 2015, "29(1)", "2901–2907",
+        "Proceedings of the AAAI Conference on Artificial Intelligence", 2015, "29", "2901–2907",
         "10.1609/aaai.v29i1.9602", in_proceedings=True,
     ),
     "pratt1959": _work(

@@ -45,7 +45,8 @@ def of_settings(group: Group) -> Table:
         caption += " Those in brackets lack replicates and are not ranked."
     if len(group.settings) > MOST_SETTINGS:
         caption += f" {group.top} {MOST_SETTINGS} of {len(group.settings):,}; all runs are in runs.csv."
-    return Table(caption, header, rows, best=0 if len(group.settings) > 1 and group.has_choice else None)
+    return Table(caption, header, rows, best=0 if len(group.settings) > 1 and group.has_choice else None,
+                 name="settings")  # fmt: skip
 
 
 def of_lettered(group: Group) -> Table:
@@ -54,7 +55,7 @@ def of_lettered(group: Group) -> Table:
     shown = group.ranked[:MOST_SETTINGS]
     rows = [[setting.label, *(show_value(setting.values[key]) for key in group.keys)] for setting in shown]
     best = 0 if group.has_choice else None
-    return Table("The settings: all that differs between them.", header, rows, best=best)
+    return Table("The settings: all that differs between them.", header, rows, best=best, name="letters")
 
 
 def _interval(summary: Summary, metric: Metric) -> str:
@@ -88,7 +89,7 @@ def of_comparisons(comparisons: Sequence[Comparison], metric: Metric, design: De
         f"Holm's correction for {len(rows)}; each interval is of its pair alone. What could be shown is the difference "
         f"that so many {design.noun}s show with a chance of 80 %."
     )
-    return Table(caption, header, rows, frozenset({0, 1}))
+    return Table(caption, header, rows, frozenset({0, 1}), name="comparisons")
 
 
 def _bounds(difference: Summary, metric: Metric) -> str:

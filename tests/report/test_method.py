@@ -50,9 +50,9 @@ def test_seeds_that_draw_the_split_have_the_corrected_test_and_its_interval(tmp_
     assert text.count("about other samples of the same kind") == 1
     assert "sign-flip" not in text
     assert set(cited(sentences)) == {"nadeau2003", "holm1979"}
-    assert used.note == (
-        "n = 4 seeds of a setting; 95 % intervals: t intervals with the correction of Nadeau and Bengio (2003) "
-        "(n_test / n_train = 0.25)."
+    assert used.about_n == "n = 4 seeds of a setting."
+    assert used.about_intervals == (
+        "95 % intervals: t intervals with the correction of Nadeau and Bengio (2003), n_test / n_train = 0.25."
     )
 
 
@@ -65,7 +65,7 @@ def test_seeds_on_one_split_have_the_sign_flip_test_and_plain_intervals(tmp_path
     assert "further seeds, not about other data" in text
     assert "Holm" not in text  # of one comparison
     assert set(cited(sentences)) == {"fisher1935", "hartigan1969"}
-    assert used.note == "n = 6 seeds of a setting; 95 % intervals: t intervals."
+    assert used.about_intervals == "95 % intervals: t intervals."
 
 
 def test_one_run_has_no_test_and_wilsons_interval_only_where_it_was_given(tmp_path):
@@ -73,11 +73,11 @@ def test_one_run_has_no_test_and_wilsons_interval_only_where_it_was_given(tmp_pa
     sentences, used = told(runs)
     assert cited(sentences) == []
     assert "Pairs" not in plain(sentences)
-    assert used.note == ""
+    assert used.about_intervals == ""
     reports = {"confusion": {"counts": [[90, 10], [0, 100]]}}
     sentences, used = told(runs, reports)
     assert cited(sentences) == ["wilson1927"]
-    assert used.note == "n = 1 seed of a setting; 95 % intervals: Wilson's (1927), of the samples of a single run."
+    assert used.about_intervals == "95 % intervals: Wilson's (1927), of the samples of a single run."
 
 
 @pytest.mark.parametrize(
