@@ -168,7 +168,7 @@ def test_a_report_of_the_network_and_of_any_task_compiles_as_it_is(tmp_path):
     text = result.latex.read_text()
     assert r"\input{tables/network-settings}" in text
     assert r"\includegraphics[width=\linewidth" in text
-    assert "holm1979" in (result.latex.parent / "references.bib").read_text()
+    assert "nadeau2003" in (result.latex.parent / "references.bib").read_text()
 
 
 @needs_latex
