@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from nnexp.comparison.wording import count
 from nnexp.statistics.budgets import ExpectedBest, expected_best
 
 LEAST_TRIALS, LEAST_VALUES = 10, 3
+MARKERS = "osD^vX"  # with which lines can be told apart in grey too
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +50,15 @@ def add_to(section: Section, group: Group) -> None:
         f"The expected best {group.by.name} of fewer trials is the mean of the best of that many, drawn with "
         "replacement from those that were made ", cite("dodge2019"), ".",
     ))  # fmt: skip
-    if len(found) == 1:
+    if not found[0].name:
         section.sentences.append(_sentence(group, found[0]))
 
 
 def searches(group: Group) -> list[Search]:
-    """The searches of a group, one for each value of the key whose values are alternatives; empty of a small sweep."""
+    """The searches of a group, one for each value of the key whose values are alternatives; empty of a small sweep.
+
+    An alternative of which fewer than three settings were tried was not searched for.
+    """
     trials = [s for s in group.complete if math.isfinite(s.column(group.by.key).mean())] if group.has_choice else []
     if len(trials) < LEAST_TRIALS or not any(_is_searched(group, key) for key in group.keys):
         return []
@@ -63,7 +68,7 @@ def searches(group: Group) -> list[Search]:
         return [_search("", trials, group)]
     names = list(dict.fromkeys(setting.values[key] for setting in trials))
     found = [_search(show_value(name), [s for s in trials if s.values[key] == name], group) for name in sorted(names)]
-    return found if any(len(search.values) >= LEAST_VALUES for search in found) else []
+    return [search for search in found if len(search.values) >= LEAST_VALUES]
 
 
 def _is_searched(group: Group, key: str) -> bool:
@@ -82,10 +87,11 @@ def _caption(group: Group, found: Sequence[Search]) -> str:
         f"Expected best {group.by.name} over the number of trials (Dodge et al. 2019), as if each were drawn at random "
         "from those that were made; shades: one standard deviation of the best, within the values that there are."
     )
-    if len(found) == 1:
+    if not found[0].name:
         said += f" Dots: the best so far of the {len(found[0].values)} trials in the order in which they began."
     else:
-        said += " One line for each " + f"{group.spec.name_of(group.spec.alternatives)}, of all else that was swept."
+        name = group.spec.name_of(group.spec.alternatives)
+        said += f" One line for each {name} of which {LEAST_VALUES} settings or more were tried."
     if group.most_seeds > 1:
         said += f" A trial is the mean over its {group.noun}s."
     if group.has_selection_bias:
@@ -113,15 +119,15 @@ def draw(group: Group, found: Sequence[Search]) -> Figure:
     """Draw the expected best with its spread, and of a lone search also the best so far of its trials."""
     figure, axes = panels(5.6, 3.2, 1, 1)
     panel, scale = axes[0, 0], group.by.scale
-    for search, (color, dash) in zip(found, colors_of([search.name for search in found]), strict=True):
+    looks = colors_of([search.name for search in found])
+    for search, (color, dash), marker in zip(found, looks, itertools.cycle(MARKERS), strict=False):
         n = np.arange(1, len(search.values) + 1)
         mean, spread = search.best.mean, search.best.spread
         low, high = np.maximum(mean - spread, search.values.min()), np.minimum(mean + spread, search.values.max())
-        mark = {"marker": "o", "markersize": 4} if len(n) == 1 else {}
+        mark = {"marker": marker, "markevery": max(1, len(n) // 8), "markersize": 4.5} if search.name else {}
         panel.plot(n, scale * mean, color=color, linestyle=dash, label=search.name or "expected", **mark)
-        if len(n) > 1:
-            panel.fill_between(n, scale * low, scale * high, color=color, alpha=0.15, linewidth=0)
-        if len(found) == 1:
+        panel.fill_between(n, scale * low, scale * high, color=color, alpha=0.15, linewidth=0)
+        if not search.name:
             so_far = np.maximum.accumulate if group.by.higher_is_better is not False else np.minimum.accumulate
             dots = {"marker": "o", "markersize": 3, "linestyle": "none"}
             panel.plot(n, scale * so_far(search.values), color=colors_of("ab")[1][0], label="as it went", **dots)

@@ -141,7 +141,7 @@ def _config_of(problem: Problem, read_file: Reader, evaluations: int) -> Network
     trees = (read_file(attempt.run_id, RECORDED_CONFIG, _tree) for attempt in problem.attempts.values())
     tree = next((tree for tree in trees if tree is not None), None)
     if tree is None:
-        raise ConfigError(f"none of its {len(problem.attempts)} runs has a {RECORDED_CONFIG}")
+        raise ConfigError(f"no run on it has a {RECORDED_CONFIG}")
     optimizer = OptimizerConfig(METHOD, evaluations, evaluations, OPTIONS)
     config = read(tree | {"optimizer": asdict(optimizer)})  # a method of a user's own need not be found
     training = replace(config.training, threads=1, evaluate_every=1, images_every=0)  # which tell no problems apart

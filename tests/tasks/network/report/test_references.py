@@ -124,7 +124,7 @@ def test_a_reference_that_begins_elsewhere_is_of_another_problem(problems, wante
 
 def test_a_problem_whose_config_is_gone_has_none(problems, wanted, capfd):
     assert references.of_problems(problems[:1], lambda *_: None, wanted) == [None]
-    assert "none of its 1 runs has a config/config.yaml" in capfd.readouterr().err
+    assert "no run on it has a config/config.yaml" in capfd.readouterr().err
 
 
 def test_data_that_have_changed_are_told(starts, problems, wanted, capfd):
