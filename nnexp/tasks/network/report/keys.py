@@ -9,4 +9,3 @@ OF_PROBLEM = ("model.", "training.")  # with the data and the seed: what is to b
 NOT_OF_PROBLEM = ("training.threads", "training.evaluate_every")  # which leave the numbers as they are
 # Keys of the data that do not say which data set it is, which its digest does.
 OF_SPLIT = tuple(f"data.{key}" for key in ("test_size", "validation_size", "scale", "split", "folds", "groups"))
-REPLICATES = ("seed", "data.split_seed", "data.fold")  # of a problem: the same network on other samples, or begun anew

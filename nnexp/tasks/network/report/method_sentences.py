@@ -12,7 +12,7 @@ from nnexp.comparison.wording import count, listed
 from nnexp.statistics.runtimes import ecdf
 from nnexp.tasks.network.report.keys import EVALUATIONS
 from nnexp.tasks.network.report.methods import Benchmark
-from nnexp.tasks.network.report.problems import Problem
+from nnexp.tasks.network.report.problems import Problem, Replicate
 from nnexp.tasks.network.report.profiles import TAUS
 from nnexp.tasks.network.report.runtimes import LADDER
 from nnexp.tasks.network.report.tuning import Tuned
@@ -30,9 +30,15 @@ def count_problems(problems: Sequence[Problem]) -> str:
     return f"{count(len(problems), 'problem')} ({' × '.join(said) if is_product else 'of ' + listed(said)})"
 
 
-def _parts(problems: Sequence[Problem]) -> tuple[set[str], set[tuple[str, ...]], set[tuple[str, ...]]]:
+def _parts(problems: Sequence[Problem]) -> tuple[set[str], set[tuple[str, ...]], set[Replicate]]:
     """The data sets, networks and replicates among problems."""
     return {p.data_digest for p in problems}, {p.network for p in problems}, {p.replicate for p in problems}
+
+
+def _in_words(method: str) -> str:
+    """A method beside a number: its options in brackets, whose numbers would run into it."""
+    name, _, options = method.partition(" · ")
+    return f"{name} ({options.replace(' · ', ', ')})" if options else name
 
 
 def about_methods(found: Benchmark) -> list[str]:
@@ -46,8 +52,9 @@ def _fastest(found: Benchmark) -> str:
     first = ((costs == best) & (best < math.inf)).sum(axis=0)
     solved = (costs < math.inf).sum(axis=0)
     order = sorted(range(len(found.methods)), key=lambda i: (-first[i], -solved[i]))
-    fastest = [f"{found.methods[i]} on {first[i]}" for i in order if first[i]]
-    rest = [f"{found.methods[i]} {solved[i]}" for i in order]
+    names = [_in_words(name) for name in found.methods]
+    fastest = [f"{names[i]} on {first[i]}" for i in order if first[i]]
+    rest = [f"{names[i]} {solved[i]}" for i in order]
     said = f"Over {count_problems(found.problems)}, to within {100 * TAU:g} % of the possible decrease of the cost: "
     if not fastest:
         return f"{said}no method solved one within its budget."
@@ -60,7 +67,7 @@ def _targets(found: Benchmark) -> str:
                  for a in [p.attempts[m]])  # fmt: skip
     shares = ecdf(found.runtimes(EVALUATIONS, list(LADDER)), np.array([budget]))[0]
     order = sorted(range(len(shares)), key=lambda i: -shares[i])
-    reached = [f"{found.methods[i]} {100 * shares[i]:.0f} %" for i in order]
+    reached = [f"{_in_words(found.methods[i])} {100 * shares[i]:.0f} %" for i in order]
     return (
         f"Of {count(found.n_problems * len(LADDER), 'pair')} of a problem and a target (from {100 * LADDER[0]:.0f} to "
         f"{100 * LADDER[-1]:g} % of the possible decrease), reached within {budget:,.0f} evaluations: "
@@ -113,7 +120,7 @@ def _left_out(found: Benchmark) -> list[str]:
     if found.field.n_left_out:
         n = count(found.field.n_left_out, "problem")
         said.append(f"{n} that not all of the methods were run on {'is' if n[:2] == '1 ' else 'are'} left out.")
-    if few := [found.words[method] for method in found.field.too_few]:
+    if few := [_in_words(found.words[method]) for method in found.field.too_few]:
         said.append(
             f"{listed(few)} {'was' if len(few) == 1 else 'were'} run on too few of the problems to be compared."
         )
@@ -121,7 +128,7 @@ def _left_out(found: Benchmark) -> list[str]:
         name: sum(problem.attempts[method].has_diverged for problem in found.problems)
         for name, method in zip(found.methods, found.field.methods, strict=True)
     }
-    if parts := [f"{name} on {n}" for name, n in diverged.items() if n]:
+    if parts := [f"{_in_words(name)} on {n}" for name, n in diverged.items() if n]:
         said.append(f"Diverged, and so counted as not solved: {listed(parts)}.")
     return said
 

@@ -65,7 +65,7 @@ def of_references(found: methods.Benchmark) -> Table:
             row += [f"{reference.cost:.6g}", f"{reference.evaluations:,}", reference.status]
             row.append(f"{reference.gradient_norm:.1e}")
         rows.append([*row, best])
-    header = ["data", "seed", "fL", "reference", "evaluations", "it ended", "gradient norm", "lowest of the runs"]
+    header = ["data", "replicate", "fL", "reference", "evaluations", "it ended", "gradient norm", "lowest of the runs"]
     made = next((reference for reference in found.references if reference is not None), None)
     caption = "The lowest cost known of each problem, fL"
     if made is not None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from nnexp.comparison.curves import having
 from nnexp.comparison.metric import MISSING
 from nnexp.comparison.settings import Frame, Group, plain
 from nnexp.comparison.spec import ComparisonSpec, Evidence, History
 from nnexp.optim import METHODS, NonFiniteCostError
+from nnexp.tasks.network.config import ADDED
+from nnexp.tasks.network.report import replicates
 from nnexp.tasks.network.report.keys import (
     BUDGETS,
     COST,
@@ -21,10 +23,11 @@ from nnexp.tasks.network.report.keys import (
     OF_PROBLEM,
     OF_SPLIT,
     OPTIONS,
-    REPLICATES,
 )
 
 LEAST_PROBLEMS = 2
+Replicate: TypeAlias = tuple[tuple[str, Any], ...]
+Key: TypeAlias = tuple[str, Replicate, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -72,22 +75,24 @@ class Problem:
     ----------
     data, data_digest : str
         The data set, as the report names it.
-    replicate, network : tuple of str
-        The values of `REPLICATES`, and those of all other params that are not of the optimizer.
+    replicate : tuple of (str, value)
+        Seed, split and fold, as :func:`nnexp.tasks.network.report.replicates.of_run` has them.
+    network : tuple of str
+        All other params that are not of the optimizer.
     attempts : dict
         The run of each method; of runs that differ in their budgets alone, the one with the largest.
     """
 
     data: str
     data_digest: str
-    replicate: tuple[str, ...]
+    replicate: Replicate
     network: tuple[str, ...]
     attempts: dict[Method, Attempt] = field(default_factory=dict[Method, Attempt])
 
     @property
     def seed(self) -> str:
-        """The replicate in a few words: its seed, with those of its split and its fold where there are any."""
-        return " · ".join(value for value in self.replicate if value != MISSING)
+        """The replicate in words: its seed, with the one of its split and its fold where there are any."""
+        return ", ".join(f"{name} {value}" for name, value in self.replicate)
 
     @property
     def histories(self) -> list[History]:
@@ -128,7 +133,7 @@ class Field:
 def gather(groups: Sequence[Group], evidence: Evidence) -> list[Problem]:
     """The problems of a report with the runs on them, those that have diverged too."""
     histories = having(evidence.histories, [EVALUATIONS, COST])
-    found: dict[tuple[str, ...], Problem] = {}
+    found: dict[Key, Problem] = {}
     names: dict[str, str] = {}
     for group in groups:
         for setting in group.settings:
@@ -150,13 +155,12 @@ def _diverged(frame: Frame) -> list[dict[str, Any]]:
     return failed[failed["message"].str.startswith(NonFiniteCostError.__name__)].to_dict("records")
 
 
-def _add(
-    found: dict[tuple[str, ...], Problem], row: Mapping[str, Any], digest: str, data: str, history: History | None
-) -> None:
-    replicate = tuple(str(plain(row.get(key))) for key in REPLICATES)
+def _add(found: dict[Key, Problem], row: Mapping[str, Any], digest: str, data: str, history: History | None) -> None:
+    replicate = replicates.of_run(row)
     keys = [key for key in row if key in OF_SPLIT or (key.startswith(OF_PROBLEM) and key not in NOT_OF_PROBLEM)]
-    network = tuple(f"{key}={plain(row[key])}" for key in sorted(keys))
-    problem = found.setdefault((digest, *replicate, *network), Problem(data, digest, replicate, network))
+    values = {key: plain(row[key]) for key in sorted(keys)}
+    network = tuple(f"{key}={ADDED.get(key) if value == MISSING else value}" for key, value in values.items())
+    problem = found.setdefault((digest, replicate, network), Problem(data, digest, replicate, network))
     attempt = Attempt(str(row["run_id"]), tuple(float(plain_number(row.get(key))) for key in BUDGETS), history)
     method = method_of(row)
     known = problem.attempts.get(method)

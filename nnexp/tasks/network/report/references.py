@@ -118,7 +118,7 @@ def of_problems(problems: Sequence[Problem], read_file: Reader, wanted: Referenc
             path = wanted.folder / f"{identity.run_key}.json"
             reference = _read(path)
             if reference is None:
-                what = f"reference {number} of {len(problems)}, {problem.data}, seed {problem.seed}"
+                what = f"reference {number} of {len(problems)}, {problem.data}, {problem.seed}"
                 if problem.data_digest not in loaded:
                     loaded.clear()  # one data set at a time may be all that fits into the memory
                     loaded[problem.data_digest] = _load(config, problem)

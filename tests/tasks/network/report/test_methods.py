@@ -28,7 +28,7 @@ def attempt(spent, cost):
 
 
 def problem(attempts, data="d", seed=0, network=("h=1",)):
-    return Problem(data, data, (str(seed),), network, {m: attempt(*run) for m, run in attempts.items()})
+    return Problem(data, data, (("seed", seed),), network, {m: attempt(*run) for m, run in attempts.items()})
 
 
 @pytest.fixture
@@ -203,6 +203,15 @@ def test_runs_are_gathered_by_all_that_is_not_the_optimizer(tmp_path):
     assert [picture.name for picture in section.pictures] == ["profiles", "runtimes"]
     assert cited(section.methods) == ["dolan2002", "more2009", "hansen2021", "schmidt2021"]
     assert "CG" not in text
+
+
+def test_runs_from_before_there_were_splits_and_folds_are_on_the_same_problems_as_those_of_today(tmp_path):
+    today = {"data.split": "stratified", "data.split_seed": None, "data.folds": None, "data.fold": 0}
+    runs = [trained_run(tmp_path, seed, optimizer__method="TNC", seed=seed) for seed in range(2)]
+    runs += [trained_run(tmp_path, 2 + seed, optimizer__method="CG", seed=seed, **today) for seed in range(2)]
+    found = gather(grouped(runs), evidence(runs))
+    assert [len(each.attempts) for each in found] == [2, 2]
+    assert {each.seed for each in found} == {"seed 0", "seed 1"}
 
 
 def test_diverged_runs_of_all_methods_leave_nothing_to_say(tmp_path):

@@ -33,12 +33,16 @@ def starts():
     ]
 
 
+def attempt(seed, start):
+    """A run that began at a cost; its id says its seed."""
+    return Attempt(str(seed), (20.0,), {COST: np.array([start, 3.0])})
+
+
 @pytest.fixture
 def problems(starts):
     digest, costs = starts
     return [
-        Problem("digits", digest, (str(seed),), (), {TNC: Attempt(str(seed), (20.0,), {COST: np.array([cost, 3.0])})})
-        for seed, cost in enumerate(costs)
+        Problem("digits", digest, (("seed", seed),), (), {TNC: attempt(seed, cost)}) for seed, cost in enumerate(costs)
     ]
 
 
@@ -128,6 +132,6 @@ def test_a_problem_whose_config_is_gone_has_none(problems, wanted, capfd):
 
 
 def test_data_that_have_changed_are_told(starts, problems, wanted, capfd):
-    other = Problem("digits", "0" * 32, ("0",), (), problems[0].attempts)
+    other = Problem("digits", "0" * 32, (("seed", 0),), (), problems[0].attempts)
     assert references.of_problems([other], read, wanted) == [None]
     assert "the data have changed since its runs were made" in capfd.readouterr().err
