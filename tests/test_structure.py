@@ -45,7 +45,7 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 NETWORK = re.compile(
     r"""["'`{](accuracy|cost|loss|f1|brier|ece)/|["'](accuracy|cost|loss|n_fev|layer_sizes|hidden_layer)["']
     |optimizer[/.]\w|model\.(l2|hidden_size|activation|init_scale)|gradient_norm|n_fev|layer_sizes
-    |\.optimizer\.|\.model\.|\.training\.|data\.(name|path|test_size|validation_size|scale)\b""",
+    |\.optimizer\.|\.model\.|\.training\.|data\.(name|path|test_size|validation_size|scale|split_seed|folds?|groups)\b""",
     re.VERBOSE,
 )
 KNOWS_THE_NETWORK = ("tasks/network", "nn", "optim", "datasets", "evaluation.py", "figures")
