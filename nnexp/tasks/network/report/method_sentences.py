@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from nnexp.comparison.wording import count, listed
 from nnexp.statistics.runtimes import ecdf
 from nnexp.tasks.network.report.keys import EVALUATIONS
 from nnexp.tasks.network.report.methods import Benchmark
-from nnexp.tasks.network.report.problems import Problem, Replicate
+from nnexp.tasks.network.report.problems import Problem
 from nnexp.tasks.network.report.profiles import TAUS
 from nnexp.tasks.network.report.runtimes import LADDER
 from nnexp.tasks.network.report.tuning import Tuned
@@ -21,18 +22,38 @@ TAU = TAUS[1]
 BELOW = 1e-9  # relative; a compared run that is less below its reference has found the same minimum
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What makes some problems: how many data sets, networks, ways to split the data, and replicates there are."""
+
+    data: int
+    networks: int
+    splits: int
+    replicates: int
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> Parts:
+        """Of a data set there may be a way of its own to split and scale it, which makes no second one."""
+        splits: dict[str, set[tuple[str, ...]]] = {}
+        for problem in problems:
+            kept = tuple(param for param in problem.network if param.startswith("data."))
+            splits.setdefault(problem.data_digest, set()).add(kept)
+        networks = {tuple(param for param in p.network if not param.startswith("data.")) for p in problems}
+        replicates = {problem.replicate for problem in problems}
+        return cls(len(splits), len(networks), max(map(len, splits.values())), len(replicates))
+
+
 def count_problems(problems: Sequence[Problem]) -> str:
     """How many problems there are and what makes them: "12 problems (4 data sets x 3 seeds)"."""
-    data, networks, replicates = _parts(problems)
-    parts = [(len(data), "data set"), (len(networks), "network"), (len(replicates), "seed")]
-    said = [count(n, noun) for n, noun in parts if n > 1 or noun == "seed"]
-    is_product = math.prod(n for n, _ in parts) == len(problems)
+    n = Parts.of(problems)
+    parts = [(n.data, "data set"), (n.networks, "network"), (n.splits, "kind of split"), (n.replicates, "seed")]
+    said = [_plural(k, noun) for k, noun in parts if k > 1 or noun == "seed"]
+    is_product = math.prod(k for k, _ in parts) == len(problems)
     return f"{count(len(problems), 'problem')} ({' × '.join(said) if is_product else 'of ' + listed(said)})"
 
 
-def _parts(problems: Sequence[Problem]) -> tuple[set[str], set[tuple[str, ...]], set[Replicate]]:
-    """The data sets, networks and replicates among problems."""
-    return {p.data_digest for p in problems}, {p.network for p in problems}, {p.replicate for p in problems}
+def _plural(n: int, noun: str) -> str:
+    return count(n, noun) if noun != "kind of split" else f"{n} kinds of split"
 
 
 def _in_words(method: str) -> str:
@@ -103,14 +124,14 @@ def _lowest(found: Benchmark) -> str:
 
 def _copies(found: Benchmark) -> list[str]:
     """That seeds of one network are no independent problems."""
-    data, networks, replicates = _parts(found.problems)
-    if len(data) == 1 and len(networks) == 1:
-        n = count(len(replicates), "seed")
+    n = Parts.of(found.problems)
+    if n.data == 1 and n.networks == 1:
         return [
-            f"{n} of one network on one data set are {len(replicates)} copies of one problem: what is said here of the "
-            "methods is about this problem. More come with data=ex4,digits or model.hidden_size=10,25."
+            f"{count(n.replicates, 'seed')} of one network on one data set are {n.replicates} copies of one problem: "
+            "what is said here of the methods is about this problem. More come with data=ex4,digits or "
+            "model.hidden_size=10,25."
         ]
-    if len(data) == 1:
+    if n.data == 1:
         return ["All problems are of one data set: what is said here of the methods is about it."]
     return []
 

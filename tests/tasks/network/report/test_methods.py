@@ -121,6 +121,8 @@ def test_problems_that_a_method_was_not_run_on_are_left_out_and_so_is_a_method_w
         ([("a", 0, "n"), ("a", 0, "m")], "2 problems (2 networks × 1 seed)"),
         ([("a", 0, "n"), ("b", 0, "n"), ("b", 1, "n")], "3 problems (of 2 data sets and 2 seeds)"),
         ([("a", 0, "n"), ("a", 1, "n"), ("a", 2, "n")], "3 problems (3 seeds)"),
+        ([("a", 0, "data.scale=none"), ("b", 0, "data.scale=standard")], "2 problems (2 data sets × 1 seed)"),
+        ([("a", 0, "data.test_size=0.2"), ("a", 0, "data.test_size=0.4")], "2 problems (2 kinds of split × 1 seed)"),
     ],
 )
 def test_what_makes_the_problems_is_said(of, expected):
