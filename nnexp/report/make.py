@@ -141,6 +141,7 @@ def write_report(
         last.tables += over.tables
         last.methods += over.methods
         last.pictures[1:1] = over.pictures
+    said += overall
     if len(parts) == 1:
         said += sections[0].sentences
         sections[0].sentences = []
