@@ -19,6 +19,7 @@ from nnexp.comparison.wording import count
 from nnexp.statistics.budgets import ExpectedBest, expected_best
 
 LEAST_TRIALS, LEAST_VALUES = 10, 3
+POINTS = 120  # of a line
 MARKERS = "osD^vX"  # with which lines can be told apart in grey too
 
 
@@ -79,7 +80,9 @@ def _is_searched(group: Group, key: str) -> bool:
 
 def _search(name: str, trials: Sequence[Setting], group: Group) -> Search:
     values = np.array([float(setting.column(group.by.key).mean()) for setting in trials])
-    return Search(name, values, expected_best(values, higher_is_better=group.by.higher_is_better is not False))
+    n = len(values)
+    budgets = np.unique(np.append(np.linspace(1, n, min(n, POINTS)).astype(int), n // 2 or 1))
+    return Search(name, values, expected_best(values, budgets, higher_is_better=group.by.higher_is_better is not False))
 
 
 def _caption(group: Group, found: Sequence[Search]) -> str:
@@ -103,7 +106,8 @@ def _sentence(group: Group, search: Search) -> str:
     """How much of what was found half of the trials would have found."""
     n, by = len(search.values), group.by
     half, best = n // 2, by.show(float(_best(group, search.values)))
-    mean, spread = by.show(float(search.best.mean[half - 1])), by.show_difference(float(search.best.spread[half - 1]))
+    place = int(np.searchsorted(search.best.n, half))
+    mean, spread = by.show(float(search.best.mean[place])), by.show_difference(float(search.best.spread[place]))
     return (
         f"{count(half, 'trial')}, half of the {n}, drawn at random would have found a {by.name} of {mean} on average "
         f"(standard deviation {spread}); all of them found {best}."
@@ -121,7 +125,7 @@ def draw(group: Group, found: Sequence[Search]) -> Figure:
     panel, scale = axes[0, 0], group.by.scale
     looks = colors_of([search.name for search in found])
     for search, (color, dash), marker in zip(found, looks, itertools.cycle(MARKERS), strict=False):
-        n = np.arange(1, len(search.values) + 1)
+        n = search.best.n
         mean, spread = search.best.mean, search.best.spread
         low, high = np.maximum(mean - spread, search.values.min()), np.minimum(mean + spread, search.values.max())
         mark = {"marker": marker, "markevery": max(1, len(n) // 8), "markersize": 4.5} if search.name else {}
@@ -130,7 +134,7 @@ def draw(group: Group, found: Sequence[Search]) -> Figure:
         if not search.name:
             so_far = np.maximum.accumulate if group.by.higher_is_better is not False else np.minimum.accumulate
             dots = {"marker": "o", "markersize": 3, "linestyle": "none"}
-            panel.plot(n, scale * so_far(search.values), color=colors_of("ab")[1][0], label="as it went", **dots)
+            panel.plot(n, scale * so_far(search.values)[n - 1], color=colors_of("ab")[1][0], label="as it went", **dots)
     panel.set(xlabel="trials", ylabel=f"best {group.by.axis_label}")
     panel.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     panel.grid(visible=True)

@@ -13,18 +13,20 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class ExpectedBest:
-    """The best of n trials, for n = 1, 2, ...: its mean and its standard deviation.
+    """The best of n trials: its mean and its standard deviation.
 
     Attributes
     ----------
-    mean, spread : ndarray of shape (most,)
+    n : ndarray of int of shape (n_budgets,)
+    mean, spread : ndarray of shape (n_budgets,)
     """
 
+    n: np.ndarray
     mean: np.ndarray
     spread: np.ndarray
 
 
-def expected_best(values: np.ndarray, most: int | None = None, *, higher_is_better: bool = True) -> ExpectedBest:
+def expected_best(values: np.ndarray, n: np.ndarray | None = None, *, higher_is_better: bool = True) -> ExpectedBest:
     """The best of n trials drawn independently from the trials that were made.
 
     With V the distinct values, ``E[best of n] = sum over v in V of v (F(v)^n - F(v-)^n)``, F the empirical distribution
@@ -35,8 +37,8 @@ def expected_best(values: np.ndarray, most: int | None = None, *, higher_is_bett
     ----------
     values : ndarray of shape (n_trials,)
         Finite.
-    most : int, optional
-        The largest n; default: the number of trials, beyond which the formula would extrapolate.
+    n : ndarray of int of shape (n_budgets,), optional
+        Default: from 1 to the number of trials, beyond which the formula would extrapolate.
     higher_is_better : bool
         Whether the best is the highest value.
 
@@ -55,9 +57,9 @@ def expected_best(values: np.ndarray, most: int | None = None, *, higher_is_bett
     sign = 1.0 if higher_is_better else -1.0
     distinct, counts = np.unique(sign * values, return_counts=True)
     share = np.append(0.0, np.cumsum(counts) / len(values))  # F, from before the lowest value on
-    powers = share[None, :] ** np.arange(1, (most or len(values)) + 1)[:, None]
-    weights = np.diff(powers, axis=1)  # (most, n_distinct): the chance that the best is this value
+    n = np.arange(1, len(values) + 1) if n is None else np.asarray(n)
+    weights = np.diff(share[None, :] ** n[:, None], axis=1)  # (n_budgets, n_distinct): the chance that this is the best
     mean = weights @ distinct
     # Centred before it is squared: the difference of two large squares would lose the spread of close values.
     spread = np.sqrt((weights * (distinct[None, :] - mean[:, None]) ** 2).sum(axis=1))
-    return ExpectedBest(sign * mean, spread)
+    return ExpectedBest(n, sign * mean, spread)

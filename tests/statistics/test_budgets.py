@@ -9,7 +9,7 @@ from nnexp.statistics.budgets import expected_best
 @pytest.mark.parametrize("values", [[0.3, 0.1, 0.7, 0.2], [0.5, 0.5, 0.9, 0.9, 0.1], [0.4]])
 @pytest.mark.parametrize("higher_is_better", [True, False])
 def test_mean_and_spread_are_those_of_all_draws(values, higher_is_better):
-    found = expected_best(np.array(values), 5, higher_is_better=higher_is_better)
+    found = expected_best(np.array(values), np.arange(1, 6), higher_is_better=higher_is_better)
     best_of = np.max if higher_is_better else np.min
     for n in range(1, 6):
         best = best_of(list(itertools.product(values, repeat=n)), axis=1)

@@ -125,6 +125,8 @@ def _lowest(found: Benchmark) -> str:
 def _copies(found: Benchmark) -> list[str]:
     """That seeds of one network are no independent problems."""
     n = Parts.of(found.problems)
+    if n.data == 1 and n.networks == 1 and n.replicates == 1:
+        return ["All problems are of one network on one data set: what is said here of the methods is about these."]
     if n.data == 1 and n.networks == 1:
         return [
             f"{count(n.replicates, 'seed')} of one network on one data set are {n.replicates} copies of one problem: "
