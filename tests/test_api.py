@@ -16,6 +16,14 @@ import numpy as np
 import pytest
 
 import nnexp as api
+from nnexp.comparison.spec import Evidence, References
+from nnexp.report.files import RunFiles
+from nnexp.report.selection import Selection, find
+from nnexp.report.table import tidy
+from nnexp.tasks.network.report.problems import gather
+from nnexp.tasks.network.report.references import of_problems
+from nnexp.tracking.store import Store
+from tests.report.runs import grouped
 from tests.tools.waiting import HANGING
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -324,3 +332,14 @@ def test_a_notebook_shows_a_bar_and_then_the_result(with_store):
     assert "data:image/png;base64," in of["execute_result"][0]["text/html"]
     assert of["execute_result"][1]["text/plain"] == "3"
     assert not [m for m in shown if m["msg_type"] == "stream" and "Warning" in m["content"]["text"]]
+
+
+@pytest.mark.slow
+def test_reference_runs_begin_where_runs_of_the_store_began(made, tmp_path):
+    store = Store(f"sqlite:///{made.folder}/outputs/mlflow.db", "nnexp")
+    runs, files = find(store, Selection("experiment")).runs, RunFiles(store)
+    read = files.reader({run.run_id: run for run in runs})
+    problems = gather(grouped(runs), Evidence(tidy(runs), files.histories(runs), read))
+    found = of_problems(problems, read, References(tmp_path, 9))
+    assert sorted(reference.params["model.l2"] for reference in found) == [0.0, 1.0]
+    assert all(reference.cost < problem.start for reference, problem in zip(found, problems, strict=True))
