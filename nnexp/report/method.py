@@ -171,7 +171,7 @@ def about_tests(used: Used) -> list[Sentence]:
     scope = (
         "other samples of the same kind" if used.ratio is not None else f"further {used.noun}s, not about other data"
     )
-    return [*said, (f"So the claims are about {scope}.",)]
+    return [*said, (f"What is claimed of pairs is about {scope}.",)]
 
 
 def paragraphs(sections: Sequence[Section], made: Software) -> list[list[Sentence]]:

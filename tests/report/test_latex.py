@@ -46,7 +46,8 @@ def compiled(folder, name="report", passes=2):
         done = subprocess.run(words, cwd=folder, capture_output=True, timeout=HANGING)
         assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
     log = (folder / f"{name}.log").read_text(errors="replace")
-    wrong = re.findall(r"^.*(?:Warning|Overfull|Missing character|undefined|Float too large).*$", log, re.MULTILINE)
+    bad = "Warning|Overfull|Underfull|Missing character|undefined|Float too large"
+    wrong = re.findall(rf"^.*(?:{bad}).*$", log, re.MULTILINE)
     assert wrong == []
     return folder / f"{name}.pdf"
 

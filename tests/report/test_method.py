@@ -47,7 +47,7 @@ def test_seeds_that_draw_the_split_have_the_corrected_test_and_its_interval(tmp_
     assert "corrected resampled t-test [nadeau2003]." in text
     assert "with n_test / n_train = 0.25 [nadeau2003]." in text
     assert "by Holm's method for up to 3 comparisons [holm1979]." in text
-    assert text.count("about other samples of the same kind") == 1
+    assert text.count("about other samples of the same kind.") == 1
     assert "sign-flip" not in text
     assert set(cited(sentences)) == {"nadeau2003", "holm1979"}
     assert used.about_n == "n = 4 seeds of a setting."

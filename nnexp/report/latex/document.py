@@ -26,7 +26,7 @@ PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[margin=25mm]{geometry}
 % Figures are drawn with transparency, and pdfTeX warns where two such stand on a page.
 \ifdefined\pdfsuppresswarningpagegroup\pdfsuppresswarningpagegroup=1 \fi
-\sloppy % names of settings cannot be hyphenated
+\sloppy\hbadness=10000 % names of settings cannot be hyphenated; loose lines are the price, and no news
 \raggedbottom
 \setcounter{topnumber}{9}\setcounter{bottomnumber}{9}\setcounter{totalnumber}{20}
 \renewcommand{\topfraction}{0.95}\renewcommand{\bottomfraction}{0.95}

@@ -45,8 +45,9 @@ def _method(runs: Frame) -> str:
     options = [f"{key.removeprefix(OPTIONS)} {of_param(runs, key)}" for key in sorted(runs) if key.startswith(OPTIONS)]
     chosen = [text for text in options if not text.endswith(" ")]
     dtype = of_param(runs, "training.dtype")
+    method = of_param(runs, METHOD)
     return (
-        f"The method was {of_param(runs, METHOD) or 'not recorded'}{start}{most}"
+        f"The {'methods were' if ' and ' in method else 'method was'} {method or 'not recorded'}{start}{most}"
         + (f"; its options: {', '.join(chosen)}" if chosen else "")
         + (f"; the arithmetic was {dtype}." if dtype else ".")
     )
