@@ -154,11 +154,12 @@ def over_data_sets(groups: Sequence[Group]) -> OverDataSets | None:
         for values, found in figures.items()
         if values not in common
     }
-    values = tuple(dict(zip(keys, each, strict=True)) for each in common)
+    differing = tuple(key for key, column in zip(keys, zip(*common, strict=True), strict=True) if len(set(column)) > 1)
+    values = tuple({key: dict(zip(keys, each, strict=True))[key] for key in differing} for each in common)
     return OverDataSets(
         metric,
         tuple(names),
-        keys,
+        differing,
         _named([spec.label_of(each) for each in values]),
         values,
         means,

@@ -99,10 +99,10 @@ def _about_left_out(found: OverDataSets) -> list[str]:
     said = []
     if found.lacking:
         named = [f"{name} ({listed(where)})" for name, where in found.lacking.items()]
-        more = [f"{len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
+        n = "" if len(named) <= MOST_NAMED else f"{len(named)} settings, the first of them "
         said.append(
             f"Left out of this part, since they lack a data set or some of the runs that others have on it: "
-            f"{listed([*named[:MOST_NAMED], *more])}."
+            f"{n}{listed(named) if not n else named[0]}."
         )
     if found.other_data_sets:
         is_one = len(found.other_data_sets) == 1

@@ -101,6 +101,12 @@ def test_a_setting_that_lacks_a_data_set_or_a_seed_is_named_and_left_out(tmp_pat
     ) in said(groups)
 
 
+def test_of_many_that_are_left_out_the_first_is_named(tmp_path):
+    groups = grouped(runs_of(tmp_path, {"a": table(1, range(10, 19))["set00"], "b": {10: 0.8, 11: 0.9}},
+                             key="model__hidden_size"))  # fmt: skip
+    assert said(groups)[-1].endswith("have on it: 7 settings, the first of them 12 units (b).")
+
+
 def test_of_a_cost_the_lower_is_the_better(tmp_path):
     costs = {data: {1.0: 0.2 + 0.1 * i, 2.0: 0.3 + 0.1 * i} for i, data in enumerate("abcdefg")}
     groups = grouped(runs_of(tmp_path, costs, key="model__hidden_size", metric="cost/train"))
@@ -119,7 +125,8 @@ def test_a_key_that_was_swept_on_one_data_set_alone_is_part_of_the_setting(tmp_p
     more = runs_of(tmp_path / "b", {"b": {"TNC": 0.9, "CG": 0.8}}, model__l2=1)
     more += runs_of(tmp_path / "c", {"b": {"TNC": 0.7, "CG": 0.6}}, model__l2=5)
     found = compare(grouped([*runs, *_renumbered(more, 50)]))
-    assert found.names == ("TNC · lambda 1", "CG · lambda 1")
+    assert found.names == ("TNC", "CG")  # lambda is the same for all that are compared
+    assert found.keys == ("optimizer.method",)
     assert set(found.lacking) == {"TNC · lambda 5", "CG · lambda 5"}
 
 
