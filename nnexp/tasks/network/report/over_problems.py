@@ -12,6 +12,7 @@ from nnexp.tasks.network.report import method_sentences, methods, problems, runt
 from nnexp.terminal import say
 
 MOST_REFERENCES = 40  # rows of the table
+SUMMED_UP = 3  # sentences: which method is the fastest, what was reached, and which fL that is by
 
 
 def add_to(section: Section, groups: Sequence[Group], evidence: Evidence) -> None:
@@ -20,7 +21,10 @@ def add_to(section: Section, groups: Sequence[Group], evidence: Evidence) -> Non
     tuned = tuning.tune(found)
     benchmark = methods.benchmark(found, tuned, groups[0].spec, evidence)
     if benchmark is not None:
-        section.sentences += method_sentences.about_methods(benchmark)
+        said = method_sentences.about_methods(benchmark)
+        section.sentences += said
+        if len(groups) > 1:  # of one, the page begins with all sentences anyway
+            section.summary += said[:SUMMED_UP]
         section.tables.append(runtimes.table(benchmark))
         if benchmark.references:
             section.tables.append(of_references(benchmark))

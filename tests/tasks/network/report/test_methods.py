@@ -216,6 +216,18 @@ def test_runs_from_before_there_were_splits_and_folds_are_on_the_same_problems_a
     assert {each.seed for each in found} == {"seed 0", "seed 1"}
 
 
+def test_of_several_data_sets_the_methods_are_in_the_summary(tmp_path):
+    runs = [
+        trained_run(tmp_path, 2 * place + i, optimizer__method=method, rate=rate, data__name=name, digest=name)
+        for place, name in enumerate(("digits", "wine"))
+        for i, (method, rate) in enumerate((("TNC", 0.6), ("CG", 0.3)))
+    ]
+    section = added(runs, evidence(runs))
+    assert section.summary == section.sentences[:3]
+    assert section.summary[0].startswith("Over 2 problems (2 data sets × 1 seed), to within 1 %")
+    assert added(runs[:2], evidence(runs[:2])).summary == []
+
+
 def test_diverged_runs_of_all_methods_leave_nothing_to_say(tmp_path):
     runs = [trained_run(tmp_path, seed, optimizer__method="TNC", seed=seed) for seed in range(2)]
     section = added(runs, evidence(runs))
