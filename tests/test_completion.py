@@ -48,7 +48,7 @@ def offered(line):
     ("line", "expected"),
     [
         ("gra", ["gradcheck"]),
-        ("re", ["report", "rerun", "resume="]),
+        ("re", ["report", "report.", "rerun", "resume="]),
         ("rerun ", [*RUNS, SWEEP]),
         ("rerun 20260102", [RUNS[1]]),
         ("rerun 2e", [ID]),
