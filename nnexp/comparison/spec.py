@@ -24,6 +24,7 @@ from nnexp.statistics.paired import Design
 
 MOST_FIGURES = 4  # metrics in a table or a figure
 RUN_TIME = Metric("seconds", "run", "s", is_clock=True)  # from start to end, which every run has
+ON_NEW_DATA = "On new samples of such data"  # the scope of claims that resampling the data supports
 PLAIN_COLOR = "#0072B2"
 OWN_FUNCTION, OWN_OPTIONS = "task.name", "task.options."  # params of a function of the user's own
 ASIDE = ("step", "time", "seconds")  # columns of a history that are no metrics
@@ -105,6 +106,9 @@ class ComparisonSpec:
     ranking : callable
         Gives of the metrics and the params of some runs the metrics that rank their settings, as
         :meth:`nnexp.tasks.interface.Task.ranking` does.
+    held_out : float, optional
+        The share of the samples that each seed holds out anew; None where seeds share what is held out, or it is not
+        known.
     """
 
     key_names: Mapping[str, str] = {}  # a param in words; default: the last part of its key
@@ -119,9 +123,9 @@ class ComparisonSpec:
     split_name: str = ""  # what a replicate calls a split of its own, apart from the seed; "" where it has none
     explanations: Sequence[str] = ()  # of what its figures are
 
-    def __init__(self, metrics: Mapping[str, Any], ranking: Ranking) -> None:
+    def __init__(self, metrics: Mapping[str, Any], ranking: Ranking, held_out: float | None = None) -> None:
         self.metrics = {key: Metric.of(key, spec) for key, spec in metrics.items()}
-        self._ranking = ranking
+        self._ranking, self.held_out = ranking, held_out
 
     def metric(self, key: str) -> Metric:
         """The metric of a key."""
@@ -172,7 +176,10 @@ class ComparisonSpec:
 
     def design(self, runs: Frame, choice: Choice) -> tuple[Design, list[Hashable]]:
         """What the replicates vary, and for each run the seed, split or fold that it counts for."""
-        return Design(), list(runs[REPLICATE])
+        if self.held_out is None:
+            return Design(), list(runs[REPLICATE])
+        ratio = self.held_out / (1 - self.held_out)
+        return Design(ratio=ratio, scope=ON_NEW_DATA), list(runs[REPLICATE])
 
     def n_samples(self, group: Group, run_id: str, read: Reader) -> Mapping[str, int]:
         """The metrics of a run that are shares of independent samples, and how many samples those are."""

@@ -81,7 +81,9 @@ def figure(setting: Setting, metric: Metric) -> str:
     summary = setting.summary(metric.key)
     if summary.method == "Wilson":
         total = setting.n_samples[metric.key]
-        return f"{metric.show(summary.mean)} (95 % interval {bounds(summary, metric)}, of its {total:,} samples alone)"
+        return (
+            f"{metric.show(summary.mean)} (95 % interval {bounds(summary, metric)}, from its {total:,} samples alone)"
+        )
     return with_interval(summary, metric, setting.design.noun)
 
 

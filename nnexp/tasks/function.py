@@ -69,7 +69,7 @@ def _as_task(found: object) -> Task[Any] | None:
 class FunctionTask(Task[Options]):
     """Calls a function with the run and its options; what it returns is logged as its final metrics.
 
-    Attributes of the function, `metrics` and `objective`, say what is known of what it logs.
+    Attributes of the function, `metrics`, `objective` and `held_out`, say what is known of what it logs.
     """
 
     def __init__(self, own: Own) -> None:
@@ -81,6 +81,9 @@ class FunctionTask(Task[Options]):
             raise ConfigError(f"`metrics` of {name} must map keys to MetricSpec, got {self.metrics!r}")
         if self.objective is not None and self.objective not in self.metrics:
             raise ConfigError(f"`objective` of {name} must be one of its `metrics`, got {self.objective!r}")
+        self.held_out: float | None = getattr(function, "held_out", None)
+        if self.held_out is not None and not (isinstance(self.held_out, float) and 0 < self.held_out < 1):
+            raise ConfigError(f"`held_out` of {name} must be a share in (0, 1), got {self.held_out!r}")
 
     def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> Options:
         """The options, as the function's signature knows them."""

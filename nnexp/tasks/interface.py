@@ -157,6 +157,7 @@ class Task(Generic[Config]):
     options: Sequence[str] = ("task.options",)  # mappings whose names mean nothing to another choice of their group
     data_group: str = ""  # the group that says which data, but for the keys that say how they are handled
     data_handling: Sequence[str] = ()
+    held_out: float | None = None  # share of the samples that each seed holds out anew; None where none, or not known
     replicate_keys: Sequence[str] = ("seed",)  # whose values make replicates of one setting, over which is averaged
     added: Mapping[str, Any] = {}  # keys that configs of older versions lack, with what their runs did
     weights: str = ""  # the file of a run's result that `evaluate` takes
@@ -172,7 +173,7 @@ class Task(Generic[Config]):
         """How its runs are compared in a report, and what a report says beyond what it says of every task."""
         from nnexp.comparison.spec import ComparisonSpec
 
-        return ComparisonSpec(self.metrics, self.ranking)
+        return ComparisonSpec(self.metrics, self.ranking, self.held_out)
 
     def read(self, tree: Mapping[str, Any], folder: str | Path | None = None) -> Config:
         """The typed config of a composed tree, relative paths in `folder`; a ConfigError of one line if it is wrong."""

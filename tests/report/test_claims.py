@@ -119,7 +119,7 @@ def test_the_interval_of_a_single_run_is_of_its_samples(tmp_path):
     (run,) = runs_of(tmp_path, {1: {0: 0.9}})
     group = with_sample_sizes(one([run]), lambda run_id, name, parse: report_of(0.9))
     assert claims.about_choice(group)[0] == (
-        "One run, with a test accuracy of 90.00 % (95 % interval 86.08 to 92.91 %, of its 300 samples alone); "
+        "One run, with a test accuracy of 90.00 % (95 % interval 86.08 to 92.91 %, from its 300 samples alone); "
         "there is nothing to compare it with."
     )
 

@@ -1,7 +1,9 @@
 """What a function says of its metrics by its attributes."""
 
+import pandas as pd
 import pytest
 
+from nnexp.comparison.settings import REPLICATE
 from nnexp.readers import ConfigError
 from nnexp.tasks.function import load
 
@@ -62,3 +64,18 @@ def train(run, lr=0.1, sizes=(1, 2), loss=object(), tags=frozenset("abc"), more=
     options = task.read({"task": {"options": {}}, "seed": 3})
     assert task.deciding(options) == {
         "task.name": task.name, "task.options.lr": 0.1, "task.options.sizes": (1, 2), "seed": 3}  # fmt: skip
+
+
+def test_a_function_says_that_each_seed_holds_out_another_part(loaded):
+    objective = """
+train.metrics = {"distance": MetricSpec("distance to zero", higher_is_better=False)}
+train.objective = "distance"
+"""
+    runs = pd.DataFrame({"seed": [0, 1], REPLICATE: [(("seed", 0),), (("seed", 1),)]})
+    for text, ratio in ((objective, None), (objective + "train.held_out = 0.2\n", 0.25)):
+        spec = loaded(text).comparison
+        design, units = spec.design(runs, None)
+        assert design.ratio == ratio
+        assert len(units) == 2
+    with pytest.raises(ConfigError, match=r"`held_out` of .* must be a share in \(0, 1\), got 20"):
+        loaded(objective + "train.held_out = 20\n")

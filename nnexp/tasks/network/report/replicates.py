@@ -7,6 +7,7 @@ from typing import Any
 
 from nnexp.comparison.metric import MISSING
 from nnexp.comparison.settings import SEED, Frame, plain
+from nnexp.comparison.spec import ON_NEW_DATA
 from nnexp.statistics.paired import Design
 
 SPLIT_SEED, FOLDS, FOLD = "data.split_seed", "data.folds", "data.fold"
@@ -14,7 +15,7 @@ KEYS = (SEED, SPLIT_SEED, FOLD)
 TEST_SIZE, VALIDATION_SIZE = "data.test_size", "data.validation_size"
 NAMES = {SPLIT_SEED: "split", FOLD: "fold"}
 NONE = (MISSING, "None", "null", "")
-ON_NEW_DATA, ON_THIS_SPLIT, ON_ALL_DATA = "On new samples of such data", "On this split", "On these samples"
+ON_THIS_SPLIT, ON_ALL_DATA = "On this split", "On these samples"
 
 
 def of_run(run: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
