@@ -59,7 +59,7 @@ class Used:
         metrics = group.spec.columns(group)
         summaries = [setting.summary(metric.key) for setting in group.settings for metric in metrics]
         tested = [[c for c in each if math.isfinite(c.p)] for _, each in compared]
-        pairs = [c for each in tested for c in each]
+        pairs = [c for each in tested for c in each if c.ties < c.n]  # of equal figures nothing needs a test
         ratio = group.design.ratio
         return cls(
             n=group.most_seeds,
@@ -145,7 +145,7 @@ def about_intervals(used: Used) -> list[Sentence]:
 
 
 def about_tests(used: Used) -> list[Sentence]:
-    """Of pairs of settings."""
+    """Of pairs of settings, as one piece: what is said of one test must not be read as of another group's."""
     if not used.tests:
         return []
     said: list[Sentence] = []
@@ -171,7 +171,9 @@ def about_tests(used: Used) -> list[Sentence]:
     scope = (
         "other samples of the same kind" if used.ratio is not None else f"further {used.noun}s, not about other data"
     )
-    return [*said, (f"What is claimed of pairs is about {scope}.",)]
+    said.append((f"What is claimed of pairs is about {scope}.",))
+    first, *others = said
+    return [(*first, *(piece for sentence in others for piece in (" ", *sentence)))]
 
 
 def paragraphs(sections: Sequence[Section], made: Software) -> list[list[Sentence]]:
@@ -185,8 +187,16 @@ def paragraphs(sections: Sequence[Section], made: Software) -> list[list[Sentenc
     alike = [section for section in told if set(section.methods) & set(told[0].methods)]  # not that over all data sets
     common = [text for text in dict.fromkeys(told[0].methods) if all(text in section.methods for section in alike)]
     own = [(section.title, [text for text in dict.fromkeys(section.methods) if text not in common]) for section in told]
-    each = [[(f"{title}.",), *texts] for title, texts in own if texts]
-    return [paragraph for paragraph in [common, *each, made.sentences] if paragraph]
+    each = [_under(title, texts) for title, texts in own if texts]
+    short = [texts[0] for texts in each if len(texts) == 1]  # of each of many data sets no more than its name
+    longer = [texts for texts in each if len(texts) > 1]
+    return [paragraph for paragraph in [common, short, *longer, made.sentences] if paragraph]
+
+
+def _under(title: str, texts: list[Sentence]) -> list[Sentence]:
+    """What is said of a section alone, begun by its title unless the first sentence names it anyway."""
+    is_named = title.lower() in str(texts[0][0]).lower()
+    return texts if is_named else [(f"{title}.",), *texts]
 
 
 @dataclass(frozen=True)

@@ -134,15 +134,18 @@ def test_make_report_writes_into_the_folder_and_only_reads_the_store(store, tmp_
     assert result.path == tmp_path / "out" / "report.html"
     assert result.n_runs == 2
     assert (tmp_path / "out" / "figures" / "curves.pdf").exists()
+    assert result.latex is None
+    assert not (tmp_path / "out" / "latex").exists()
     assert "1 job of the plan has no run yet." in result.sentences
     assert [run.tags for run in store.search()] == before
 
 
 @pytest.mark.slow
-def test_the_command_prints_where_the_page_is(store, folder, capsys):
-    assert main(["report", "--json", "aaab1"]) == 0
+def test_the_command_prints_where_the_page_and_its_latex_are(store, folder, capsys):
+    assert main(["report", "--json", "--latex", "aaab1"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["n_runs"] == 2
+    assert (folder / "outputs/reports/aaab1/latex/report.tex").samefile(printed["latex"])
     assert (folder / "outputs/reports/aaab1/report.html").samefile(printed["path"])
 
 

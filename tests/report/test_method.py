@@ -147,3 +147,23 @@ def test_works_are_written_in_short_and_in_full():
     )
     assert REFERENCES["harris2020"].short == "Harris et al., 2020"
     assert "S. van der Walt and others." in REFERENCES["harris2020"].text
+
+
+def test_many_data_sets_are_named_in_one_paragraph_and_a_test_stays_with_what_is_claimed_by_it():
+    def of(name):
+        return Section(f"Data set {name}", methods=[("Same.",), (f"The networks learned the data set {name}.",)])
+
+    told = method.paragraphs([of("a"), of("b")], Software(("1.0",), ()))
+    assert plain(told[1]) == "The networks learned the data set a. The networks learned the data set b."
+    (piece,) = method.about_tests(Used(5, ratio=0.25, tests=frozenset({"corrected t"}), n_corrected=3))
+    assert cited([piece]) == ["nadeau2003", "holm1979"]
+    assert plain([piece]).endswith("[holm1979]. What is claimed of pairs is about other samples of the same kind.")
+
+
+def test_settings_that_are_equal_everywhere_were_not_tested(tmp_path):
+    runs = measured(tmp_path)
+    for run in runs:
+        run.metrics["accuracy/test"] = 0.9
+    sentences, used = told(runs)
+    assert used.tests == frozenset()
+    assert "Pairs" not in plain(sentences)

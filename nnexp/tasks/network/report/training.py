@@ -56,25 +56,26 @@ def _method(runs: Frame) -> str:
 def _data(group: Group, runs: Frame) -> Sequence[str]:
     name, kind = of_param(runs, "data.name"), _kind(runs)
     folds = of_param(runs, FOLDS)
-    said = [f"The data set was {name}" if name else "The data set was not recorded"]
+    learned = f"The networks learned the data set {name}." if name else "Which data set was learned is not recorded."
+    said: list[str] = []
     test, validation = _percent(runs, TEST_SIZE), _percent(runs, VALIDATION_SIZE)
     if folds and folds not in NONE:
         said.append(f"{folds}-fold cross-validation{kind} held out each sample once for testing")
     elif test:
         said.append(f"{test} of the samples{kind} were held out for testing")
     elif group.choice.part not in ("test", "validation"):
-        said.append("nothing was held out: the figures are of the training samples")
+        said.append("Nothing was held out: the figures are of the training samples")
     if validation:
-        said.append(f"{validation} of the rest were held out for the choice of the setting")
+        said.append(f"{validation} of the {'rest' if said else 'samples'} were held out for the choice of the setting")
     scale = of_param(runs, "data.scale")
-    scaled = f" The features were scaled ({scale}) by the training part." if scale not in ("", "none") else ""
+    scaled = f"The features were scaled ({scale}) by the training part." if scale not in ("", "none") else ""
     split = of_param(runs, SPLIT_SEED)
     seeds = f"the seed ({of_param(runs, SEED)})"
     if split and split not in NONE:
         drawn = f"The start is drawn by {seeds}, the split by a seed of its own ({split})"
     else:
         drawn = f"{'The split and the start are' if test or folds else 'The start is'} drawn by {seeds}"
-    return [f"{'; '.join(said)}.{scaled}", f"{drawn}."]
+    return [learned, f"{'; '.join(said)}." if said else "", scaled, f"{drawn}."]
 
 
 def _kind(runs: Frame) -> str:
