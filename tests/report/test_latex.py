@@ -89,6 +89,7 @@ def test_backslashes_and_braces_are_printed():
     assert escape("λ² ≤ x₁ — Demšar") == (
         r"\ensuremath{\lambda}\textsuperscript{2} \ensuremath{\le} x\textsubscript{1} \textemdash{} Dem\v{s}ar"
     )
+    assert escape("cross-entropy, Holm's -- 'a',,b") == "cross-entropy, Holm's -{}- 'a',{},b"
     assert escape("中") == r"\texttt{U+4E2D}\allowbreak{}"
 
 

@@ -32,10 +32,8 @@ SPECIAL = {
     "[": "{[}",  # at the beginning of a row it would be an option of the line break before
     "]": "{]}",
     "*": "{*}",
-    "-": "-{}",  # no ligatures of two dashes, two commas or ?`
+    "-": "-{}",  # two dashes, two commas and two apostrophes are no ligatures
     ",": ",{}",
-    "?": "?{}",
-    "!": "!{}",
     "\u2212": r"\textminus{}",
     "·": r"\textperiodcentered{}",
     "×": r"\texttimes{}",
@@ -116,6 +114,8 @@ GREEK_NAMES = (
 )
 GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", GREEK_NAMES.split(), strict=True))
 
+LONE = re.compile(r"([-,'])\{\}(?!\1)")  # a sign that cannot be part of a ligature
+
 
 def escape(text: str) -> str:
     """A text as LaTeX, in one line."""
@@ -123,7 +123,8 @@ def escape(text: str) -> str:
     text = re.sub(r"\b([pnF]) ([=<]) (?=\d)", "\\1\u00a0\\2\u00a0", text)
     words = re.split(r"(\s+)", text)
     # A no-break space is white space for `re`, and is to stay what it is.
-    return "".join(_space(word) if not word.strip() else _word(word) for word in words)
+    made = "".join(_space(word) if not word.strip() else _word(word) for word in words)
+    return LONE.sub(r"\1", made)
 
 
 def _space(text: str) -> str:
