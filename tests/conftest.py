@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.tools import processes
+from tests.tools import processes, real_runs
 from tests.tools.waiting import HANGING
 
 TESTS = Path(__file__).resolve().parent
@@ -191,6 +191,10 @@ class Nnexp:
             env=os.environ | (env or {}),
         )
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def each(self, *lines):
+        """Several commands one after the other in one new process, where nothing hangs on a process for each."""
+        return [Done(*done) for done in real_runs.commands(self.folder, *lines)]
 
     def results(self):
         """`result.json` of every run directory, by the directory's name."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nnexp.cli import main
-from tests.tools.real_runs import in_new_process
+from tests.tools.real_runs import commands
 
 pytestmark = pytest.mark.slow  # each takes seconds, alone or by its fixtures
 
@@ -20,23 +20,6 @@ def train(run, lr=0.1, steps=5):
     run.save("point.npz", x=x)
     return {"loss": float(x @ x)}
 """
-COMMANDS = """
-import contextlib, io, json, sys
-from nnexp.cli import main
-for words in json.load(sys.stdin):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main(words)
-        except SystemExit as end:
-            status = end.code
-    print(json.dumps([status, out.getvalue(), err.getvalue()]))
-"""
-
-
-def commands(folder, *lines):
-    """Exit status, standard output and standard error of each command, all in one new process."""
-    return [json.loads(line) for line in in_new_process(COMMANDS, lines, folder)]
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,18 @@ for words in json.load(sys.stdin):
     print(json.dumps([status, json.loads(out.getvalue() or "null"), err.getvalue()]))
 """
 )
+COMMANDS = """
+import contextlib, io, json, sys
+from nnexp.cli import main
+for words in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(words)
+        except SystemExit as end:
+            status = end.code
+    print(json.dumps([status, out.getvalue(), err.getvalue()]))
+"""
 PUBLISH = """
 import json, sys
 from nnexp.tracking.publication import Publication
@@ -105,6 +117,11 @@ def rerun(folder, words, package=ROOT, *, tracking="none", **settings):
     script = RERUN if tracking == "none" else RERUN.replace('"tracking=none"', '"tracking=mlflow"')
     lines = in_new_process(script, [[str(word) for word in line] for line in words], folder, package, **settings)
     return [json.loads(line) for line in lines]
+
+
+def commands(folder, *lines):
+    """Exit status, standard output and standard error of each command, all in one new process, which imports once."""
+    return [json.loads(line) for line in in_new_process(COMMANDS, lines, folder)]
 
 
 def copy_of(directory, name):
