@@ -53,16 +53,15 @@ def without_store(folder):
 
 
 @pytest.mark.slow
-def test_a_sweep_is_planned_run_listed_and_resumed(nnexp):
-    grid = [*SMALL, "model.l2=0,1", "seed=0,1"]
-    dry = nnexp("-m", *grid, "dry_run=true", "tracking=none")
+def test_a_sweep_is_planned_run_listed_and_resumed(with_store):
+    nnexp = with_store
+    grid = ["-m", *SMALL, "model.l2=0,1", "seed=0,1"]
+    dry, first = nnexp.each([*grid, "dry_run=true", "tracking=none"], grid)
     assert dry.status == 0
     assert "4 of 4 jobs would run." in dry.out
-    assert not nnexp.directories()
-
-    first = nnexp("-m", *grid)
     assert first.status == 0, first.err
     assert "4 of 4 jobs finished, 0 failed" in first.out
+    assert len(nnexp.directories()) == 4  # none of the dry run
     store = nnexp.store()
     [parent] = parents(store)
     assert parent.status == "FINISHED"
@@ -74,18 +73,16 @@ def test_a_sweep_is_planned_run_listed_and_resumed(nnexp):
     plan = json.loads(Path(store.client.download_artifacts(parent.run_id, "plan.json")).read_text())
     assert {job["key"] for job in plan["jobs"]} == set(digests(store))
 
-    again = nnexp("-m", *grid)
+    again, other, listed = nnexp.each(
+        grid, ["-m", *SMALL, "model.l2=0", "seed=0,1,2"], ["sweeps", "--json"]
+    )  # in a process that knows nothing of the first
     assert again.status == 0
     assert again.err.count("is finished and has the same key") == 4
-    assert len(children(store)) == 4
-    assert len(parents(store)) == 1
-
-    other = nnexp("-m", *SMALL, "model.l2=0", "seed=0,1,2")
     assert other.status == 0
-    assert len(digests(store)) == 5  # one new job; two runs of the first sweep stand for theirs
+    assert len(digests(store)) == len(children(store)) == 5  # one new job; two runs of the first sweep stand for theirs
     state = {"failed": 0, "lost": 0, "running": 0}
     known = parents(store)
-    assert nnexp("sweeps", "--json").json == [
+    assert listed.json == [
         {"sweep": run.tags["nnexp.sweep"], "planned": count, "finished": count} | state
         for run, count in zip(known, (4, 3), strict=True)
     ]
@@ -99,22 +96,19 @@ def test_a_sweep_is_planned_run_listed_and_resumed(nnexp):
 @pytest.mark.slow
 def test_failures_are_told_the_others_go_on_and_the_exit_status_is_3(with_store):
     nnexp = with_store
-    grid = [*SMALL, "optimizer=gd", "optimizer.options.learning_rate=0.1,1e300"]
-    done = nnexp("-m", *grid)
+    grid = ["-m", *SMALL, "optimizer=gd", "optimizer.options.learning_rate=0.1,1e300"]
+    done, again = nnexp.each(grid, grid)
     assert done.status == 3
     assert "1 of 2 jobs finished, 1 failed" in done.out
     assert done.err.count("failed: ") == 1  # when it happens
     [failed] = done.out[done.out.index("failed:\n") :].splitlines()[1:]
     assert "NonFiniteCostError" in failed
     store = nnexp.store()
-    states = Counter(run.status for run in children(store))
-    assert states == {"FINISHED": 1, "FAILED": 1}
     assert all(run.tags["nnexp.status_message"] for run in children(store))
     assert parents(store)[0].status == "FAILED"
     assert parents(store)[0].tags["nnexp.jobs.failed"] == "1"
-
-    again = nnexp("-m", *grid)  # failed ones are done again, in fresh runs
-    assert again.status == 3
+    assert again.status == 3  # failed ones are done again, in fresh runs
+    assert "skipped:" in again.err
     assert Counter(run.status for run in children(store)) == {"FINISHED": 1, "FAILED": 2}
 
 
@@ -136,17 +130,18 @@ def test_a_config_that_no_job_can_have_is_refused_before_anything_is_made(nnexp)
 
 
 @pytest.mark.slow
-def test_parallel_and_serial_sweeps_give_the_same_bits_and_two_at_once_share_the_work(nnexp):
-    grid = [*SMALL, "model.l2=0,1", "seed=0,1,2"]
-    both = [nnexp.start("-m", *grid, *JOBLIB) for _ in range(2)]
+def test_parallel_and_serial_sweeps_give_the_same_bits_and_two_at_once_share_the_work(with_store):
+    nnexp = with_store
+    grid = [*SMALL, "model.l2=0,1", "seed=0,1"]
+    both = [nnexp.start("-m", *grid, *launcher) for launcher in (JOBLIB, [])]
     serial = nnexp("-m", *grid, "tracking=none", "tracking.directory=serial")
     assert serial.status == 0, serial.err
     outputs = [process.communicate(timeout=HANGING) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     store = nnexp.store()
     assert len(parents(store)) == 1
-    assert len(digests(store)) == 6
-    assert sum(err.count("finished: ") for _, err in outputs) == 6
+    assert len(digests(store)) == 4
+    assert sum(err.count("finished: ") for _, err in outputs) == 4
     assert not [run for run in store.search() if run.status == "RUNNING"]
     assert_histories_are_single(store)
     assert without_store(nnexp.folder / "serial") == digests(store)
@@ -180,7 +175,7 @@ LONGER = ["data=digits", "model.hidden_size=40", "optimizer.maxfun=1500", "optim
 @pytest.mark.slow
 def test_killed_anywhere_and_finished_by_the_same_command(with_store):
     nnexp = with_store
-    grid = ["-m", *LONGER, "seed=range(5)"]
+    grid = ["-m", *LONGER, "seed=range(4)"]
 
     def training():
         return [
@@ -203,7 +198,7 @@ def test_killed_anywhere_and_finished_by_the_same_command(with_store):
     done = nnexp(*grid, *JOBLIB)
     assert done.status == 0, done.err
     store = nnexp.store()
-    assert len(digests(store)) == 5
+    assert len(digests(store)) == 4
     states = Counter(run.status for run in store.search())
     assert states["RUNNING"] == 0
     assert states["KILLED"] >= 1
@@ -263,20 +258,19 @@ def test_a_search_goes_on_where_it_was(with_store):
     nnexp = with_store
     search = [
         "+search=tpe", *SMALL, "model.l2=tag(log,interval(0.01,10))", "model.init_scale=choice(0.1,0.5)",
-        "hydra.sweeper.search.n_trials=3",
     ]  # fmt: skip
-    first = nnexp(*search)
+    few, many = ([*search, f"hydra.sweeper.search.n_trials={n}"] for n in (2, 4))
+    whole, first = nnexp.each([*many, "tracking=none", "tracking.directory=whole"], few)
+    assert whole.status == 0, whole.err
     assert first.status == 0, first.err
     store = nnexp.store()
     known = digests(store)
-    assert len(known) == 3
-    more = nnexp(*search[:-1], "hydra.sweeper.search.n_trials=5")
+    assert len(known) == 2
+    more = nnexp(*many)
     assert more.status == 0, more.err
     assert set(known) < set(digests(store))
-    assert len(digests(store)) == 5
+    assert len(digests(store)) == 4
     assert len(parents(store)) == 1
-    whole = nnexp(*search[:-1], "hydra.sweeper.search.n_trials=5", "tracking=none", "tracking.directory=whole")
-    assert whole.status == 0, whole.err
     assert without_store(nnexp.folder / "whole") == digests(store)
 
 
