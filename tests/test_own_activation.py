@@ -59,9 +59,10 @@ def test_it_is_swept_made_again_judged_and_known_again(units):
     first = units.directories()[0]
     assert (first / "environment/sources/units.py").read_text() == UNITS
     assert (first / "confusion_matrix.png").exists()
-    rerun = units("rerun", str(first), "--check", "--json")
+    rerun, judged = units.each(
+        ["rerun", str(first), "--check", "--json"], ["evaluate", "--weights", str(first), "--json"]
+    )
     assert (rerun.status, rerun.json["verdict"]) == (0, "identical"), rerun.err
-    judged = units("evaluate", "--weights", str(first), "--json")
     assert judged.json["accuracy"] == units.results()[first.name]["accuracy/test"]
     with np.load(first / "weights.npz") as arrays:
         assert str(arrays["activation"]) == "units.swish"
@@ -89,19 +90,19 @@ def test_it_is_swept_made_again_judged_and_known_again(units):
 @pytest.mark.slow
 def test_it_trains_as_the_built_in_one_that_it_is_and_what_does_not_fit_is_refused(units):
     words = ("experiment=smoke", "tracking=none", "optimizer=newton_cg", "optimizer.maxfun=20")
-    for activation in ("tanh", "units.pair"):
-        done = units(*words, f"model.activation={activation}")
-        assert done.status == 0, done.err
+    wrong = {
+        "units.swish": "`model.activation` units.swish has no second derivative, which `optimizer.method` needs",
+        "units.wrong": "`model.activation` units.wrong: the derivative at z = ",
+        "units.bare": "`model.activation` units.bare has no derivative; give it one",
+        "units.swich": "`model.activation` must name something that can be imported, got 'units.swich'",
+        "tahn": "`model.activation` must be one of sigmoid, tanh, relu, got 'tahn'; did you mean tanh?",
+    }
+    lines = [[*words, f"model.activation={name}"] for name in ("tanh", "units.pair", *wrong)]
+    builtin, own, *refusals = units.each(*lines)
+    assert (builtin.status, own.status) == (0, 0), builtin.err + own.err
     one, other = (each["cost"] for each in units.results().values())
     assert one == pytest.approx(other, rel=1e-9)
-    for activation, told in [
-        ("units.swish", "`model.activation` units.swish has no second derivative, which `optimizer.method` needs"),
-        ("units.wrong", "`model.activation` units.wrong: the derivative at z = "),
-        ("units.bare", "`model.activation` units.bare has no derivative; give it one"),
-        ("units.swich", "`model.activation` must name something that can be imported, got 'units.swich'"),
-        ("tahn", "`model.activation` must be one of sigmoid, tanh, relu, got 'tahn'; did you mean tanh?"),
-    ]:
-        refused = units(*words, f"model.activation={activation}")
+    for refused, told in zip(refusals, wrong.values(), strict=True):
         assert (refused.status, len(refused.err.splitlines())) == (2, 1)
         assert refused.err.startswith(told), refused.err
     assert len(units.directories()) == 2

@@ -41,14 +41,12 @@ def test_an_edit_between_two_starts_makes_those_jobs_anew_that_use_the_file(comm
     assert first.status == 0, first.err
     file = command.folder / "mylib.py"
     file.write_text(file.read_text().replace("range(3)", "range(2)"))
-    planned = command(*line, "dry_run=true")
+    planned, again, untouched = command.each([*line, "dry_run=true"], line, line)
     assert "2 of 4 jobs would run." in planned.out
-    again = command(*line)
     assert again.status == 0, again.err
     assert again.err.count("skipped:") == 2
     finished = [run.tags["nnexp.run_key"] for run in children(command) if run.status == "FINISHED"]
     assert len(finished) == len(set(finished)) == 6
-    untouched = command(*line)
     assert untouched.err.count("skipped:") == 4
 
 
@@ -68,9 +66,8 @@ def test_an_edit_in_the_middle_of_a_sweep_fails_the_jobs_to_come_by_the_files_na
 
 
 def test_an_error_of_ones_own_is_told_from_ones_own_file_on_and_once(command):
-    sweep = command(
-        "-m", *SMALL, "optimizer.method=mylib.descend", "optimizer.options={broken: true},{lr: 0.1}", "seed=0,1"
-    )
+    options = "optimizer.options={broken: true},{lr: 0.1}"
+    sweep = command("-m", *SMALL, "tracking=none", "optimizer.method=mylib.descend", options, "seed=0,1")
     assert sweep.status == 3, sweep.err
     assert "2 of 4 jobs finished, 2 failed" in sweep.out
     assert sweep.err.count("Traceback") == 1
