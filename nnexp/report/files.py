@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from nnexp.runs.tags import DIRECTORY, UID
 from nnexp.tracking.store import Store, StoredRun
 
 DOWNLOADS = 8  # at a time
+SAME = 1e-9  # relative
 T = TypeVar("T")
 
 
@@ -78,7 +80,8 @@ class RunFiles:
     def histories(self, runs: Iterable[StoredRun]) -> dict[str, History]:
         """The histories of runs by their ids; those that cannot be had are left out.
 
-        Each has the columns of `reports/history.csv` as ndarrays of shape (n_rows,), `seconds` from the run's start.
+        Each has the columns of `reports/history.csv` as ndarrays of shape (n_rows,), `seconds` from the run's start. It
+        ends with the final metrics of the run, as :func:`ended` says.
         """
         wanted = [run for run in runs if run.run_id not in self._histories]
         remote = [run for run in wanted if self._folder(run) is None]
@@ -92,7 +95,7 @@ class RunFiles:
     def _history(self, run: StoredRun) -> History | None:
         content = self.read(run, TABLE)
         history = self._parsed(run, TABLE, content, parse_history) if content else self._from_metrics(run)
-        return history if history and len(history["step"]) else None
+        return ended(history, run.metrics) if history and len(history["step"]) else None
 
     def _from_metrics(self, run: StoredRun) -> History | None:
         """The history as the store's metrics, for a run without the file. Far slower."""
@@ -116,6 +119,24 @@ def parse_history(content: bytes) -> History:
     if "step" not in history:
         raise ValueError("it has no column step")
     return history
+
+
+def ended(history: History, final: Mapping[str, float]) -> History:
+    """A history that ends with the final metrics of its run: where they differ, its last row comes again with them.
+
+    A run may keep an earlier point than the one at which it ended, and is judged by that. Without the row a report
+    would contradict its own table. When the point was found is not known here, so it counts at all that was spent.
+    """
+    kept = {key: value for key, value in final.items() if key in history and _differs(history[key], value)}
+    if not kept:
+        return history
+    return {key: np.append(column, kept.get(key, column[-1])) for key, column in history.items()}
+
+
+def _differs(column: np.ndarray, final: float) -> bool:
+    """Whether a final value is another than the last one of a history, whose text need not be read to the last bit."""
+    there = column[np.isfinite(column)]
+    return math.isfinite(final) and not (len(there) and math.isclose(there[-1], final, rel_tol=SAME))
 
 
 def _run_directory(run: StoredRun) -> Path | None:

@@ -18,7 +18,7 @@ def of_curves(group: Group, histories: Mapping[str, History]) -> Iterator[Pictur
     if not metrics or not curves.having(histories, [metric.key for metric in metrics]):
         return
     axes = listed([axis.unit for axis in group.spec.axes])
-    caption = f"While training, against {axes}; a dot marks the end."
+    caption = f"While training, against {axes}; a dot marks the end, with the final values that the tables have."
     if group.most_seeds > 1:
         caption += f" Lines are medians over the {group.noun}s"
         few = len(group.settings) <= curves.MOST_BANDS
