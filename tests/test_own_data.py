@@ -82,7 +82,7 @@ def test_a_function_of_ones_own_gives_the_data_and_data_that_change_fail_the_job
     words = ("experiment=smoke", "data=custom", "data.name=mine.load", "data.options={path: own.csv}")
     line = ("-m", *words, "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
-    sweep = nnexp.start(*line)
+    sweep = nnexp.start(*line, "tracking=none")
     wait_for((nnexp.folder / "planned").exists, sweep)
     np.savetxt(nnexp.folder / "own.csv", 2 * rows, delimiter=",")
     (nnexp.folder / "go").touch()
@@ -102,13 +102,15 @@ def test_a_function_of_ones_own_gives_the_data_and_data_that_change_fail_the_job
     finished = [path for path in nnexp.directories() if nnexp.results()[path.name]["status"] == "FINISHED"]
     assert len(finished) == 2
     assert (finished[0] / "environment/sources/mine.py").read_text() == LOADER
-    rerun = nnexp("rerun", str(finished[0]), "--check", "--json")
+    rerun, judged, report = nnexp.each(
+        ["rerun", str(finished[0]), "--check", "--json"],
+        ["evaluate", "--weights", str(finished[0]), "--json"],
+        ["report", "--json"],
+    )
     assert (rerun.status, rerun.json["verdict"]) == (0, "identical"), rerun.err
-    judged = nnexp("evaluate", "--weights", str(finished[0]), "--json")
     assert judged.json["accuracy"] == nnexp.results()[finished[0].name]["accuracy/test"]
     stored = [run for run in nnexp.store().search() if run.status == "FINISHED" and "data.name" in run.params]
     assert {run.params["data.options.path"] for run in stored} == {"own.csv"}
-    report = nnexp("report", "--json")
     assert (report.status, report.json["n_runs"]) == (0, 2), report.err
 
 
