@@ -7,7 +7,7 @@ from subprocess import DEVNULL
 
 import pytest
 
-from tests.tools.real_runs import in_new_process
+from tests.tools.real_runs import commands
 from tests.tools.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -27,18 +27,6 @@ TASK = {
     "with_presets": ("task=linear",),
 }
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-COMMANDS = """
-import contextlib, io, json, sys
-from nnexp.cli import main
-for words in json.load(sys.stdin):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main(words)
-        except SystemExit as end:
-            status = end.code
-    print(json.dumps([status, out.getvalue(), err.getvalue()]))
-"""  # in one process, which imports once
 
 
 def runs_of(nnexp):
@@ -58,7 +46,7 @@ def test_every_door_is_found_by_a_sweep_of_two_processes_and_a_rerun(way, reques
         [*TASK[way], "hydra.run.dir=outputs/runs/task"],
         ["rerun", "task", "--check", "--json"],
     ]
-    done = [json.loads(line) for line in in_new_process(COMMANDS, lines, nnexp.folder)]
+    done = commands(nnexp.folder, *lines)
     assert [status for status, _, _ in done] == [0] * len(lines), done
     assert "2 of 2 jobs finished" in done[0][1]
     assert json.loads(done[2][1])["verdict"] == "identical"
@@ -84,7 +72,7 @@ def test_every_door_in_a_run_a_sweep_a_rerun_and_a_report(beside):
         ["rerun", "task", "--check", "--json"],
         ["report", "--json"],
     ]
-    done = [json.loads(line) for line in in_new_process(COMMANDS, lines, nnexp.folder)]
+    done = commands(nnexp.folder, *lines)
     assert [status for status, _, _ in done] == [0] * len(lines), done
     for (_, run, _), (_, sweep, skipped), (_, checked, _), (_, report, _) in (done[:4], done[4:]):
         assert "FINISHED" in run
@@ -121,12 +109,11 @@ def test_a_sweep_of_a_model_of_scikit_learn_survives_three_kills(beside):
         sweep.send_signal(signal.SIGKILL)
         sweep.wait()
         time.sleep(0.1)
-    done = beside(*line)
+    done, report = beside.each(line, ["report", "--json"])
     assert done.status == 0, done.err
     assert "6 of 6 jobs finished" in done.out
     assert len(finished_keys(beside)) == len(set(finished_keys(beside))) == 6
     assert {run.status for run in runs_of(beside)} <= {"FINISHED", "KILLED"}
-    report = beside("report", "--json")
     assert report.status == 0, report.err
     page = (beside.folder / report.json["path"]).read_text()
     assert "held-out score" in page
