@@ -94,10 +94,12 @@ def make_group(
     """The settings among runs on one data set; `failed` are runs on it without a result."""
     own = tuple(key for key in logged if runs[key].notna().any())
     choice = spec.choose(runs, params, own)
-    runs = with_replicates(runs.sort_values("started", kind="stable"), spec)
+    both = pd.concat([runs.sort_values("started", kind="stable"), *([] if failed is None else [failed])])
+    keys = swept_keys(both, params, spec)
+    both = with_replicates(both, spec)
+    runs, stopped = both.iloc[: len(runs)].copy(), both.iloc[len(runs) :]
     design, units = spec.design(runs, choice)
     runs[UNIT] = units
-    keys = swept_keys(runs, params, spec)
     settings, superseded = [], 0
     for values, of_setting in by_setting(runs, keys):
         newest = _newest(of_setting)
@@ -105,10 +107,10 @@ def make_group(
         words = spec.label_of(dict(zip(keys, values, strict=True))) if keys else "the one setting"
         settings.append(Setting(words, words, dict(zip(keys, values, strict=True)), newest, design))
     settings.sort(key=lambda setting: [sort_key(value) for value in setting.values.values()])
-    group = Group(name, keys, tuple(settings), choice, spec, own, superseded, margin=margin)
-    if failed is None or failed.empty:
-        return _lettered(_over_common_replicates(group, {}))
-    tried = {values: set(rows[REPLICATE]) for values, rows in by_setting(with_replicates(failed, spec), keys)}
+    tried = {values: set(rows[REPLICATE]) for values, rows in by_setting(stopped, keys)} if len(stopped) else {}
+    finished = {tuple(setting.values.values()) for setting in settings}
+    without = tuple(spec.label_of(dict(zip(keys, values, strict=True))) for values in tried if values not in finished)
+    group = Group(name, keys, tuple(settings), choice, spec, own, superseded, without=without, margin=margin)
     return _lettered(_over_common_replicates(group, tried))
 
 
@@ -151,7 +153,11 @@ def _over_common_replicates(group: Group, tried: Mapping[tuple[Any, ...], set[Ha
         for place, setting in enumerate(group.settings)
     }
     measured = {place: replicates for place, replicates in finite.items() if replicates}
-    failed = {place: tried.get(tuple(group.settings[place].values.values()), set()) for place in measured}
+    failed = {  # a figure that is not finite is a failure too
+        place: tried.get(tuple(setting.values.values()), set()) | set(setting.runs[REPLICATE])
+        for place in measured
+        for setting in [group.settings[place]]
+    }
     found = completeness(measured, failed)
     settings, extra = [], 0
     for place, setting in enumerate(group.settings):

@@ -65,6 +65,10 @@ class Metric:
             return f"{value:g}"
         return f"{value:.3f}" if abs(value) >= SMALL or not value else f"{value:.2e}"
 
+    def can_differ_by(self, value: float) -> bool:
+        """Whether two values can be so far apart: those of a share by less than 1."""
+        return math.isfinite(value) and not (self.is_share and abs(value) >= 1)
+
     def show_difference(self, value: float, *, unit: bool = True) -> str:
         """Write the difference of two values; of shares in percentage points. Never as zero where it is none."""
         if not math.isfinite(value):

@@ -114,7 +114,7 @@ class Setting:
 
     def summary(self, key: str) -> Summary:
         """Mean and interval of a final metric; of a single run the interval that its samples give."""
-        found = self.design.summary(list(self.by_unit(key).values()))
+        found = self.design.summary(list(self.by_unit(key).values()), key)
         if len(self.runs) == 1 and found.n and (total := self.n_samples.get(key)):
             return Summary(1, found.mean, *wilson(found.mean * total, total), "Wilson")
         return found
@@ -141,6 +141,8 @@ class Group:
         Runs left out because a newer one has the same params and seed.
     n_extra : int
         Runs left out because not all that are ranked have such a replicate.
+    without : tuple of str
+        Settings that have no result at all, though they were tried.
     margin : float or None
         Up to which a difference of `final` is of no account.
     """
@@ -153,6 +155,7 @@ class Group:
     logged: tuple[str, ...] = ()
     n_superseded: int = 0
     n_extra: int = 0
+    without: tuple[str, ...] = ()
     margin: float | None = None
 
     @property
@@ -219,7 +222,7 @@ class Group:
     @property
     def has_selection_bias(self) -> bool:
         """Whether the best was chosen among several by the very figure that is reported of it."""
-        return len(self.settings) > 1 and self.by == self.final
+        return len(self.complete) > 1 and self.by == self.final
 
     @property
     def runs(self) -> Frame:

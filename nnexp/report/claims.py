@@ -23,10 +23,11 @@ def about_choice(group: Group) -> list[str]:
         held_out = group.spec.about_parts(group)
         if best.n == 1:
             return [f"One run, with a {metric.name} of {figure(best, metric)}; there is nothing to compare it with.",
-                    *held_out]  # fmt: skip
+                    *_about_failed(group), *held_out]  # fmt: skip
         final = figure(best, metric)
         return [
             f"One setting with {count(best.n, group.noun)}: {metric.name} {final}.",
+            *_about_failed(group),
             *_about_mixed(group),
             *held_out,
         ]
@@ -37,7 +38,7 @@ def about_choice(group: Group) -> list[str]:
         seeds += f", over each of which the {group.design.within}s are averaged"
     said = [f"{len(group.settings):,} settings of {keys}, {seeds}."]
     if not group.has_choice:
-        return said + about_no_choice(group) + _about_mixed(group)
+        return said + about_no_choice(group) + _about_failed(group) + _about_mixed(group)
     said += about_best(group)
     unmeasured = [setting for setting in group.settings if not (setting.has(metric.key) and setting.has(group.by.key))]
     if unmeasured:
@@ -48,6 +49,7 @@ def about_choice(group: Group) -> list[str]:
     said += _about_missing(
         group, [setting for setting in group.settings if setting.missing and setting not in unmeasured]
     )
+    said += _about_failed(group)
     if group.n_superseded:
         said.append(f"{count(group.n_superseded, 'run')} left out: a newer one has the same params and seed.")
     if group.n_extra:
@@ -66,8 +68,10 @@ def about_best(group: Group) -> list[str]:
     if not group.has_choice or len(group.settings) == 1:
         return []
     best, final = group.best, figure(group.best, group.final)
-    if group.has_selection_bias:
-        return [f"The best by {group.by.name} is {best.full_name}: {final}.", *group.spec.about_selection_bias(group)]
+    if group.by == group.final:
+        alone = "" if len(group.complete) > 1 else ", the only setting that is ranked"
+        bias = group.spec.about_selection_bias(group) if group.has_selection_bias else []
+        return [f"The best by {group.by.name} is {best.full_name}: {final}{alone}.", *bias]
     chosen = group.by.show(best.column(group.by.key).mean())
     said = [
         f"Chosen by {group.by.name} ({chosen}): {best.full_name}. "
@@ -92,17 +96,16 @@ def _about_nested(group: Group) -> list[str]:
     settings = [setting for setting in group.complete if setting.has(group.final.key)]
     if len(settings) < 2 or group.best.n < 2:
         return []
-    sign = 1 if group.by.higher_is_better else -1
-    chosen = [(setting.by_unit(group.by.key), setting.by_unit(group.final.key)) for setting in settings]
-    best = {
-        unit: max(
-            (by[unit] * sign, final.get(unit, math.nan))
-            for by, final in chosen
-            if math.isfinite(by.get(unit, math.nan))
-        )
-        for unit in chosen[0][0]
-    }
-    summary = group.design.summary([final for _, final in best.values()])
+    sign, tie = 1 if group.by.higher_is_better else -1, group.choice.tie
+    merits = [(s.by_unit(group.by.key), s.by_unit(tie), s.by_unit(group.final.key)) for s in settings]
+    reached: list[float] = []
+    for unit in merits[0][0]:
+        # Equal ones are told apart by what breaks ties, then by their order, and never by the figure that is reported.
+        ranks = [(-sign * by[unit], ties.get(unit, math.inf), place) for place, (by, ties, _) in enumerate(merits)
+                 if math.isfinite(by.get(unit, math.nan))]  # fmt: skip
+        if ranks:
+            reached.append(merits[min(ranks)[2]][2].get(unit, math.nan))
+    summary = group.design.summary(reached)
     return [
         f"Chosen anew on each {group.noun} (nested selection), the settings reach "
         f"{with_interval(summary, group.final, group.noun)}: so good is the whole procedure, choice included."
@@ -121,6 +124,14 @@ def _about_missing(group: Group, settings: Sequence[Setting]) -> list[str]:
 def _replicates(setting: Setting) -> str:
     missing: Any = setting.missing
     return replicates(missing) if len(missing) <= MOST_PAIRS else count(len(missing), "run")
+
+
+def _about_failed(group: Group) -> list[str]:
+    """Which settings have no result at all."""
+    if not group.without:
+        return []
+    more = [f"{len(group.without) - MOST_PAIRS} more"] if len(group.without) > MOST_PAIRS else []
+    return [f"Not ranked, since every run of it failed: {listed([*group.without[:MOST_PAIRS], *more])}."]
 
 
 def _about_mixed(group: Group) -> list[str]:
@@ -166,7 +177,7 @@ def about_comparisons(group: Group, comparisons: Sequence[Comparison]) -> list[s
 def _about_power(group: Group, tested: Sequence[Comparison], of_best: Sequence[Comparison]) -> list[str]:
     """What correction was made, what p is possible at all, and how many more replicates would show what was seen."""
     least, most, noun = min(c.least for c in tested), max(c.n for c in tested), group.noun
-    said = [f"Here p is given after Holm's correction for {len(tested)} comparisons."] if len(tested) > 1 else []
+    said = [f"Corrected p-values are Holm's, for {len(tested)} comparisons."] if len(tested) > 1 else []
     if least > LEVEL:
         enough, ties = replicates_needed(len(tested)), min(c.ties for c in tested)
         but = f", {ties} of them equal," if ties else ""
@@ -188,7 +199,13 @@ def _about_need(c: Comparison, group: Group) -> str:
             else "so small it is"
         )
         return f"{true}, no number of {noun}s is likely to show it, {why}."
-    return f"{true}, {count(max(1, c.needed - c.n), noun)} more would show it with a chance of 80 %."
+    more = max(1, c.needed - c.n)
+    if group.design.per_seed > 1:
+        seeds = count(-(-more // group.design.per_seed), "seed")
+        return (
+            f"{true}, {seeds} more, each with its {group.design.per_seed} folds, would show it with a chance of 80 %."
+        )
+    return f"{true}, {count(more, noun)} more would show it with a chance of 80 %."
 
 
 def _about_best(group: Group, comparisons: Sequence[Comparison]) -> list[str]:
@@ -232,7 +249,7 @@ def _kind(c: Comparison, best: str) -> str:
         return "equivalent"
     if c.differs:
         return "beats" if c.first == best else "behind"
-    return "ahead" if not c.losses and c.first == best else "equal"
+    return "ahead" if not c.losses and 2 * c.wins > c.n and c.first == best else "equal"
 
 
 def _other(c: Comparison, best: str, kind: str, group: Group) -> str:
@@ -246,16 +263,22 @@ def _other(c: Comparison, best: str, kind: str, group: Group) -> str:
     ties = f", equal on {c.ties}" if c.ties else ""
     by = metric.show_difference(c.difference.mean)
     if kind == "equal":
-        could = (
-            f"; {count(c.n, noun)} could have shown a difference of {metric.show_difference(c.detectable)}"
-            if math.isfinite(c.detectable)
-            else ""
-        )
-        return f"{other} (ahead on {wins} of {c.n}{ties}, {show_p(c.p_holm)}{could})"
+        could = ""
+        if metric.can_differ_by(c.detectable):
+            could = f"; {count(c.n, noun)} could have shown a difference of {metric.show_difference(c.detectable)}"
+        return f"{other} ({group.best.label} ahead on {wins} of {c.n}{ties}, {_p(c)}{could})"
     if kind == "equivalent":
-        return f"{other} (by {by} on average, {show_p(c.p_holm)})"
+        return f"{other} (by {by} on average, {_p(c)})"
     on = f"{max(wins, c.wins)} of {c.n} {noun}s{ties}"
-    return f"{other} on {on} (by {by} on average{_interval(c, metric)}, {show_p(c.p_holm)})"
+    return f"{other} on {on} (by {by} on average{_interval(c, metric)}, {_p(c)})"
+
+
+def _p(c: Comparison) -> str:
+    """The p-value, and what Holm's correction makes of it."""
+    if math.isnan(c.p):
+        return "the same on each, for which there is no t-test"
+    corrected = show_p(c.p_holm).removeprefix("p ").removeprefix("= ")
+    return show_p(c.p) if c.p == c.p_holm else f"{show_p(c.p)}, corrected {corrected}"
 
 
 def _interval(c: Comparison, metric: Metric) -> str:

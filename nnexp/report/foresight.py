@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nnexp.comparison.grouping import COUNTED, by_setting, groups, pairs_of, swept_keys, with_replicates
-from nnexp.comparison.settings import UNIT, Frame, Group, plain
+from nnexp.comparison.grouping import by_setting, groups, pairs_of, swept_keys, with_replicates
+from nnexp.comparison.settings import REPLICATE, SEED, UNIT, Frame, Group, plain
 from nnexp.comparison.spec import ComparisonSpec
 from nnexp.comparison.wording import count
 from nnexp.report import table
 from nnexp.runs.tags import TASK as TASK_TAG
-from nnexp.statistics.intervals import LEVEL, finite, spread
+from nnexp.statistics.intervals import finite, spread
 from nnexp.statistics.paired import Design
 from nnexp.statistics.sign_flips import replicates_needed
 from nnexp.tasks import NETWORK
@@ -62,22 +62,22 @@ def _of_data(task: Task[Any], spec: ComparisonSpec, runs: Frame, store: Store | 
     if len(numbers) < 2 or n < 2:
         return ""
     test = f"{'corrected resampled t-test' if design.resamples else 'sign-flip test'}, {count(n_pairs, 'comparison')}"
-    if n_pairs * design.least_p(n) > LEVEL:
+    least = design.detectable(1.0, n, n_pairs)
+    if math.isinf(least):
         enough = replicates_needed(n_pairs)
         return f"{count(n, noun)} can show no difference between settings ({test}); {enough} are needed."
     sd, n_runs = _earlier_spread(task, spec, runs, keys, design, store) if store is not None else (math.nan, 0)
     shown = f"would be shown with a chance of 80 % ({test})"
     if not sd > 0:
-        least = design.detectable(1.0, n, n_pairs)
         return (
             f"With {count(n, noun)}, a difference of {least:.2g} standard deviations {shown}; no earlier runs of this "
             f"config tell how much differences vary from one {noun} to the next."
         )
-    least = choice.final.show_difference(design.detectable(sd, n, n_pairs))
-    return (
-        f"With {count(n, noun)}, a difference of {least} in {choice.final.name} {shown}, "
-        f"judging by {count(n_runs, 'earlier run')} of this config."
-    )
+    judged = f"judging by {count(n_runs, 'earlier run')} of this config"
+    if not choice.final.can_differ_by(least * sd):
+        return f"{count(n, noun)} can show no difference in {choice.final.name} between settings ({test}), {judged}."
+    difference = choice.final.show_difference(least * sd)
+    return f"With {count(n, noun)}, a difference of {difference} in {choice.final.name} {shown}, {judged}."
 
 
 def _earlier_spread(
@@ -87,9 +87,9 @@ def _earlier_spread(
 
     Those count that agree with the plan in everything but what it sweeps and what makes a replicate.
     """
-    fixed = {
-        key: plain(runs[key].iloc[0]) for key in runs if key not in (*keys, *spec.replicate_keys) and key[0] != "_"
-    }
+    constant = [key for key in runs if key != SEED and key[0] != "_" and runs[key].nunique() == 1]
+    fixed = {key: plain(runs[key].iloc[0]) for key in constant if key not in keys}
+    names = {name for replicate in runs[REPLICATE] for name, _ in replicate}
     found = [
         run
         for run in store.search("attributes.status = 'FINISHED'")
@@ -100,12 +100,18 @@ def _earlier_spread(
         return math.nan, 0
     frame = table.tidy(found)
     parts = groups(frame, table.param_keys(frame, found), table.metric_keys(frame, found), lambda name: spec)
-    same = [group for group in parts if group.design.resamples == design.resamples]
+    same = [group for group in parts if _names(group) == names and group.design.resamples == design.resamples
+            and group.design.within == design.within]  # fmt: skip
     pairs = [pair for group in same for pair in _variances(group)]
     if not pairs:
         return math.nan, 0
     variances, weights = zip(*pairs, strict=True)
-    return math.sqrt(np.average(variances, weights=weights)), int(frame[COUNTED].sum())
+    return math.sqrt(np.average(variances, weights=weights)), sum(group.n_runs for group in same)
+
+
+def _names(group: Group) -> set[str]:
+    """What the replicates of runs are made of."""
+    return {name for setting in group.settings for replicate in setting.runs[REPLICATE] for name, _ in replicate}
 
 
 def _variances(group: Group) -> list[tuple[float, int]]:

@@ -77,7 +77,7 @@ def of_comparisons(comparisons: Sequence[Comparison], metric: Metric, design: De
         ties = f", {c.ties} equal" if c.ties else ""
         by = metric.show_difference(c.difference.mean)
         p_values = [MISSING if math.isnan(p) else f"{p:.2g}" for p in (c.p, c.p_holm)]
-        could = metric.show_difference(c.detectable) if c.detectable else MISSING
+        could = metric.show_difference(c.detectable) if metric.can_differ_by(c.detectable) else MISSING
         cells = [f"{c.wins} of {c.n}{ties}", by, _bounds(c.difference, metric), *p_values, could]
         rows.append([c.first, c.second, *cells])
     n = max((c.n for c in comparisons), default=0)
@@ -87,7 +87,7 @@ def of_comparisons(comparisons: Sequence[Comparison], metric: Metric, design: De
     caption = (
         f"Pairs of settings over their common {design.noun}s (n = {n}) by {metric.name}: {test}, two-sided; "
         f"Holm's correction for {len(rows)}; each interval is of its pair alone. What could be shown is the difference "
-        f"that so many {design.noun}s show with a chance of 80 %."
+        f"that so many {design.noun}s show with a chance of 80 % (—: none, or no test can be made)."
     )
     return Table(caption, header, rows, frozenset({0, 1}), name="comparisons")
 

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
 Replicate = TypeVar("Replicate", bound=Hashable)
+LEAST_COMMON = 3
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ def completeness(
     """Find the replicates that settings can be ranked over.
 
     Means over different seeds do not compare: one setting may have had the easy ones. So settings are ranked over the
-    replicates that at least half of them have, and only those that have all of these.
+    replicates that at least half of them have, and only those that have all of these. Where that leaves one alone, they
+    are ranked over the replicates that all have, if these are three or more.
 
     Parameters
     ----------
@@ -43,12 +45,24 @@ def completeness(
     failed : mapping of setting to replicates, optional
         Those without one, though they were tried.
     """
+    tried = {name: frozenset(replicates) for name, replicates in (failed or {}).items()}
     counts = Counter(replicate for replicates in measured.values() for replicate in set(replicates))
     common = frozenset(replicate for replicate, n in counts.items() if 2 * n >= len(measured))
-    missing: dict[Name, frozenset[Replicate]] = {}
-    for name, replicates in measured.items():
-        there = frozenset(replicates)
-        lacking = (common - there) | (frozenset((failed or {}).get(name, ())) - there)
-        if lacking:
-            missing[name] = lacking
+    missing = _missing(measured, common, tried)
+    if len(measured) - len(missing) < 2:
+        whole = [frozenset(there) for name, there in measured.items() if not tried.get(name, frozenset()) - set(there)]
+        shared = frozenset[Replicate].intersection(*whole) if whole else frozenset[Replicate]()
+        if len(whole) > 1 and len(shared) >= LEAST_COMMON:
+            return Completeness(shared, _missing(measured, shared, tried))
     return Completeness(common, missing)
+
+
+def _missing(
+    measured: Mapping[Name, Collection[Replicate]],
+    common: frozenset[Replicate],
+    tried: Mapping[Name, frozenset[Replicate]],
+) -> dict[Name, frozenset[Replicate]]:
+    lacking = {
+        name: (common - set(there)) | (tried.get(name, frozenset()) - set(there)) for name, there in measured.items()
+    }
+    return {name: replicates for name, replicates in lacking.items() if replicates}

@@ -20,7 +20,14 @@ from nnexp.statistics.intervals import (
     t_tail,
 )
 from nnexp.statistics.power import detectable, needed
-from nnexp.statistics.sign_flips import least_p, replicates_needed, sign_flip_interval, sign_flip_test
+from nnexp.statistics.sign_flips import (
+    SIMULATED_UP_TO,
+    detectable_unit,
+    least_p,
+    replicates_needed,
+    sign_flip_interval,
+    sign_flip_test,
+)
 
 
 @dataclass(frozen=True)
@@ -43,32 +50,40 @@ class Design:
         Of what a claim is true, as the beginning of a sentence.
     within : str
         What is averaged within a replicate; "" where it is a single run.
+    per_seed : int
+        Replicates that a seed has: more than one where they are folds.
+    ratios : tuple of (str, float)
+        The ratio of figures whose key has this ending, where they are of another part.
     """
 
     noun: str = "seed"
     ratio: float | None = None
     scope: str = "Over seeds"
     within: str = ""
+    per_seed: int = 1
+    ratios: tuple[tuple[str, float], ...] = ()
 
     @property
     def resamples(self) -> bool:
         """Whether each replicate has a held-out part of its own."""
         return self.ratio is not None
 
-    def summary(self, values: Sequence[float] | np.ndarray) -> Summary:
-        """Mean and interval of a figure, one a replicate."""
-        return summarize(values, self.ratio or 0.0)
+    def summary(self, values: Sequence[float] | np.ndarray, key: str = "") -> Summary:
+        """Mean and interval of a figure, one a replicate; `key` says of which part it is."""
+        own = [ratio for ending, ratio in self.ratios if key.endswith(ending)]
+        return summarize(values, (own or [self.ratio or 0.0])[0])
 
     def p(self, differences: np.ndarray) -> float:
-        """Two-sided p-value that the mean of finite paired differences is zero; NaN below two.
+        """Two-sided p-value that the mean of finite paired differences is zero.
 
-        Where all differences are equal, no t is defined and the sign-flip test takes its place.
+        NaN below two, and where all are equal, but not zero, and no t is defined.
         """
         if differences.size < 2:
             return math.nan
-        sd = spread(differences)
-        if self.ratio is None or not sd:
+        if self.ratio is None or not differences.any():
             return sign_flip_test(differences)
+        if not (sd := spread(differences)):
+            return math.nan
         return t_tail(differences.mean() / standard_error(sd, differences.size, self.ratio), differences.size - 1)
 
     def interval(self, differences: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
@@ -89,14 +104,20 @@ class Design:
 
     def detectable(self, sd: float, n: int, n_comparisons: int = 1) -> float:
         """The true difference that `n` replicates show with a chance of 80 %, among so many comparisons."""
-        if n_comparisons * self.least_p(n) > LEVEL:
-            return math.inf
-        return detectable(sd, n, self.ratio or 0.0, LEVEL / max(1, n_comparisons))
+        level = LEVEL / max(1, n_comparisons)
+        if self.ratio is None:
+            return detectable_unit(n, level) * sd if sd else math.nan
+        return detectable(sd, n, self.ratio, level)
 
     def needed(self, difference: float, sd: float, n_comparisons: int = 1) -> int | None:
         """The replicates that would show a difference with a chance of 80 %; None where no number does."""
-        least = 2 if self.resamples else replicates_needed(n_comparisons)
-        return needed(difference, sd, self.ratio or 0.0, LEVEL / max(1, n_comparisons), least)
+        level = LEVEL / max(1, n_comparisons)
+        if self.ratio is not None:
+            return needed(difference, sd, self.ratio, level)
+        n = needed(difference, sd, 0.0, level, replicates_needed(n_comparisons))
+        while n is not None and n <= SIMULATED_UP_TO and detectable_unit(n, level) * sd > difference:
+            n += 1
+        return n
 
 
 @dataclass(frozen=True)
@@ -114,7 +135,8 @@ class Comparison:
     sd : float
         Standard deviation of the differences; NaN below two.
     p, p_holm : float
-        Two-sided, alone and after Holm's correction over all comparisons made with this one; NaN below two replicates.
+        Two-sided, alone and after Holm's correction over all comparisons made with this one; NaN below two replicates,
+        and where all differences are equal and no t is defined.
     least : float
         The smallest `p_holm` that this many replicates and comparisons allow at all.
     detectable : float
@@ -199,7 +221,7 @@ def compare(
         d = finite([sign * (values[a][each] - values[b][each]) for each in values[a] if each in values[b]])
         differences.append((a, b, d) if not d.size or d.mean() >= 0 else (b, a, -d))
     p_values = [design.p(d) for _, _, d in differences]
-    tested = sum(map(math.isfinite, p_values))
+    tested = max(1, sum(map(math.isfinite, p_values)))
     return [
         _comparison(first, second, np.sort(d), p, float(corrected), design, tested, margin)
         for (first, second, d), p, corrected in zip(differences, p_values, holm(p_values), strict=True)
@@ -229,7 +251,7 @@ def _comparison(
         p=p,
         p_holm=p_holm,
         least=min(1.0, tested * design.least_p(n, ties)) if n > 1 else math.nan,
-        detectable=design.detectable(sd, n, tested) if n > 1 else math.inf,
+        detectable=design.detectable(sd, n, tested) if n > 1 and sd else math.inf,
         needed=design.needed(mean, sd, tested) if n > 1 and sd else None,
         margin=margin,
         is_equivalent=is_equivalent,

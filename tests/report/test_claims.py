@@ -37,10 +37,17 @@ def runs_of(folder, figures, **params):
 
 def test_the_setting_with_only_the_easy_seeds_does_not_win(tmp_path):
     easy, hard = {0: 0.95, 1: 0.96, 2: 0.95}, {3: 0.71, 4: 0.70, 5: 0.72}
-    text = said(runs_of(tmp_path, {1: easy | hard, 3: {seed: a - 0.01 for seed, a in easy.items()}}))
-    assert text[1].startswith("The best by test accuracy is lambda 1: 83.17 %")
+    worse = {seed: a - 0.01 - 0.001 * seed for seed, a in easy.items()}
+    text = said(runs_of(tmp_path / "both", {1: easy | hard, 3: worse}))
+    assert text[1].startswith("The best by test accuracy is lambda 1: 95.33 % on average over 3 seeds")
+    assert "3 runs left out, to rank all over the same seeds." in text
+    assert "lambda 1 beats lambda 3 on 3 of 3 seeds" in " ".join(text)
+    text = said(runs_of(tmp_path / "three", {1: easy | hard, 2: easy | hard, 3: worse}))
     assert "Not ranked, for want of results that others have: lambda 3 (seeds 3, 4 and 5)." in text
-    assert not any("beats" in sentence or "ahead" in sentence for sentence in text)
+    text = said(runs_of(tmp_path / "few", {1: easy | hard, 3: {0: 0.99, 1: 0.99}}))
+    assert text[1].startswith("The best by test accuracy is lambda 1: 83.17 %")
+    assert text[1].endswith(", the only setting that is ranked.")
+    assert not any("beats" in sentence or "flatters" in sentence for sentence in text)
 
 
 def test_a_setting_that_fails_on_hard_seeds_is_not_ranked_however_few_have_them(tmp_path):
@@ -110,7 +117,7 @@ def test_a_huge_spread_shows_nothing_and_no_share_beyond_its_range(tmp_path):
     text = said(runs_of(tmp_path, figures))
     assert text[1].endswith("50.75 % on average over 4 seeds (95 % interval 0.00 to 100.00 %).")
     assert any(
-        sentence.startswith("No difference is shown between lambda 1 and lambda 3 (ahead on 2 of 4")
+        sentence.startswith("No difference is shown between lambda 1 and lambda 3 (lambda 1 ahead on 2 of 4")
         for sentence in text
     )
 
@@ -200,3 +207,58 @@ def test_the_bars_of_a_figure_are_the_intervals_that_the_table_has(tmp_path):
         summary = setting.summary("accuracy/test")
         expected = (summary.low, summary.high) if summary.has_interval else (0.7, 0.7)  # no bar
         assert sorted(segment[:, 1] / 100) == pytest.approx(expected)
+
+
+def test_a_setting_of_which_every_run_failed_is_named(tmp_path):
+    runs = [
+        stored_run(
+            tmp_path, seed, metrics={"accuracy/test": 0.8 + WAVE[seed], "loss/test": 0.3}, model__l2=1, seed=seed
+        )
+        for seed in range(3)
+    ]
+    runs += [
+        stored_run(tmp_path, 9 + i, status="FAILED", optimizer__method="GD", model__l2=1, seed=i) for i in range(4)
+    ]
+    text = said(runs)
+    assert text[0].startswith("One setting with 3 seeds: test accuracy")
+    assert text[1] == "Not ranked, since every run of it failed: GD."
+
+
+def test_a_choice_between_equals_does_not_look_at_what_is_reported(tmp_path):
+    runs = []
+    for l2, test in ((1, 0.7), (3, 0.9)):
+        for seed in range(3):
+            metrics = {"accuracy/test": test + WAVE[seed], "accuracy/validation": 0.8}
+            metrics |= {"loss/test": 0.3, "loss/validation": 0.3}
+            runs.append(
+                stored_run(tmp_path, len(runs), metrics=metrics, model__l2=l2, seed=seed, data__validation_size=0.2)
+            )
+    (sentence,) = [text for text in said(runs) if "nested" in text]
+    assert "the settings reach 69.93 %" in sentence  # of the first one, not of the better one
+
+
+def test_differences_that_are_equal_have_no_t_test(tmp_path):
+    base = dict(enumerate(0.8 + w for w in WAVE))
+    runs = runs_of(tmp_path, {1: {seed: a + 0.01 for seed, a in base.items()}, 3: base})
+    text = " ".join(said(runs))
+    assert (
+        "ahead of lambda 3 on 8 of 8 seeds (by 1.00 points on average, the same on each, for which there is no" in text
+    )
+    assert "beats" not in text
+
+
+def test_one_win_among_ties_is_no_hint(tmp_path):
+    base = dict(enumerate(0.8 + w for w in WAVE[:3]))
+    text = " ".join(said(runs_of(tmp_path, {1: base | {0: 0.9}, 3: base}, data__split_seed=3)))
+    assert "No difference is shown between lambda 1 and lambda 3 (lambda 1 ahead on 1 of 3, equal on 2, p = 1" in text
+    assert "hint" not in text
+
+
+def test_a_seed_and_its_split_by_name_are_one_replicate(tmp_path):
+    runs = runs_of(tmp_path / "a", {1: {0: 0.8, 1: 0.81}, 3: {0: 0.7, 1: 0.72}})
+    again = runs_of(tmp_path / "b", {1: {0: 0.8, 1: 0.82}, 3: {0: 0.7, 1: 0.74}}, data__split_seed=0)
+    for number, run in enumerate([*runs, *again]):
+        run.tags["nnexp.run_key"] = f"key{number}"
+    group = one([*runs, *again])
+    assert group.n_superseded == 2
+    assert [len(setting.runs) for setting in group.settings] == [3, 3]

@@ -8,7 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
-from nnexp.statistics.completeness import completeness
+from nnexp.statistics.completeness import Completeness, completeness
 from nnexp.statistics.intervals import summarize, wilson
 from nnexp.statistics.paired import Design, compare, holm
 from nnexp.statistics.power import detectable, needed, power
@@ -218,6 +218,15 @@ def test_what_is_detectable_has_a_power_of_80_percent(n, ratio):
     assert power(detectable(0.3, n, ratio), 0.3, n, ratio) == pytest.approx(0.8, abs=1e-8)
 
 
+@pytest.mark.parametrize(("n", "comparisons"), [(6, 1), (7, 1), (8, 3), (9, 1), (14, 1)])
+def test_what_sign_flips_can_show_they_show_with_a_chance_of_80_percent(n, comparisons):
+    shift = SEEDS.detectable(1.0, n, comparisons)
+    rng = np.random.default_rng(1)
+    shown = [sign_flip_test(d) <= 0.05 / comparisons for d in rng.normal(shift, 1.0, size=(600, n))]
+    assert np.mean(shown) == pytest.approx(0.8, abs=0.06)
+    assert SEEDS.detectable(1.0, 5) == math.inf
+
+
 def test_power_by_simulation():
     rng = np.random.default_rng(0)
     d = rng.normal(1.0, 1.0, size=(20_000, 6))
@@ -251,9 +260,18 @@ def test_ties_leave_fewer_patterns():
 
 
 def test_settings_that_lack_what_half_of_the_others_have_are_not_ranked():
-    found = completeness({"a": range(6), "b": range(3)})
+    found = completeness({"a": range(6), "b": range(6), "c": range(3)})
     assert found.common == frozenset(range(6))
-    assert found.missing == {"b": frozenset({3, 4, 5})}
+    assert found.missing == {"c": frozenset({3, 4, 5})}
+
+
+def test_where_one_alone_has_all_they_are_ranked_over_what_all_have():
+    assert completeness({"a": range(6), "b": range(3)}) == Completeness(frozenset(range(3)), {})
+    found = completeness({"a": range(6), "b": range(2)})  # two are too few to rank by
+    assert found.missing == {"b": frozenset({2, 3, 4, 5})}
+    found = completeness({"a": range(6), "b": range(3), "c": range(5)}, {"c": [5]})  # what failed stays out of it
+    assert found.missing == {"c": frozenset({5})}
+    assert found.common == frozenset(range(3))
 
 
 def test_a_seed_that_one_setting_alone_has_is_no_reason():

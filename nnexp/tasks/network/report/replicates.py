@@ -26,13 +26,21 @@ def of_run(run: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     return tuple((NAMES.get(key, key), value) for key, value in found.items() if value not in NONE)
 
 
+def of_runs(runs: Frame) -> list[tuple[tuple[str, Any], ...]]:
+    """The same of several runs; where some have a split apart from the seed, that of the others is named too."""
+    found = [dict(of_run(run)) for run in runs.to_dict("records")]
+    if any("split" in row for row in found):
+        found = [{SEED: row.get(SEED), "split": row.get(SEED), **row} for row in found]
+    return [tuple(row.items()) for row in found]
+
+
 def design(runs: Frame, part: str) -> tuple[Design, list[Hashable]]:
     """The design of runs that are judged on a part of the data, and the replicate that each run counts for.
 
     The held-out part follows `data.split_seed`, or where that is null the seed, and the fold. Where it varies, a
     replicate is a part; where it does not, a seed.
     """
-    rows = [dict(of_run(run)) for run in runs.to_dict("records")]
+    rows = [dict(replicate) for replicate in of_runs(runs)]
     seeds: list[Hashable] = [row.get(SEED) for row in rows]
     ratios = sizes(runs, part)
     if not all(ratios):
@@ -42,7 +50,10 @@ def design(runs: Frame, part: str) -> tuple[Design, list[Hashable]]:
         return Design(scope=ON_THIS_SPLIT), seeds
     noun = "fold" if any("fold" in row for row in rows) else "split" if any("split" in row for row in rows) else SEED
     within = SEED if len(set(zip(parts, seeds, strict=True))) > len(set(parts)) else ""
-    return Design(noun, max(ratios), ON_NEW_DATA, within), parts
+    folds = max((int(k) for run in runs.to_dict("records") if (k := plain(run.get(FOLDS))) not in NONE), default=1)
+    validated = max(sizes(runs, "validation")) if part == "test" else 0.0
+    others = (("/validation", validated),) if validated else ()
+    return Design(noun, max(ratios), ON_NEW_DATA, within, folds, others), parts
 
 
 def sizes(runs: Frame, part: str) -> list[float]:

@@ -32,11 +32,16 @@ def about_holding_out(keys: Sequence[str]) -> list[str]:
 
 def about_selection_bias(group: Group) -> list[str]:
     """That the test part flatters what was chosen on it."""
+    if group.choice.part == "validation":
+        return [
+            f"There is no test part, so the best of {len(group.complete):,} was chosen on the validation part itself, "
+            "which flatters it."
+        ]
     if group.choice.part != "test":
         return []
     some = any(setting.has("accuracy/validation") for setting in group.settings)
     why = "Not all of them have a validation part" if some else "There is no validation part"
-    return [SELECTED_ON_TEST.format(why=why, n=len(group.settings))]
+    return [SELECTED_ON_TEST.format(why=why, n=len(group.complete))]
 
 
 def about_parts(group: Group) -> list[str]:

@@ -57,7 +57,7 @@ class NetworkComparison(ComparisonSpec):
 
     def replicates_of(self, runs: Frame) -> list[tuple[tuple[str, Any], ...]]:
         """The seed, the split and the fold."""
-        return [replicates.of_run(run) for run in runs.to_dict("records")]
+        return replicates.of_runs(runs)
 
     def design(self, runs: Frame, choice: Choice) -> tuple[Design, list[Hashable]]:
         """By whether the held-out part varies."""
