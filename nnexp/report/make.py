@@ -15,6 +15,7 @@ from nnexp.comparison.sections import Section, slug
 from nnexp.comparison.settings import Frame, Group
 from nnexp.comparison.spec import ComparisonSpec, Evidence, History, Reader, References
 from nnexp.comparison.wording import count
+from nnexp.errors import UsageError
 from nnexp.figures.style import save
 from nnexp.report import claims, latex, method, pictures, sentences, table, tables
 from nnexp.report.files import RunFiles
@@ -114,13 +115,14 @@ def write_report(
 
     Differences up to the margin are of no account; `references` asks for reference runs.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _clear(folder)
     frame = table.tidy(found.runs)
     params, logged = table.param_keys(frame, found.runs), table.metric_keys(frame, found.runs)
     runs = {run.run_id: run for run in found.runs}
     histories = files.histories([runs[run_id] for run_id in frame.loc[frame[COUNTED], "run_id"]])
     parts = [with_sample_sizes(part, files.reader(runs)) for part in groups(frame, params, logged, spec_of, margin)]
+    _refuse_margin(parts, margin)
+    folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
     specs = list({group.spec: None for group in parts})
 
     said = [*sentences.about_runs(frame, found.plan), *sentences.about_groups(parts, MOST_GROUPS)]
@@ -163,6 +165,15 @@ def write_report(
     written = (folder / PAGE, *table.write(frame, folder), *drawn, *for_paper)
     document = folder / LATEX / latex.DOCUMENT if with_latex else None
     return ReportResult(folder / PAGE, len(frame), tuple(said), (*_choice(parts), *overall), written, document)
+
+
+def _refuse_margin(parts: Sequence[Group], margin: float | None) -> None:
+    """See that a margin is not given in percentage points."""
+    for metric in (group.final for group in parts if margin is not None and margin >= 1 and group.final.is_share):
+        raise UsageError(
+            f"`report.margin` must be < 1 for {metric.name}, which is a share, got {margin:g}; "
+            "0.005 is half a percentage point"
+        )
 
 
 def spec_of(task: str) -> ComparisonSpec:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from nnexp.comparison.spec import References
+from nnexp.errors import UsageError
 from nnexp.report.files import RunFiles
 from nnexp.report.make import write_report
 from nnexp.report.selection import Found
@@ -29,8 +30,8 @@ class NoStore:
     client = NoClient()
 
 
-def report(runs, folder, plan=None, formats=("png",)):
-    return write_report(Found(runs, "a test", "test", plan), RunFiles(NoStore()), folder, formats)
+def report(runs, folder, plan=None, formats=("png",), margin=None):
+    return write_report(Found(runs, "a test", "test", plan), RunFiles(NoStore()), folder, formats, margin)
 
 
 def names(result):
@@ -249,3 +250,9 @@ def test_a_difference_of_confusion_matrices_writes_no_signed_zero():
     written = {text.get_text() for axes in figure.axes for text in axes.texts}
     assert "+2" in written
     assert not {"+0", "−0", "-0", "0"} & written
+
+
+def test_a_margin_in_percentage_points_is_refused_before_anything_is_written(l2_runs, tmp_path):
+    with pytest.raises(UsageError, match=r"`report.margin` must be < 1 for test accuracy, which is a share, got 5"):
+        report(l2_runs, tmp_path / "out", margin=5.0)
+    assert not (tmp_path / "out").exists()
