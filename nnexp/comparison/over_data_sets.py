@@ -133,7 +133,7 @@ def _methods(found: OverDataSets) -> list[Sentence]:
     ))  # fmt: skip
     if len(found.names) > 2:
         said.append(
-            ("The critical-difference diagram is that of Demšar ", cite("demsar2006"), ", its bars those tests.")
+            ("The critical-difference diagram is that of Demšar ", cite("demsar2006"), "; its bars are by these tests.")
         )
     return said
 

@@ -32,6 +32,12 @@ class Source:
         shown, true = self.parts.standard_errors(self.parts.n_columns)
         return true / shown if shown > 0 else np.inf
 
+    @property
+    def at_most(self) -> float:
+        """The same, where the variance of the split is at the upper end of its 95 % interval."""
+        shown, _ = self.parts.standard_errors(self.parts.n_columns)
+        return float(np.hypot(shown, self.parts.row.high**0.5)) / shown if shown > 0 else np.inf
+
 
 def add_to(section: Section, group: Group) -> None:
     """Add what there is to say of a group whose runs have splits and seeds of their own."""
@@ -39,7 +45,7 @@ def add_to(section: Section, group: Group) -> None:
     tables = [(setting, table) for setting in group.ranked if (table := _table_of(setting, name, metric)) is not None]
     found = [Source(setting, crossed(table)) for setting, table in tables if np.isfinite(table).all()]
     if found:
-        section.sentences.append(_sentence(found[0], name, metric))
+        section.sentences.append(_sentence(found[0], name, metric, n_others=len(found) - 1))
         section.tables.append(_table(found, name, metric))
         section.methods.append((
             f"What {name}s and seeds contribute to the variance of {metric.name} ", cite("bouthillier2021"),
@@ -69,7 +75,7 @@ def _table_of(setting: Setting, name: str, metric: Metric) -> np.ndarray | None:
     return np.array([[cells.get((split, seed), np.nan) for seed in seeds] for split in splits])
 
 
-def _sentence(found: Source, name: str, metric: Metric) -> str:
+def _sentence(found: Source, name: str, metric: Metric, n_others: int) -> str:
     parts, n = found.parts, found.parts.n_columns
     if not parts.total:
         return f"{metric.name[:1].upper()}{metric.name[1:]} is the same on every {name} and with every seed."
@@ -84,14 +90,24 @@ def _sentence(found: Source, name: str, metric: Metric) -> str:
         f"{said(f'the {name} has', parts.row)}, {said('the seed', parts.column)}, and {said('the rest', parts.rest)}"
     )
     shown, true = (metric.show_difference(error) for error in parts.standard_errors(n))
-    if found.too_short < MUCH_TOO_SHORT:
+    if found.too_short < MUCH_TOO_SHORT and found.at_most < MUCH_TOO_SHORT:
         start += f"; so an interval over seeds on one {name} is nearly as long as it should be"
+    elif found.too_short < MUCH_TOO_SHORT:
+        most = metric.show_difference(parts.row.high**0.5)
+        start += (
+            f". Whether an interval over seeds on one {name} is as long as it should be cannot be told from so few "
+            f"{name}s: their standard deviation may be as large as {most}, the end of its 95 % interval"
+        )
     else:
         start += (
             f". An interval over {n} seeds on one {name} would show a standard error of {shown}, where it is {true} "
             f"for other {name}s: {found.too_short:.1f} times too short"
         )
-    return f"{start}. These are estimates from {parts.n_rows} {name}s; their intervals are in the table."
+    others = f", with those of {'the other setting' if n_others == 1 else f'the {n_others} other settings'}"
+    return (
+        f"{start}. These are estimates from {parts.n_rows} {name}s; their intervals are in the table"
+        f"{others if n_others else ''}."
+    )
 
 
 def _table(found: Sequence[Source], name: str, metric: Metric) -> Table:

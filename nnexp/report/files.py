@@ -130,7 +130,7 @@ def ended(history: History, final: Mapping[str, float]) -> History:
     kept = {key: value for key, value in final.items() if key in history and _differs(history[key], value)}
     if not kept:
         return history
-    return {key: np.append(column, kept.get(key, column[-1])) for key, column in history.items()}
+    return {key: np.append(column, kept[key] if key in kept else column[-1]) for key, column in history.items()}
 
 
 def _differs(column: np.ndarray, final: float) -> bool:

@@ -66,6 +66,19 @@ def test_each_setting_has_a_row(tmp_path):
     section = section_of(runs)
     assert [row[:2] for row in section.tables[0].rows] == [["TNC", "5 x 5"], ["CG", "5 x 5"]]
     assert "of TNC, over 5 splits" in section.sentences[0]
+    assert section.sentences[0].endswith("their intervals are in the table, with those of the other setting.")
+
+
+def test_an_estimate_below_zero_that_may_as_well_be_large_is_no_proof_that_the_split_does_not_matter(tmp_path):
+    table = np.array([[0.90, 0.94, 0.92], [0.94, 0.90, 0.94], [0.89, 0.92, 0.96]])
+    row = crossed(table).row
+    assert row.is_negative
+    [sentence] = section_of(runs_of(tmp_path, table)).sentences
+    assert "as long as it should be. " not in sentence
+    assert (
+        "Whether an interval over seeds on one split is as long as it should be cannot be told from so few splits: "
+        f"their standard deviation may be as large as {100 * row.high**0.5:.2f} points, the end of its 95 % interval."
+    ) in sentence
 
 
 def test_what_is_not_crossed_is_refused_and_says_so(tmp_path):

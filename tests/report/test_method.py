@@ -1,6 +1,7 @@
 """The methods paragraph says what was done, and only that; its references are there."""
 
 import ast
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +113,41 @@ def test_what_all_sections_share_is_said_once():
         "All was computed with nnexp 1.0, on the BLAS kernel K, NumPy 2, SciPy 1 [harris2020, virtanen2020].",
     ]
     assert method.paragraphs([Section("Bare")], Software((), ())) == []
+
+
+@pytest.mark.parametrize(
+    ("folds", "tested", "seeds", "expected"),
+    [
+        (3, (0, 1, 2), (0,), "3-fold cross-validation, stratified by class, held out each sample once for testing."),
+        (3, (0, 1, 2), (0, 1), "once for testing, repeated 2 times with a split of its own each."),
+        (5, (0, 1, 2), (0,), "Of 5-fold cross-validation, stratified by class, only folds 0, 1 and 2 were held out"),
+        (5, (4,), (0, 1), "only fold 4 was held out for testing, one in each run."),
+    ],
+)
+def test_of_cross_validation_only_the_folds_that_were_run_are_told(tmp_path, folds, tested, seeds, expected):
+    runs = [
+        stored_run(tmp_path, n, metrics={"accuracy/test": 0.8}, data__folds=folds, data__fold=fold, seed=seed)
+        for n, (fold, seed) in enumerate(itertools.product(tested, seeds))
+    ]
+    (group,) = grouped(runs)
+    assert expected in plain(group.spec.about_training(group))
+    on_one_split = [replace(run, params=run.params | {"data.split_seed": "7"}) for run in runs]
+    (group,) = grouped(on_one_split)
+    assert "repeated" not in plain(group.spec.about_training(group))
+
+
+def test_all_methods_are_named_and_all_scales_of_the_start(tmp_path):
+    names = ["TNC", "L-BFGS-B", "CG", "Newton-CG", "trust-ncg", "GD", "SGD", "Adam"]
+    metrics, rate = {"accuracy/test": 0.8}, {"optimizer__options__learning_rate": 0.1}
+    runs = [
+        stored_run(tmp_path, n, metrics=metrics, optimizer__method=name, model__init_scale=0.1 * (1 + n % 2), **rate)
+        for n, name in enumerate(names)
+    ]
+    (group,) = grouped(runs)
+    text = plain(group.spec.about_training(group))
+    named = f"{', '.join(sorted(names, key=str)[:-1])} and {sorted(names, key=str)[-1]}"
+    assert f"The methods were {named} from a start drawn uniformly from (−s, s), with s of 0.1 and 0.2" in text
+    assert "; their options: learning_rate 0.1." in text
 
 
 def test_a_function_of_the_users_own_is_named_with_its_options(tmp_path):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nnexp.comparison.citing import Sentence, cite
+from nnexp.comparison.settings import SEED
 from nnexp.comparison.wording import count, listed
 from nnexp.statistics.runtimes import ecdf
 from nnexp.tasks.network.report.keys import EVALUATIONS
@@ -24,12 +26,16 @@ BELOW = 1e-9  # relative; a compared run that is less below its reference has fo
 
 @dataclass(frozen=True)
 class Parts:
-    """What makes some problems: how many data sets, networks, ways to split the data, and replicates there are."""
+    """What makes some problems: how many data sets, networks, ways to split the data, and replicates there are.
+
+    `noun` is what a replicate is called.
+    """
 
     data: int
     networks: int
     splits: int
     replicates: int
+    noun: str
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> Parts:
@@ -40,14 +46,17 @@ class Parts:
             splits.setdefault(problem.data_digest, set()).add(kept)
         networks = {tuple(param for param in p.network if not param.startswith("data.")) for p in problems}
         replicates = {problem.replicate for problem in problems}
-        return cls(len(splits), len(networks), max(map(len, splits.values())), len(replicates))
+        parts = [{*replicate} for replicate in replicates]
+        varied = {name for name, _ in set[tuple[str, Any]].union(*parts) - set[tuple[str, Any]].intersection(*parts)}
+        noun = SEED if not varied else "replicate" if len(varied) > 1 else varied.pop()
+        return cls(len(splits), len(networks), max(map(len, splits.values())), len(replicates), noun)
 
 
 def count_problems(problems: Sequence[Problem]) -> str:
     """How many problems there are and what makes them: "12 problems (4 data sets x 3 seeds)"."""
     n = Parts.of(problems)
-    parts = [(n.data, "data set"), (n.networks, "network"), (n.splits, "kind of split"), (n.replicates, "seed")]
-    said = [_plural(k, noun) for k, noun in parts if k > 1 or noun == "seed"]
+    parts = [(n.data, "data set"), (n.networks, "network"), (n.splits, "kind of split"), (n.replicates, n.noun)]
+    said = [_plural(k, noun) for k, noun in parts if k > 1 or noun == n.noun]
     is_product = math.prod(k for k, _ in parts) == len(problems)
     return f"{count(len(problems), 'problem')} ({' × '.join(said) if is_product else 'of ' + listed(said)})"
 
@@ -99,10 +108,15 @@ def _targets(found: Benchmark) -> str:
 def _lowest(found: Benchmark) -> str:
     """Which fL the targets are made of."""
     if not found.references:
+        reached = int(np.isfinite(found.runtimes(EVALUATIONS, [LADDER[-1]])).any(axis=(1, 2)).sum())
+        lowest, where = "that any of these runs reached", "each problem"
+        if reached < found.n_problems:  # the lowest cost is of a run that is not compared
+            lowest = "of any run on the problem, at a step size that was not chosen too"
+            where = f"{reached} of {count(found.n_problems, 'problem')}"
+        more = f"`nnexp report {found.sweep} --reference`" if found.sweep else "the same report with `--reference`"
         return (
-            "The possible decrease is that to fL, the lowest cost that any of these runs reached, so on each problem "
-            f"some method comes to all targets; `nnexp report {found.sweep or 'SWEEP'} --reference` trains longer to "
-            "know better."
+            f"The possible decrease is that to fL, the lowest cost {lowest}, so on {where} some method "
+            f"comes to all targets; {more} trains longer to know better."
         )
     made = [(p, r) for p, r in zip(found.problems, found.references, strict=True) if r is not None]
     if not made:
@@ -129,7 +143,7 @@ def _copies(found: Benchmark) -> list[str]:
         return ["All problems are of one network on one data set: what is said here of the methods is about these."]
     if n.data == 1 and n.networks == 1:
         return [
-            f"{count(n.replicates, 'seed')} of one network on one data set are {n.replicates} copies of one problem: "
+            f"{count(n.replicates, n.noun)} of one network on one data set are {n.replicates} copies of one problem: "
             "what is said here of the methods is about this problem. More come with data=ex4,digits or "
             "model.hidden_size=10,25."
         ]
@@ -156,8 +170,11 @@ def _left_out(found: Benchmark) -> list[str]:
     return said
 
 
-def about_tuning(tuned: Sequence[Tuned]) -> list[str]:
-    """Which step sizes were chosen, by what, what that took, and where it may have gone wrong."""
+def about_tuning(tuned: Sequence[Tuned], *, with_figures: bool) -> list[str]:
+    """Which step sizes were chosen, by what, what that took, and where it may have gone wrong.
+
+    `with_figures` says whether there are figures over methods.
+    """
     if not tuned:
         return []
     names = [f"{_name(each)} (learning rate {_rate(each)}, the best of {len(each.rates)})" for each in tuned]
@@ -169,7 +186,7 @@ def about_tuning(tuned: Sequence[Tuned]) -> list[str]:
     said = [
         f"{listed(names)}: chosen by the lowest training cost within the budget, on average over {over}. The "
         "choice was made on the problems that it is judged on here, which favours it a little; and it took "
-        f"{took}, which the figures over methods do not count."
+        f"{took}{', which the figures over methods do not count' if with_figures else ''}."
     ]
     if edges := [f"{_name(each)} at the {each.edge} end ({_rate(each)})" for each in tuned if each.edge]:
         said.append(f"The best learning rate is the last one tried for {listed(edges)}: one beyond may be better.")
@@ -202,6 +219,6 @@ def how_made(found: Benchmark, tuned: Sequence[Tuned]) -> list[Sentence]:
             f"start of a problem and f_L {lowest}.",
         ),
         *([(f"The step size of {listed([found.words[m].partition(' · ')[0] for m in methods])} was chosen among ",
-            f"{listed(sorted({str(len(each.rates)) for each in tuned}))} by the mean training cost at the end of the ",
-            "budget, with a budget for each ", cite("schmidt2021"), ".")] if methods else []),
+            f"{listed(sorted({str(len(each.rates)) for each in tuned}))} by the mean over the problems of the lowest ",
+            "training cost within the budget, with a budget for each ", cite("schmidt2021"), ".")] if methods else []),
     ]  # fmt: skip

@@ -32,7 +32,7 @@ def add_to(section: Section, groups: Sequence[Group], evidence: Evidence) -> Non
         section.methods += method_sentences.how_made(benchmark, tuned)
     elif evidence.references is not None:
         say("--reference: no two methods were run on the same two problems, so no reference is needed")
-    section.sentences += method_sentences.about_tuning(tuned)
+    section.sentences += method_sentences.about_tuning(tuned, with_figures=benchmark is not None)
     section.sentences += sentences.about_step_sizes(groups)
 
 

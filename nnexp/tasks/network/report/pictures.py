@@ -8,6 +8,7 @@ from nnexp.comparison.drawing import line_styles
 from nnexp.comparison.sections import Picture
 from nnexp.comparison.settings import Group
 from nnexp.comparison.spec import Reader
+from nnexp.comparison.wording import listed
 from nnexp.tasks.network.report import classes, layers
 
 
@@ -20,7 +21,8 @@ def of_classes(group: Group, read: Reader) -> Iterator[Picture]:
     shown = [setting for setting in group.settings if setting.label in labels]
     part = group.final.name.split()[0]
     caption = (
-        f"Each class on the {part} part: a mark at the mean over the seeds, a line from the lowest to the highest."
+        f"Each class on the {part} part: a mark at the mean over {_replicates(group)}, a line from the lowest to the "
+        "highest."
     )
     if len(shown) < len(group.settings):
         caption += f" {group.top} {len(found)} settings are shown."
@@ -29,11 +31,16 @@ def of_classes(group: Group, read: Reader) -> Iterator[Picture]:
         return
     first, second = found[:2]
     caption = (
-        f"Confusion on the {part} part, all seeds together, of the two best settings, {first.label} (left) and "
-        f"{second.label} (middle), and left minus middle: on the diagonal brown is good for the left one, beside it "
-        "purple. Less than half a percent is not written."
+        f"Confusion on the {part} part, {_replicates(group)} together, of the two best settings, {first.label} (left) "
+        f"and {second.label} (middle), and left minus middle: on the diagonal brown is good for the left one, beside "
+        "it purple. Less than half a percent is not written."
     )
     yield Picture("confusion", classes.confusions(first, second), caption)
+
+
+def _replicates(group: Group) -> str:
+    """All that a setting was run with: all seeds, or all splits and seeds."""
+    return f"all {listed([f'{noun}s' for noun in (group.noun, group.design.within) if noun])}"
 
 
 def of_layers(group: Group, read: Reader) -> Iterator[Picture]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from nnexp.comparison.citing import Sentence
 from nnexp.comparison.settings import SEED, Frame, Group, is_number, plain
-from nnexp.comparison.values import of_param
+from nnexp.comparison.values import distinct, of_param
+from nnexp.comparison.wording import listed
+from nnexp.tasks.network.report import replicates
 from nnexp.tasks.network.report.keys import METHOD, OPTIONS
 from nnexp.tasks.network.report.replicates import FOLDS, NONE, SPLIT_SEED, TEST_SIZE, VALIDATION_SIZE
 
@@ -34,6 +37,8 @@ def _method(runs: Frame) -> str:
     scale = of_param(runs, "model.init_scale")
     start = {"": "", "glorot": " from a random start by Glorot's rule"}.get(scale)
     start = f" from a start drawn {UNIFORM.format(scale)}" if start is None else start
+    if len(distinct(runs, "model.init_scale")) > 1:
+        start = f" from a start drawn {UNIFORM.format('s')}, with s of {scale}"
     if "glorot" in scale and scale != "glorot":
         start = f" from a random start (scale {scale})"
     budgets = [
@@ -45,10 +50,11 @@ def _method(runs: Frame) -> str:
     options = [f"{key.removeprefix(OPTIONS)} {of_param(runs, key)}" for key in sorted(runs) if key.startswith(OPTIONS)]
     chosen = [text for text in options if not text.endswith(" ")]
     dtype = of_param(runs, "training.dtype")
-    method = of_param(runs, METHOD)
+    methods = distinct(runs, METHOD)  # each by its name, however many: what was done is told in whole
+    is_one = len(methods) < 2
     return (
-        f"The {'methods were' if ' and ' in method else 'method was'} {method or 'not recorded'}{start}{most}"
-        + (f"; its options: {', '.join(chosen)}" if chosen else "")
+        f"The method{' was' if is_one else 's were'} {listed(methods) if methods else 'not recorded'}{start}{most}"
+        + (f"; {'its' if is_one else 'their'} options: {', '.join(chosen)}" if chosen else "")
         + (f"; the arithmetic was {dtype}." if dtype else ".")
     )
 
@@ -60,7 +66,7 @@ def _data(group: Group, runs: Frame) -> Sequence[str]:
     said: list[str] = []
     test, validation = _percent(runs, TEST_SIZE), _percent(runs, VALIDATION_SIZE)
     if folds and folds not in NONE:
-        said.append(f"{folds}-fold cross-validation{kind} held out each sample once for testing")
+        said.append(_cross_validation(runs, kind))
     elif test:
         said.append(f"{test} of the samples{kind} were held out for testing")
     elif group.choice.part not in ("test", "validation"):
@@ -76,6 +82,23 @@ def _data(group: Group, runs: Frame) -> Sequence[str]:
     else:
         drawn = f"{'The split and the start are' if test or folds else 'The start is'} drawn by {seeds}"
     return [learned, f"{'; '.join(said)}." if said else "", scaled, f"{drawn}."]
+
+
+def _cross_validation(runs: Frame, kind: str) -> str:
+    """Which folds were held out, and whether that is each sample once."""
+    folds = distinct(runs, FOLDS)
+    tested: dict[Any, set[Any]] = {}
+    for run in runs.to_dict("records"):
+        replicate = dict(replicates.of_run(run))
+        tested.setdefault(replicate.get("split", replicate.get(SEED)), set()).add(replicate.get("fold"))
+    name, every = f"{listed(folds)}-fold cross-validation{kind}", set[Any].union(*tested.values())
+    if len(folds) > 1:
+        return f"Each run of {name} held out one fold for testing"
+    if any(len(found) < int(folds[0]) for found in tested.values()):
+        held_out = f"fold{'s' * (len(every) > 1)} {listed([str(fold) for fold in sorted(every)])}"
+        return f"Of {name} only {held_out} {'were' if len(every) > 1 else 'was'} held out for testing, one in each run"
+    times = f", repeated {len(tested)} times with a split of its own each" if len(tested) > 1 else ""
+    return f"{name} held out each sample once for testing{times}"
 
 
 def _kind(runs: Frame) -> str:

@@ -11,9 +11,9 @@ from nnexp.report.table import tidy
 from nnexp.tasks.network.report import method_sentences, over_problems, runtimes
 from nnexp.tasks.network.report.keys import COST, EVALUATIONS, LEARNING_RATE
 from nnexp.tasks.network.report.methods import Benchmark
-from nnexp.tasks.network.report.problems import Attempt, Field, Method, Problem, comparable, gather
+from nnexp.tasks.network.report.problems import Attempt, Field, Method, Problem, comparable, gather, labels
 from nnexp.tasks.network.report.tuning import tune
-from tests.report.runs import grouped, stored_run, trained_run
+from tests.report.runs import SPEC, grouped, stored_run, trained_run
 
 INF = np.inf
 FAST, SLOW, STUCK = Method("Fast"), Method("Slow"), Method("Stuck")
@@ -77,7 +77,7 @@ def test_a_lower_reference_makes_targets_harder_and_a_higher_one_changes_nothing
 def test_without_references_the_page_says_that_somebody_always_solves(two):
     text = " ".join(method_sentences.about_methods(bench(two)))
     assert "fL, the lowest cost that any of these runs reached, so on each problem some method comes to all" in text
-    assert "`nnexp report SWEEP --reference` trains longer to know better." in text
+    assert "all targets; the same report with `--reference` trains longer to know better." in text
     assert "fastest in evaluations is Fast on 1 and Slow on 1; solved within their budgets: Fast 1, Slow 1" in text
     assert "Over 2 problems (2 seeds), to within 1 % of the possible decrease of the cost: fastest in" in text
     assert "2 seeds of one network on one data set are 2 copies of one problem" in text
@@ -144,7 +144,7 @@ def test_the_best_rate_has_the_lowest_mean_cost_where_all_were_run():
     (tuned,) = tune(problems)
     assert (tuned.best, tuned.n_problems, tuned.diverged, tuned.edge) == (rated(1), 2, (10,), "")
     assert tuned.rates == [0.1, 1, 10]
-    text = " ".join(method_sentences.about_tuning([tuned]))
+    text = " ".join(method_sentences.about_tuning([tuned], with_figures=True))
     assert text.startswith(
         "Adam (learning rate 1, the best of 3): chosen by the lowest training cost within the budget"
     )
@@ -155,12 +155,34 @@ def test_the_best_rate_has_the_lowest_mean_cost_where_all_were_run():
 
 def test_a_best_rate_at_an_end_is_told():
     problems = [problem({rated(r): ended(r) for r in (0.1, 1.0)} | {rated(r, "GD"): ended(-r) for r in (1.0, 3.0)})]
-    text = " ".join(method_sentences.about_tuning(tune(problems)))
+    text = " ".join(method_sentences.about_tuning(tune(problems), with_figures=False))
     assert (
         "The best learning rate is the last one tried for Adam at the lower end (0.1) and GD at the upper end (3)"
         in text
     )
-    assert "it took 2 budgets each" in text
+    assert "it took 2 budgets each." in text  # there are no figures that could count them
+
+
+def test_a_lower_cost_of_a_step_size_that_was_not_chosen_is_known_and_said():
+    rates = {rated(1.0): ended(1), rated(3.0): ended(4)}
+    problems = [problem(rates | {FAST: ended(5)}), problem(rates | {rated(3.0): ended(0.5), FAST: ended(0.6)}, seed=1)]
+    (tuned,) = tune(problems)
+    found = Benchmark(comparable(problems, tuned.others), labels([tuned.best, FAST], SPEC), [], "abc")
+    assert found.lowest == [1, 0.5]
+    text = " ".join(method_sentences.about_methods(found))
+    assert "fL, the lowest cost of any run on the problem, at a step size that was not chosen too, so on 1 of 2" in text
+    assert "so on 1 of 2 problems some method comes to all targets; `nnexp report abc --reference` trains" in text
+    assert "of the lowest training cost within the budget" in "".join(
+        map(str, method_sentences.how_made(found, [tuned])[1])
+    )
+
+
+def test_replicates_that_are_no_seeds_have_their_own_name():
+    replicates = [(("seed", 0), ("fold", fold)) for fold in range(3)]
+    folds = [Problem("a", "a", replicate, ()) for replicate in replicates]
+    assert method_sentences.count_problems(folds) == "3 problems (3 folds)"
+    both = [Problem("a", "a", (("seed", seed), replicate[1]), ()) for seed in range(2) for replicate in replicates]
+    assert method_sentences.count_problems(both) == "6 problems (6 replicates)"
 
 
 def test_other_options_make_methods_of_their_own_and_what_only_diverges_is_not_tuned():
