@@ -84,9 +84,10 @@ def of_comparisons(comparisons: Sequence[Comparison], metric: Metric, design: De
     test = "sign-flip test"
     if design.resamples:
         test = f"corrected resampled t-test, n_test / n_train = {design.ratio:.3g}"
+    holm = f"; Holm's correction for {len(rows)}" if len(rows) > 1 else ""
     caption = (
-        f"Pairs of settings over their common {design.noun}s (n = {n}) by {metric.name}: {test}, two-sided; "
-        f"Holm's correction for {len(rows)}; each interval is of its pair alone. What could be shown is the difference "
+        f"Pairs of settings over their common {design.noun}s (n = {n}) by {metric.name}: {test}, two-sided{holm}; "
+        "each interval is of its pair alone. What could be shown is the difference "
         f"that so many {design.noun}s show with a chance of 80 % (—: none, or no test can be made)."
     )
     return Table(caption, header, rows, frozenset({0, 1}), name="comparisons")
