@@ -131,7 +131,8 @@ def _about_failed(group: Group) -> list[str]:
     if not group.without:
         return []
     more = [f"{len(group.without) - MOST_PAIRS} more"] if len(group.without) > MOST_PAIRS else []
-    return [f"Not ranked, since every run of it failed: {listed([*group.without[:MOST_PAIRS], *more])}."]
+    theirs = "every run of it" if len(group.without) == 1 else "all of their runs"
+    return [f"Not ranked, since {theirs} failed: {listed([*group.without[:MOST_PAIRS], *more])}."]
 
 
 def _about_mixed(group: Group) -> list[str]:
