@@ -33,7 +33,7 @@ REFUSED = [
     ("sweep=1", ["`sweep`", "hidden_size, iterations, l2, l2_seeds, optimizers, seeds", "'1'"]),
     ("+sweep=1", ["`sweep`", "l2_seeds", "'1'"]),
     ("+search=random optimizer=choice(cg,newton_cg)", ["`search`", "nsga2, tpe", "sampler=random"]),
-    ("lambda=3", ["`model.l2`", "model, optimizer, resume, seed"]),
+    ("lambda=3", ["`model.l2`", "model, optimizer, report, resume, seed"]),
     ("l2=3", ["`model.l2`"]),
     ("hidden_size=3", ["`model.hidden_size`"]),
     ("optimizer.learning_rate=0.1", ["`optimizer.options.learning_rate`"]),
