@@ -94,7 +94,7 @@ def make_group(
     """The settings among runs on one data set; `failed` are runs on it without a result."""
     own = tuple(key for key in logged if runs[key].notna().any())
     choice = spec.choose(runs, params, own)
-    both = pd.concat([runs.sort_values("started", kind="stable"), *([] if failed is None else [failed])])
+    both = pd.concat([runs.sort_values("started", kind="stable"), *_with_params(failed, runs, params)])
     keys = swept_keys(both, params, spec)
     both = with_replicates(both, spec)
     runs, stopped = both.iloc[: len(runs)].copy(), both.iloc[len(runs) :]
@@ -112,6 +112,14 @@ def make_group(
     without = tuple(spec.label_of(dict(zip(keys, values, strict=True))) for values in tried if values not in finished)
     group = Group(name, keys, tuple(settings), choice, spec, own, superseded, without=without, margin=margin)
     return _lettered(_over_common_replicates(group, tried))
+
+
+def _with_params(failed: Frame | None, runs: Frame, params: Sequence[str]) -> list[Frame]:
+    """Those of the failed runs of which it is known what they were: one that was killed early has no params."""
+    if failed is None:
+        return []
+    always = [key for key in params if runs[key].notna().all()]
+    return [failed[failed[always].notna().all(axis=1)]]
 
 
 def with_replicates(runs: Frame, spec: ComparisonSpec) -> Frame:

@@ -262,3 +262,13 @@ def test_a_seed_and_its_split_by_name_are_one_replicate(tmp_path):
     group = one([*runs, *again])
     assert group.n_superseded == 2
     assert [len(setting.runs) for setting in group.settings] == [3, 3]
+
+
+def test_a_run_that_was_killed_before_it_had_params_is_no_setting(tmp_path):
+    runs = runs_of(tmp_path, {1: {0: 0.8, 1: 0.81}, 3: {0: 0.7, 1: 0.72}})
+    killed = stored_run(tmp_path, 99, status="KILLED", message="process 1 is gone")
+    killed.params.clear()
+    group = one([*runs, killed])
+    assert (group.keys, group.without) == (("model.l2",), ())
+    assert [setting.label for setting in group.settings] == ["lambda 1", "lambda 3"]
+    assert said([*runs, killed]) == said(runs)
