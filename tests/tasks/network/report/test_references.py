@@ -126,7 +126,8 @@ def test_a_reference_that_begins_elsewhere_is_of_another_problem(problems, wante
     assert "no reference for a problem on digits: it begins at a cost of" in capfd.readouterr().err
 
 
-def test_a_problem_whose_config_is_gone_has_none(problems, wanted, capfd):
+def test_a_problem_whose_config_is_gone_has_none(problems, wanted, capfd, monkeypatch):
+    monkeypatch.setattr("nnexp.runs.files._told", set())  # another test of this process may have been told
     assert references.of_problems(problems[:1], lambda *_: None, wanted) == [None]
     assert "no run on it has a config/config.yaml" in capfd.readouterr().err
 
