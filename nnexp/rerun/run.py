@@ -28,7 +28,7 @@ from nnexp.runs.identity import array_digest, digest_of
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunResult
 from nnexp.runs.tags import CHANGED, CHECK, RERUN_OF
-from nnexp.sweeps.plan import decisive
+from nnexp.sweeps.jobs import decisive
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import StoreError, open_store
 

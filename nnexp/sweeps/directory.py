@@ -17,7 +17,7 @@ from nnexp.runs.directory import PLAN_FILE, RECORD, RESULT, SWEEPS, RunDirectory
 from nnexp.runs.files import VanishedError
 from nnexp.runs.records import NETWORK, Destination, Kind, PlannedJob, RunRecord, RunResult, RunStatus, SweepPlan
 from nnexp.runs.tags import KIND, SOURCE, STATUS_MESSAGE, SWEEP, SWEEP_KIND, SWEPT, USER
-from nnexp.sweeps.plan import Job
+from nnexp.sweeps.jobs import Job
 from nnexp.tasks.interface import Task
 from nnexp.tracking import views
 from nnexp.tracking.publication import sweep_uid

@@ -27,7 +27,7 @@ from nnexp.runs.tags import (
     USER,
 )
 from nnexp.sweeps import deferred
-from nnexp.sweeps.plan import decisive, failed_key
+from nnexp.sweeps.jobs import decisive, failed_key
 from nnexp.sweeps.sharing import share_in
 from nnexp.terminal import say
 

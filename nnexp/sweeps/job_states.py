@@ -17,7 +17,7 @@ from nnexp.runs.directory import RunDirectory, peek, run_directories
 from nnexp.runs.history import last_row
 from nnexp.runs.records import RunStatus
 from nnexp.runs.tags import RUN_KEY, SWEEP
-from nnexp.sweeps.plan import Job
+from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.status import JobState, State, of_record, of_stored, states
 from nnexp.tracking.store import Store, StoredRun
 

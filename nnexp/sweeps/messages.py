@@ -13,7 +13,7 @@ from nnexp.errors import one_line
 from nnexp.runs import backlog, provenance
 from nnexp.runs.history import last_row
 from nnexp.sweeps import ranking
-from nnexp.sweeps.plan import Job
+from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.ranking import Overview
 from nnexp.sweeps.status import JobState, State
 from nnexp.terminal import clock, say

@@ -13,8 +13,8 @@ from nnexp.runs.records import RunStatus, SweepPlan
 from nnexp.runs.tags import OWNER, RUN_KEY, SWEEP
 from nnexp.sweeps.directory import finish, record_of, sweep_directory
 from nnexp.sweeps.job_states import KnownRuns
+from nnexp.sweeps.jobs import Job, planned
 from nnexp.sweeps.parent import Parent
-from nnexp.sweeps.plan import Job, planned
 from nnexp.sweeps.ranking import overview
 from nnexp.sweeps.status import outcome, states
 from nnexp.tracking.store import StoredRun

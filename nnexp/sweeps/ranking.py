@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from nnexp.statistics.completeness import completeness
-from nnexp.sweeps.plan import Job
+from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.status import JobState, State, count
 from nnexp.tasks.interface import Task
 

@@ -20,7 +20,7 @@ from nnexp.config import ConfigError, deciding_leaves
 from nnexp.runs.identity import config_hash, sha256
 from nnexp.sweeps import plan
 from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, first_value, text_of, values
-from nnexp.sweeps.plan import Job
+from nnexp.sweeps.jobs import Job, decisive
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import JobState, State
 from nnexp.tasks.interface import Task
@@ -61,7 +61,7 @@ def run_search(
     what = [
         base,
         *sorted({task.code(job.config.of_task).digest for job in at_corners if job.config is not None}),
-        sorted(plan.decisive(fixed, task)),
+        sorted(decisive(fixed, task)),
         {k: repr(d) for k, d in space.items()},
         settings["sampler"],
     ]

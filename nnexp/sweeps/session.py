@@ -21,8 +21,8 @@ from nnexp.runs.records import RunStatus
 from nnexp.summary import how_to_open
 from nnexp.sweeps import deferred, directory, messages, sharing
 from nnexp.sweeps.job_states import JobStates, KnownRuns
+from nnexp.sweeps.jobs import Job, Plan
 from nnexp.sweeps.parent import Parent
-from nnexp.sweeps.plan import Job, Plan
 from nnexp.sweeps.ranking import Overview, overview
 from nnexp.sweeps.status import JobState, State, outcome
 from nnexp.tasks.interface import Task

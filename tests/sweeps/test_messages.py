@@ -3,8 +3,8 @@
 import pytest
 
 from nnexp.sweeps import ranking
+from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.messages import describe, time_left
-from nnexp.sweeps.plan import Job
 from nnexp.sweeps.status import JobState, State
 from nnexp.tasks.network.task import Network
 

@@ -6,7 +6,7 @@ from nnexp.config import TrackingConfig
 from nnexp.runs import backlog
 from nnexp.runs.tags import RERUN_OF
 from nnexp.sweeps.job_states import KnownRuns
-from nnexp.sweeps.plan import Job
+from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import JobState, State, count, outcome, states
 from tests.tools import made_up

@@ -10,7 +10,7 @@ from nnexp.runs.arbitration import Claim
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunResult, RunStatus
 from nnexp.sweeps import deferred
-from nnexp.sweeps.plan import Job
+from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.session import Controls, Session
 from tests.tools import made_up
 
