@@ -18,6 +18,7 @@ from nnexp.credentials import extract_passwords
 from nnexp.errors import ExitStatus, UsageError, tell_failure, wants_traceback
 from nnexp.presets import CONFIG_GROUPS, FLAGS, choices, own_choices, own_groups, own_presets
 from nnexp.terminal import say
+from nnexp.timeline import span
 
 COMMANDS = {
     "gradcheck": ("nnexp.commands.gradcheck", "check the whole gradient of the configured network numerically"),
@@ -61,6 +62,7 @@ def _group_help(group: str) -> str:
     return f"  {group}: {'; '.join(filter(None, [shipped, yours]))}"
 
 
+@span("other")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Errors of any command are told in one line here."""
     try:

@@ -29,6 +29,7 @@ from nnexp.signals import interruptible
 from nnexp.tasks.disk_run import DiskRun, Share
 from nnexp.tasks.interface import Code
 from nnexp.terminal import say
+from nnexp.timeline import span
 from nnexp.tracking.store import StoreError, open_store
 
 DRAWING_SECONDS = 120
@@ -116,6 +117,7 @@ def execute(request: Request, finish: Finish | None = None, share: Share | None 
         return _execute(request, finish, share)
 
 
+@span("recording")
 def _execute(request: Request, finish: Finish | None, share: Share | None) -> Outcome:
     config, tracking = request.config, request.config.tracking
     companion = companion_of(tracking).start()
@@ -188,6 +190,7 @@ def _claimed(config: Config, directory: RunDirectory, companion: Companion) -> I
         lock.release()
 
 
+@span("claiming")
 def _claim(config: Config, directory: RunDirectory, companion: Companion) -> Claim:
     """Who has the job, with its lock held; a run that has not got it leaves nothing, and one that has is entered."""
     root, record = config.tracking.directory, directory.record
@@ -285,12 +288,14 @@ def _keep_traceback(directory: RunDirectory, error: BaseException) -> None:
 def _train(config: Config, directory: RunDirectory, share: Share | None) -> RunResult:
     run = DiskRun(directory, share, tells=not config.task.tells_progress)
     try:
-        ending = config.task.train(run, config.of_task)
+        with span("fit"):
+            ending = config.task.train(run, config.of_task)
     finally:
         run.close()
     return result_of(directory, ending, run.saved, run.figures)
 
 
+@span("waiting")
 def finish(directory: RunDirectory, tracking: TrackingConfig) -> Outcome:
     """Have an ended run drawn and published; wait no longer than `tracking.patience` seconds for a tracking server."""
     companion, problem = companion_of(tracking), None

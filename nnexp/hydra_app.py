@@ -35,6 +35,7 @@ from nnexp.own import use_folder
 from nnexp.paths import absolute
 from nnexp.presets import FLAGS, config_directory, own_directory, preset_files
 from nnexp.runs.records import RunStatus
+from nnexp.timeline import span
 from nnexp.tracking.usable import check_store
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def task(cfg: DictConfig) -> Outcome:
         _remove_empty(Path(settings.runtime.output_dir), command_folder() / cfg.tracking.directory)
 
 
+@span("recording")
 def _run(cfg: DictConfig, overrides: list[str], folder: Path) -> Outcome:
     from nnexp.execute import Request, execute
 
@@ -213,7 +215,8 @@ def _begin(start: Callable[[], object], *, is_called: bool = False) -> None:
     global _state
     _state = _State(is_called=is_called)
     try:
-        start()
+        with span("composing"):  # and all that is in no span within it
+            start()
     except LeavesHydra as left:
         _state.error = left.error
     except KeyboardInterrupt:

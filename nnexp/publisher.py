@@ -37,6 +37,8 @@ from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_own_folder, use_own_folder
 from nnexp.tasks import describe
+from nnexp.timeline import end as note_end
+from nnexp.timeline import span
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.publications import Publications
 from nnexp.tracking.store import Store, StoreError, import_mlflow
@@ -109,6 +111,7 @@ class Publisher:
         self.is_ready.wait()
         self.serve(Question.CLAIM, self._claim)
 
+    @span("claiming")
     def _claim(self, directory: RunDirectory) -> dict[str, Any]:
         if self.store is None or self.is_over.is_set():
             raise StoreError("there is no store to ask, or nobody who asks")
@@ -128,7 +131,8 @@ class Publisher:
     def _draw(self, directory: RunDirectory) -> dict[str, Any]:
         self._let_claims_pass(directory)
         try:
-            describe(directory)
+            with span("drawing"):
+                describe(directory)
         except Exception as error:
             if self.store is None:  # then the run leaves the backlog, with all answers that nobody has read yet
                 directory.amend_result(not_described=one_line(error))
@@ -213,6 +217,7 @@ class Publisher:
         if is_last:
             questions.answer(directory, Question.PUBLISH, **said)
 
+    @span("publishing")
     def _advance(self, directory: RunDirectory, *, to_the_end: bool = True) -> None:
         """Publish what is new of a run; one that no store is to get leaves the backlog when it is drawn."""
         if self.store is not None:
@@ -312,6 +317,7 @@ def main() -> None:
         publishing.join(LINGER_SECONDS)
         sys.stderr.flush()
         remove_own_folder()
+        note_end()
         os._exit(0)
 
     def watch_trainer() -> None:

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.compose import plain
+from nnexp.timeline import span
 
 Parse = Callable[[list[str]], list[Override]]
 Compose = Callable[[list[str]], DictConfig]
@@ -105,6 +106,7 @@ class SweepLoader:
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_composer": None}
 
+    @span("composing")
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The config of a job, with what Hydra says in it of the job's overrides."""
         if self._composer is None:

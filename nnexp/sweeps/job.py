@@ -30,8 +30,10 @@ from nnexp.sweeps import deferred
 from nnexp.sweeps.jobs import decisive, failed_key
 from nnexp.sweeps.sharing import share_in
 from nnexp.terminal import say
+from nnexp.timeline import span
 
 
+@span("recording")
 def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     """Do the job and tell how it ended; a failure is told when it happens and left as a FAILED run."""
     name = cfg.tracking.run_name

@@ -17,6 +17,7 @@ from nnexp.sweeps.composer import Composer
 from nnexp.sweeps.grid import Grid
 from nnexp.sweeps.jobs import Job, Plan, failed_key
 from nnexp.tasks.interface import Task
+from nnexp.timeline import span
 
 
 class Keys:
@@ -42,6 +43,7 @@ def make_jobs(grid: Grid, composer: Composer, keys: Keys) -> list[Job]:
         return _make_jobs(grid, composer, keys)
 
 
+@span("planning")
 def _make_jobs(grid: Grid, composer: Composer, keys: Keys) -> list[Job]:
     jobs, names = [], short_names([swept for _, swept in grid])
     for number, (overrides, swept) in enumerate(grid):

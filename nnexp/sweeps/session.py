@@ -27,6 +27,7 @@ from nnexp.sweeps.ranking import Overview, overview
 from nnexp.sweeps.status import JobState, State, outcome
 from nnexp.tasks.interface import Task
 from nnexp.terminal import progress_line, say
+from nnexp.timeline import span
 from nnexp.tracking.store import Store
 
 REPORT = "report/report.html"  # in the folder of a sweep
@@ -276,12 +277,14 @@ class Session:
         deferred.begin()
         outcomes: Sequence[Any] = ()
         try:
-            outcomes = self.launch(overrides) or ()
+            with span("waiting"):  # for workers; jobs that are done in this process have spans of their own
+                outcomes = self.launch(overrides) or ()
         except Exception as error:
             say(f"The launcher stopped: {one_line(error)}. The remaining jobs are started anew.")
         finally:
             sharing.clear(self.root, self.sweep)
-        deferred.wait_for(self.root, self.sweep)
+        with span("waiting"):
+            deferred.wait_for(self.root, self.sweep)
         return self.job_states.take(jobs, outcomes)
 
     # What is told.
@@ -316,6 +319,7 @@ class Session:
         if self.parent is not None:
             self.parent.beat()
 
+    @span("report")
     def _compare(self) -> Any:
         """The report of the sweep, in its folder and at the parent run; None where there is no store to read."""
         make = self.controls.make_report
