@@ -35,7 +35,8 @@ def test_each_span_is_a_line_of_a_file_of_its_process(tmp_path):
     names = [line["name"] for line in rest]
     assert [name for name in names if name != "imports"] == ["inner", "inner", "outer", "outer", "end"]
     assert "imports" in names
-    inner, outer = (next(line for line in rest if line["name"] == name) for name in ("inner", "outer"))
+    inner = next(line for line in rest if line["name"] == "inner")
+    outer = rest[-2]
     assert first["begin"] < first["end"] <= outer["begin"] <= inner["begin"] < inner["end"] <= outer["end"]
     assert 0 < inner["cpu"] <= outer["cpu"] <= outer["process"] <= lines[-1]["process"]
 
