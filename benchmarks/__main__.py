@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Line
-from benchmarks.rows import ROWS
+from benchmarks.rows import DRAW, MINUTES, ROWS
 
 ROW_SECONDS = 900  # enough on a busy machine; an idle one needs a tenth of it
 # These would distort the measurement: slower BLAS kernels, other numbers of threads, no byte code.
@@ -23,14 +23,17 @@ UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_N
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"rows to measure, of {', '.join(ROWS)}; default: all")
+    which = f"of {', '.join(ROWS)}; default: all but {', '.join(MINUTES)}"
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=which)
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny budgets, numbers mean nothing")
     parser.add_argument("--json", metavar="FILE", help="write all numbers to FILE")
-    parser.add_argument("--figure", metavar="FILE", help="write the scaling row's figure to FILE")
+    parser.add_argument("--figure", metavar="FILE", help=f"write the figure of a row, {' or '.join(DRAW)}, to FILE")
     parser.add_argument("--inside", metavar="ROW", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if unknown := [row for row in chosen.rows if row not in ROWS]:
         parser.error(f"there is no row {unknown[0]!r}; there are {', '.join(ROWS)}")
+    if chosen.figure and not chosen.inside and (len(chosen.rows) != 1 or chosen.rows[0] not in DRAW):
+        parser.error(f"--figure is of one row, {' or '.join(DRAW)}")
     return chosen
 
 
@@ -40,7 +43,7 @@ def title(row: str) -> str:
 
 def inside(row: str, chosen: argparse.Namespace) -> None:
     """Measure one row in this process and print its lines as JSON."""
-    extra = {"figure": chosen.figure} if row == "scaling" else {}
+    extra = {"figure": chosen.figure} if row in DRAW else {}
     lines = importlib.import_module(f"benchmarks.rows.{row}").run(chosen.quick, **extra)
     print(json.dumps([line.as_dict() for line in lines]))
 
@@ -94,7 +97,7 @@ def main() -> int:
     print(f"{versions}\n\ngemm, GFLOP/s: {rates}")
     everything: dict[str, Any] = {"machine": about, "rows": {}}
     missed = 0
-    for row in chosen.rows or ROWS:
+    for row in chosen.rows or [row for row in ROWS if row not in MINUTES]:
         started = time.perf_counter()
         load = os.getloadavg()[0]
         lines = measure(row, chosen)

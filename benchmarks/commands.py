@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -70,9 +72,48 @@ def run(words: Sequence[str], folder: Path, **settings: str) -> float:
     return took
 
 
-def nnexp(folder: Path, *overrides: str) -> float:
+def nnexp(folder: Path, *overrides: str, **settings: str) -> float:
     """Wall seconds of `nnexp OVERRIDES` from start to exit, with the data set from the checkout's cache."""
-    return run(["-m", "nnexp", *overrides, f"data.cache={problem.DATA}"], folder)
+    return run(["-m", "nnexp", *overrides, f"data.cache={problem.DATA}"], folder, **settings)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A command: its wall seconds from start to exit, and the CPU seconds of all processes to the end of the last."""
+
+    began: float
+    seconds: float
+    cpu: float | None  # None where the system cannot tell
+
+    @property
+    def ended(self) -> float:
+        """When the command itself was over, in seconds since the epoch."""
+        return self.began + self.seconds
+
+
+def whole(folder: Path, *overrides: str, **settings: str) -> Whole:
+    """`nnexp OVERRIDES`, measured with all that it starts, of which much outlives its parent."""
+    adopts = _adopt_orphans()
+    before, began = _cpu_of_children(), time.time()
+    seconds = nnexp(folder, *overrides, **settings)
+    if not adopts:
+        return Whole(began, seconds, None)
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        return Whole(began, seconds, _cpu_of_children() - before)
+
+
+def _adopt_orphans() -> bool:
+    """Have processes whose parent ends become children of this one, so that their CPU time counts here (Linux)."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    return prctl is not None and prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @dataclass(frozen=True)

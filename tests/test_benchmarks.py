@@ -1,6 +1,7 @@
 """A smoke test of the benchmark suite: its parts run and measure what they say."""
 
 import importlib
+import json
 import math
 import sqlite3
 import time
@@ -8,10 +9,10 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks import commands, machine, notebook, peers, problem
+from benchmarks import commands, machine, notebook, peers, problem, spans
 from benchmarks.__main__ import parse, shown
 from benchmarks.measure import Line, alternate, left_out
-from benchmarks.rows import ROWS, growth, training
+from benchmarks.rows import ROWS, growth, timeline, training
 from nnexp.nn import Objective, initialize
 
 LAYERS = (6, 4, 3)
@@ -60,6 +61,9 @@ def test_an_unknown_row_is_refused(capsys):
     with pytest.raises(SystemExit):
         parse(["evaluations"])
     assert "there is no row 'evaluations'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse(["growth", "--figure", "growth.png"])
+    assert "--figure is of one row" in capsys.readouterr().err
 
 
 def test_slow_and_fast_contenders_share_the_time_from_beginning_to_end():
@@ -89,6 +93,29 @@ def test_what_is_beside_the_fit_is_counted_for_each_worker_alone():
     runs = [commands.Run(start, 0.0, 1.0, worker, 0.0, "") for worker in starts for start in starts[worker]]
     assert commands.beside_the_fit(runs, warm_up=0) == [1.0, 1.5, 0.5, 1.25]
     assert commands.beside_the_fit(runs) == [1.5, 1.25]
+
+
+def test_a_span_is_counted_without_those_within_it_and_what_is_in_none_too(tmp_path):
+    def write(pid, argv, *lines):
+        keys = ("name", "begin", "end", "cpu", "thread", "process")
+        rows = [dict(zip(keys, line, strict=True)) for line in lines]
+        rows[0]["argv"] = argv
+        (tmp_path / f"{pid}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    start = ("imports", 0.0, 1.0, 0.5, 7, 0.5)
+    write(1, ["nnexp"], start, ("fit", 2.0, 3.0, 0.9, 7, 1.5), ("recording", 1.5, 4.0, 1.1, 7, 1.75))
+    end = ("end", 9.0, 9.0, 0.0, 7, 1.25)
+    start = ("imports", 0.5, 1.0, 0.5, 7, 0.5)
+    write(2, ["python", "-m", "nnexp.publisher"], start, ("drawing", 4.0, 6.0, 0.5, 8, 1.0), end)
+    main, companion = found = spans.read(tmp_path)
+    assert (main.role, companion.role) == ("main", "companion")
+    assert main.total("recording") == pytest.approx((1.5, 0.2))
+    assert main.total("fit") == pytest.approx((1.0, 0.9))
+    assert main.unnamed == pytest.approx((0.5, 0.15))
+    assert companion.unnamed == pytest.approx((6.0, 0.25))
+    lines = timeline.lines_of("a run", found)
+    assert [line.what.rpartition(", ")[2] for line in lines[:2]] == ["main: fit", "main: imports"]
+    assert sum(float(line.note.split()[1]) for line in lines) == pytest.approx(1.75 + 1.25, abs=0.03)
 
 
 def test_the_operations_of_an_evaluation():

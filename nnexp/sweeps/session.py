@@ -125,6 +125,7 @@ class Session:
             return self.interrupted()
         return self.close()
 
+    @span("store")
     def recover(self) -> None:
         """Close and publish what crashes left in the store and in the output directory, of whatever run or sweep."""
         if self.store is not None:
@@ -134,6 +135,7 @@ class Session:
                 self._without_store(error)
         remove_leftovers(self.root)
 
+    @span("store")
     def open(self, jobs: Sequence[Job]) -> None:
         """Make the sweep's directory, with its plan, and its parent run."""
         tracking = self.controls.tracking
@@ -221,6 +223,7 @@ class Session:
 
     # What is known of the jobs.
 
+    @span("store")
     def refresh(self, jobs: Sequence[Job], *, elsewhere: bool = True) -> dict[str, JobState]:
         """The states of the jobs now. A store that cannot be reached is told once and done without."""
         keys = [job.key for job in jobs]
@@ -355,6 +358,7 @@ class Session:
 
     # The end.
 
+    @span("store")
     def _end(self, status: RunStatus, message: str, *, is_whole: bool) -> None:
         """Close the parent run and the directory; what could not be published stays in the backlog for `nnexp sync`."""
         is_closed = False

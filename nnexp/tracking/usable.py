@@ -18,12 +18,14 @@ from nnexp.config import ConfigError, TrackingConfig
 from nnexp.credentials import PASSWORD, USERNAME, with_password
 from nnexp.errors import one_line
 from nnexp.paths import sqlite_path
+from nnexp.timeline import span
 from nnexp.tracking.server import ENDPOINT, judged, trouble_of
 
 SECONDS = 2.0  # to wait for a server's first answer
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+@span("store")
 def check_store(tracking: TrackingConfig) -> None:
     """See that the store can be used, as far as that can be known beforehand.
 
