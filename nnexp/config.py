@@ -37,6 +37,7 @@ from nnexp.runs.identity import Identity, config_hash
 from nnexp.tasks.interface import Task
 
 FIGURE_FORMATS = ("png", "svg", "pdf")
+FIGURES_OF = (ALL, BEST, NONE) = ("all", "best", "none")
 # Keys that say where and how a run is kept, not what it computes: they enter neither the params nor the identity.
 BOOKKEEPING = ("tracking", "figures", "report", "resume", "dry_run", "fail_fast")
 DAY, WEEK = 86_400, 604_800  # seconds
@@ -65,6 +66,7 @@ class Config:
     of_task: Any
     tracking: TrackingConfig
     figures: tuple[str, ...]
+    figures_of: str | None
     margin: float | None
     seed: int
     resume: bool | str
@@ -110,6 +112,12 @@ def _formats(key: str, value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _figures_of(key: str, value: Any) -> str | None:
+    if value is not None and value not in FIGURES_OF:
+        raise refused(key, "one of " + ", ".join(FIGURES_OF) + ", or null", value)
+    return value
+
+
 def _margin(key: str, value: Any) -> float | None:
     if value is None:
         return None
@@ -142,7 +150,7 @@ READERS: dict[str, dict[str, Reader]] = {
         "sweep": _sweep,
         "planned": optional_text,
     },
-    "figures": {"format": _formats},
+    "figures": {"format": _formats, "of": _figures_of},
     "report": {"margin": _margin},
 }
 TOP_LEVEL: dict[str, Reader] = {
@@ -185,11 +193,13 @@ def check(tree: Mapping[str, Any], folder: str | Path | None = None) -> Config:
     known = {*READERS, *TOP_LEVEL, *task.groups}
     if unknown := [key for key in tree if key not in known and key not in tasks.GROUPS]:
         raise ConfigError(f"`{unknown[0]}` is not a config key; the keys are {', '.join(sorted(known))}")
+    figures = check_figures(tree)
     return Config(
         task=task,
         of_task=task.read(tree, folder),
         tracking=check_tracking(tree, folder),
-        figures=read_group("figures", tree, READERS["figures"])["format"],
+        figures=figures["format"],
+        figures_of=figures["of"],
         margin=check_margin(tree),
         **{key: check_flag(key, tree) for key in TOP_LEVEL},
     )
@@ -202,6 +212,13 @@ def check_tracking(tree: Mapping[str, Any], folder: str | Path | None = None) ->
     if tracking.backend == "mlflow" and (problem := uri_problem(uri)):
         raise ConfigError(f"`tracking.uri` must be {problem}, got {tracking.uri!r}")
     return replace(tracking, uri=uri, directory=absolute(tracking.directory, folder))
+
+
+def check_figures(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Read which figures are drawn, in which formats; parameters and errors are those of :func:`check`."""
+    if isinstance(tree.get("figures"), Mapping):
+        tree = {**tree, "figures": {"of": None, **tree["figures"]}}  # configs recorded before lack it
+    return read_group("figures", tree, READERS["figures"])
 
 
 def check_margin(tree: Mapping[str, Any]) -> float | None:

@@ -13,7 +13,7 @@ from typing import Any
 import nnexp
 from nnexp import tasks
 from nnexp.companion import destination_of
-from nnexp.config import Config
+from nnexp.config import BEST, NONE, Config
 from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import SOURCES, RunDirectory, to_json, write_atomically
 from nnexp.runs.history import check_metrics
@@ -54,6 +54,7 @@ def make_record(request: Request, identity: Identity, details: Mapping[str, Any]
         overrides=tuple(request.overrides),
         seed=config.seed,
         figures=config.figures,
+        draws=config.figures_of != NONE and not (config.figures_of == BEST and tracking.sweep),
         tags={
             **{f"nnexp.{key}": value for key, value in identity.to_json().items()},
             VERSION: nnexp.__version__,

@@ -48,6 +48,7 @@ def test_the_default_config_is_the_exercises_setting():
         ("training.dtype=float16", ("`training.dtype`", "float64, float32", "float16")),
         ("training.threads=0", ("`training.threads`", ">= 1", "0")),
         ("figures.format=bmp", ("`figures.format`", "png, svg, pdf", "bmp")),
+        ("figures.of=some", ("`figures.of`", "all, best, none, or null", "some")),
         ("resume=maybe", ("`resume`", "true or false", "maybe")),
         ("+model.foo=1", ("`model.foo`", "hidden_size, l2")),
         ("modle.l2=1", ("modle.l2=1", "`model.l2`")),

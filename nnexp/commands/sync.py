@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from nnexp.errors import ExitStatus
+from nnexp.errors import ExitStatus, UsageError
 from nnexp.terminal import say
 
 
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run directories, ids of runs or ids of sweeps; default: all unpublished runs, with --to all runs",
     )
     parser.add_argument("--to", metavar="URI", help="copy the runs into this MLflow store, whatever store they are in")
+    parser.add_argument("--figures", action="store_true", help="draw the figures of runs that were made without them")
     parser.add_argument("--directory", help="the output directory; default: tracking.directory of the config")
 
 
@@ -37,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"`--directory` must be an existing folder, got {arguments.directory!r}")
     if arguments.to and (problem := uri_problem(absolute_uri(arguments.to))):
         raise ConfigError(f"`--to` must be {problem}, got {arguments.to!r}")
+    if arguments.figures and not arguments.runs:
+        raise UsageError("--figures needs the runs or sweeps whose figures are to be drawn")
     done, kept = sync(
         tracking.directory,
         arguments.runs,
@@ -45,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         to=arguments.to,
         parent_of=SweepPublication,
         lookup=Lookup.of(tracking),
+        with_figures=arguments.figures,
     )
     if arguments.json:
         print(json.dumps({"published": done, "kept_back": kept}))

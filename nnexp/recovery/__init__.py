@@ -10,7 +10,7 @@ from nnexp.recovery.closing import (
     remove_leftovers,
 )
 from nnexp.recovery.selection import Stores
-from nnexp.recovery.sync import recover, sync
+from nnexp.recovery.sync import draw, recover, sync
 
 __all__ = [
     "TRAINER_KILLED",
@@ -20,6 +20,7 @@ __all__ = [
     "close_and_describe",
     "close_lost",
     "complete",
+    "draw",
     "recover",
     "remove_leftovers",
     "sync",

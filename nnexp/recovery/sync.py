@@ -18,7 +18,7 @@ from nnexp.runs import backlog, lease
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.places import store_of
 from nnexp.runs.records import RunStatus
-from nnexp.tracking.publication import Publication
+from nnexp.tracking.publication import Publication, reopen
 from nnexp.tracking.store import Store, StoreError
 
 POLL_SECONDS = 0.2
@@ -63,6 +63,7 @@ def sync(
     to: str | None = None,
     parent_of: MakeParent | None = None,
     lookup: Lookup | None = None,
+    with_figures: bool = False,
 ) -> tuple[int, int]:
     """Publish the named runs, or all of the backlog of `root`, with the sweeps that they belong to.
 
@@ -82,6 +83,8 @@ def sync(
         Gives the parent run of a sweep by the output directory, the sweep's id and the stores.
     lookup
         Says what the names mean; default: what is on this machine does.
+    with_figures
+        Whether to draw the figures of those runs that were made without.
 
     Returns
     -------
@@ -96,9 +99,12 @@ def sync(
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(2 * PATIENCE)))
     stores = Stores(default_uri, to)
     directories, sweeps = selection.chosen(lookup or Lookup(root), root, names, is_copy=to is not None)
+    if with_figures:
+        for directory in directories:
+            _attempt(lambda directory=directory: ask_for_figures(directory), tell, directory.path.name)
     directories, private = selection.split_private(directories)
     if private:
-        _leave_private(root, private, tell, only=bool(names) and not directories)
+        _leave_private(root, private, tell, only=bool(names) and not directories and not with_figures)
     if parent_of is None:
         parents = []
     else:
@@ -163,6 +169,36 @@ def recover(store: Store, root: str | Path, tell: Tell = lambda line: None, ende
         if name is not None:
             recovered.append(name)
     return recovered
+
+
+def ask_for_figures(directory: RunDirectory) -> bool:
+    """Have the figures of an ended run that was made without drawn and published; say whether there is something to do.
+
+    It is then a run whose end is not described and not published yet, which whoever finds it sees to.
+    """
+    record, result = directory.record, directory.result
+    if record.draws or result is None or (result.draws_later and result.described):
+        return False
+    directory.amend_result(draws_later=True, described=False)
+    reopen(directory)
+    return True
+
+
+def draw(root: str | Path, directories: Iterable[RunDirectory], default_uri: str, tell: Tell) -> None:
+    """Draw and publish the figures of those of the runs that were made without; `default_uri` as in :func:`sync`."""
+    stores = Stores(default_uri)
+    for directory in directories:
+        _attempt(lambda directory=directory: _draw(root, directory, stores, tell), tell, directory.path.name)
+
+
+def _draw(root: str | Path, directory: RunDirectory, stores: Stores, tell: Tell) -> None:
+    if not ask_for_figures(directory):
+        return
+    if not directory.record.is_private:
+        _publish(root, directory, stores, tell)
+        return
+    complete(root, directory, tell)
+    backlog.leave(root, directory)
 
 
 def _publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Tell) -> bool:

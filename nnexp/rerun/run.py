@@ -29,8 +29,8 @@ from nnexp.runs.questions import Question
 from nnexp.runs.records import RunResult
 from nnexp.runs.tags import CHANGED, CHECK, RERUN_OF
 from nnexp.sweeps.jobs import decisive
-from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import StoreError, open_store
+from nnexp.tracking.publication import reopen
+from nnexp.tracking.store import StoreError
 
 REPORT = "reports/check.json"
 DIGEST = "_digest"  # how the keys of a result end that are digests
@@ -295,7 +295,7 @@ def _keep(planned: RerunPlan, done: Rerun, directory: RunDirectory) -> None:
     tracking = planned.config.tracking
     if tracking.backend != "mlflow":
         return
-    Publication(directory, open_store(tracking.uri, tracking.experiment)).reopen()
+    reopen(directory)
     companion = companion_of(tracking)
     with suppress(StoreError):  # it is in the directory and in the backlog; `nnexp sync` publishes it
         companion.ask(directory, Question.PUBLISH)

@@ -51,6 +51,11 @@ def is_optional_text(value: Any) -> bool:
     return value is None or is_text(value)
 
 
+def is_flag(value: Any) -> bool:
+    """Whether a value is true or false."""
+    return isinstance(value, bool)
+
+
 def _is_job(value: Any) -> bool:
     job = as_object(value)
     if job is None or not {"key", "overrides", "name"} <= set(job):
@@ -176,6 +181,8 @@ class RunRecord(Record):
         `config_hash`, `data_digest`, `code_digest` and `run_key`; empty but for the key where the run could not begin.
     backlog
         The folder in which it is entered while there is something to publish; None for a run of no output directory.
+    figures, draws
+        The formats of its figures, and whether they are drawn when it has ended.
     details
         What its task needs in order to describe it.
     """
@@ -194,6 +201,7 @@ class RunRecord(Record):
     overrides: Sequence[str] = field(default=(), metadata=stored(is_texts, tuple))
     seed: int = field(default=0, metadata=stored(is_number))
     figures: Sequence[str] = field(default=("png",), metadata=stored(is_texts, tuple))
+    draws: bool = field(default=True, metadata=stored(is_flag))
     tags: Mapping[str, str] = field(default_factory=dict[str, str], metadata=stored(is_mapping, is_needed=True))
     details: Mapping[str, Any] = field(default_factory=dict[str, Any], metadata=stored(is_mapping))
 
@@ -238,6 +246,8 @@ class RunResult(Record):
         What is logged once, at that step.
     described, not_described
         Whether its reports and figures were made, or why they could not be.
+    draws_later
+        Whether its figures, which were left out, were asked for later.
     superseded_by
         The run that had finished the same job first.
     values
@@ -253,6 +263,7 @@ class RunResult(Record):
     final_metrics: Mapping[str, float] = field(default_factory=dict[str, float], metadata=stored(is_mapping))
     described: bool = field(default=False, metadata=stored(lambda value: True, bool))
     not_described: str | None = field(default=None, metadata=stored(is_optional_text))
+    draws_later: bool | None = field(default=None, metadata=stored(lambda value: value is None or is_flag(value)))
     superseded_by: str | None = field(default=None, metadata=stored(is_optional_text))
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -279,7 +290,7 @@ class RunResult(Record):
 
     def to_json(self) -> dict[str, Any]:
         """As of every record, with the values at the top level."""
-        optional = ("not_described", "superseded_by")
+        optional = ("not_described", "draws_later", "superseded_by")
         written = {key: each for key, each in super().to_json().items() if each is not None or key not in optional}
         return written | {key: each for key, each in self.values.items() if key not in self.reserved()}
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from nnexp import tasks
 from nnexp.compose import in_grammar
-from nnexp.config import TrackingConfig
+from nnexp.config import BEST, TrackingConfig
 from nnexp.errors import ExitStatus, one_line
-from nnexp.recovery import recover, remove_leftovers
+from nnexp.recovery import draw, recover, remove_leftovers
 from nnexp.runs import backlog, provenance
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.records import RunStatus
@@ -31,6 +31,8 @@ from nnexp.timeline import span
 from nnexp.tracking.store import Store
 
 REPORT = "report/report.html"  # in the folder of a sweep
+MOST_DRAWN = 100  # jobs of a sweep that are all drawn, unless `figures.of` says otherwise
+MOST_DRAWN_BEST = 10  # runs of the best setting
 POLL_SECONDS = 1.0
 INTERRUPTED_SECONDS = 10.0  # in which runs that are interrupted have to be closed
 
@@ -55,6 +57,7 @@ class Controls:
     make_report: MakeReport | None = None
     prints_end: bool = True  # on standard output
     margin: float | None = None  # of its report
+    figures_of: str | None = None  # of which runs figures are drawn
 
 
 class Session:
@@ -185,6 +188,7 @@ class Session:
         self.recover()  # what seemed to be alive on other machines when it began may have been silent ever since
         kept = self._kept_back()
         known = self.overview()
+        self._draw_best(known)
         has_new_runs = self._has_launched or (self.parent is not None and self.parent.was_broken_off)
         report = self._compare() if has_new_runs and known.counts["finished"] else None
         status, message = outcome(known.counts)
@@ -263,6 +267,20 @@ class Session:
         """Counts, best settings and failures as they are known."""
         return overview(self.task, self.jobs, self.states, self.sweep, self.to_come)
 
+    @property
+    def draws_best(self) -> bool:
+        """Whether figures are drawn of the runs of the best setting only, when the sweep ends."""
+        of, planned = self.controls.figures_of, len(self.jobs) + self.to_come
+        return of == BEST or (of is None and planned > MOST_DRAWN)
+
+    def _draw_best(self, known: Overview) -> None:
+        """Draw the figures of the runs of the best setting, where the runs were made without."""
+        if self.draws_best and known.best:
+            best = {run_id for _, run_id in known.best[0].runs[:MOST_DRAWN_BEST]}
+            paths = [state.directory for state in self.states.values() if state.run_id in best]
+            runs = [directory for path in paths if (directory := RunDirectory(path)).has_ended]
+            draw(self.root, runs, self.controls.tracking.uri, say)
+
     # One launch.
 
     def _launch(self, jobs: Sequence[Job]) -> set[str]:
@@ -273,6 +291,7 @@ class Session:
                 f"tracking.sweep='{self.sweep}'",
                 f"tracking.run_name={in_grammar(job.run_name)}",
                 *([f"tracking.planned={in_grammar(job.planned)}"] if job.planned else []),
+                *([f"figures.of={BEST}"] if self.draws_best else []),
             ]
             for job in jobs
         ]

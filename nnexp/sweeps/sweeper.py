@@ -17,7 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nnexp.compose import plain
-from nnexp.config import ConfigError, check_flag, check_margin, check_places, check_tracking
+from nnexp.config import ConfigError, check_figures, check_flag, check_margin, check_places, check_tracking
 from nnexp.errors import ExitStatus
 from nnexp.paths import absolute
 from nnexp.sweeps import plan
@@ -122,6 +122,7 @@ class BaseSweeper(Sweeper):
             self.make_report,
             prints_end,
             check_margin(tree),
+            check_figures(tree)["of"],
         )
 
     def refuse_one_directory(self, n_jobs: int) -> None:

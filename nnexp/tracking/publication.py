@@ -116,13 +116,6 @@ class Publication:
         if run is not None and run.status == RunStatus.RUNNING:
             self.store.terminate(run.run_id, RunStatus.KILLED, message=reason)
 
-    def reopen(self) -> None:
-        """Have the end of the run published again, because something was added to it."""
-        self.complete = False
-        self._remember()
-        if (root := self._root()) is not None:
-            backlog.enter(root, self.directory)
-
     @contextmanager
     def _alone(self) -> Iterator[None]:
         try:
@@ -284,11 +277,7 @@ class Publication:
     # What the disk says of it.
 
     def _known(self) -> dict[str, Any]:
-        """What `published.json` has, by the address of the store; damaged, it saves no work."""
-        try:
-            return self.directory.read_json(PUBLISHED)
-        except (OSError, RecordError):
-            return {}
+        return _known(self.directory)
 
     def _remember(self) -> None:
         state = {
@@ -308,6 +297,22 @@ class Publication:
     def _leave_backlog(self) -> None:
         if (root := self._root()) is not None:
             backlog.leave(root, self.directory)
+
+
+def reopen(directory: RunDirectory) -> None:
+    """Have the end of a run published again wherever it has been published, because something was added to it."""
+    known = {uri: state | {"complete": False} for uri, state in _known(directory).items()}
+    directory.write_json(PUBLISHED, known)
+    if (root := root_of(directory)) is not None:  # last: who finds the entry of a whole run takes it away
+        backlog.enter(root, directory)
+
+
+def _known(directory: RunDirectory) -> dict[str, Any]:
+    """What `published.json` has, by the address of the store; damaged, it saves no work."""
+    try:
+        return directory.read_json(PUBLISHED)
+    except (OSError, RecordError):
+        return {}
 
 
 def _is_to_be_described(result: RunResult) -> bool:

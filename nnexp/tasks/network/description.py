@@ -32,14 +32,12 @@ from nnexp.terminal import percent
 TABLE = "per_class.json"  # shown by the UI across runs
 MARGIN = "margin: output of the predicted class less that of the true one, before the sigmoid"
 IMAGE_KEY = "hidden_layer"
-MLFLOW_TAGS = {
-    "mlflow.loggedArtifacts": f'[{{"path": "{TABLE}", "type": "table"}}]',
-    "mlflow.loggedImages": "True",
-}
+TABLE_TAGS = {"mlflow.loggedArtifacts": f'[{{"path": "{TABLE}", "type": "table"}}]'}
+IMAGE_TAGS = {"mlflow.loggedImages": "True"}
 
 
 def describe(directory: RunDirectory) -> Described:
-    """Write reports and figures of an ended run.
+    """Write reports and figures of an ended run; of one that draws none the reports only.
 
     Raises
     ------
@@ -69,6 +67,14 @@ def describe(directory: RunDirectory) -> Described:
     _write_reports(directory, reports, calibrations)
     _write_table(directory, reports[shown])
 
+    final: dict[str, float] = {}
+    for name, report in reports.items():
+        if name != "train" or shown == "train":
+            measured = calibrations[name]
+            final |= {f"f1/{name}": report.f1_macro, f"brier/{name}": measured.brier, f"ece/{name}": measured.ece}
+    if not (record.draws or result.draws_later):
+        return Described(final, TABLE_TAGS)
+
     history = columns_of(directory.history())
     if len(history):
         _save(directory, "cost_curves", cost_curves(history), formats)
@@ -81,12 +87,7 @@ def describe(directory: RunDirectory) -> Described:
     for step, picture in {**snapshots, result.step: weights}.items():
         _log_image(directory, step, picture, part, int(result.ended * 1000))
 
-    final: dict[str, float] = {}
-    for name, report in reports.items():
-        if name != "train" or shown == "train":
-            measured = calibrations[name]
-            final |= {f"f1/{name}": report.f1_macro, f"brier/{name}": measured.brier, f"ece/{name}": measured.ece}
-    return Described(final, MLFLOW_TAGS)
+    return Described(final, TABLE_TAGS | IMAGE_TAGS)
 
 
 def load_split(record: RunRecord, details: Mapping[str, Any]) -> Split:
