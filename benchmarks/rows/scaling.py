@@ -33,7 +33,8 @@ def measure(quick: bool) -> list[dict]:
 
 def draw(points: list[dict], path: str) -> None:
     """The figure of the documentation: time per FLOP over the width, against gemm and against PyTorch."""
-    from nnexp.figures.style import PART_COLORS, new_figure, styled
+    from nnexp.figures.colors import PART_COLORS
+    from nnexp.figures.style import new_figure, styled
 
     @styled
     def drawn():

@@ -1,7 +1,6 @@
 """Grids of pictures: samples, hidden units, mistakes.
 
-A grid is drawn as one image, which is some twenty times faster than as many axes, and each pixel of a picture by a
-whole number of pixels of the figure.
+A grid is one raster, and each pixel of a picture is drawn by a whole number of pixels of the figure.
 """
 
 from __future__ import annotations
@@ -9,28 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import Colormap
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from nnexp.datasets import upright
-from nnexp.figures.style import DPI, add_colorbar, framed_axes, new_figure, styled
-
-INK, SIGNED = "gray_r", "RdBu_r"
-GAP_COLORS = {INK: "white", SIGNED: "#bdbdbd"}
+from nnexp.figures.chart import DPI, Axis, Bar, Chart, Label, Plot, Raster, framed
+from nnexp.figures.colors import INK, SIGNED, colored
+from nnexp.figures.scales import MOST_STEPS_OF_BAR, linear, round_ticks
 
 # In a grid, NaN is the gap between two pictures and BLANK a place without one.
 BLANK = 1e9
 
 
-@styled
 def sample_images(
     images: np.ndarray, y: np.ndarray | None = None, classes: Sequence[str] | None = None, *, n_images: int = 100
-) -> Figure:
-    """Draw a sample of the data.
+) -> Chart:
+    """A sample of the data.
 
     Parameters
     ----------
@@ -40,14 +32,10 @@ def sample_images(
     classes : sequence of str, optional
     n_images : int
         How many at most; of more images, evenly spaced ones are shown.
-
-    Returns
-    -------
-    Figure
     """
     if y is None or classes is None:
         chosen = images[_evenly(np.arange(len(images)), n_images)]
-        return _picture_figure(tile(_ink(chosen))[0], f"{len(chosen)} of the images", INK)[0]
+        return _pictures(tile(_ink(chosen))[0], f"{len(chosen)} of the images", INK)
     members = {name: np.flatnonzero(np.asarray(y) == label) for label, name in enumerate(classes)}
     members = {name: indices for name, indices in members.items() if indices.size}
     columns = min(max(1, n_images // len(members)), max(indices.size for indices in members.values()))
@@ -57,12 +45,11 @@ def sample_images(
     grid[there] = _ink(images[np.concatenate(chosen)])
     tiled, _ = tile(grid.reshape(-1, *images.shape[1:]), columns)
     names = [_short(name) for name in members]
-    return _picture_figure(tiled, "Sample of the images by class", INK, row_names=names)[0]
+    return _pictures(tiled, "Sample of the images by class", INK, row_names=names)
 
 
-@styled
-def hidden_layer(weights: np.ndarray, image_shape: tuple[int, int] | None, image_order: str = "C") -> Figure:
-    """Draw the weights of each unit of the first hidden layer as a picture.
+def hidden_layer(weights: np.ndarray, image_shape: tuple[int, int] | None, image_order: str = "C") -> Chart:
+    """The weights of each unit of the first hidden layer as a picture.
 
     Parameters
     ----------
@@ -72,10 +59,6 @@ def hidden_layer(weights: np.ndarray, image_shape: tuple[int, int] | None, image
         None: the samples are no pictures, and the matrix is drawn as it stands.
     image_order : {"C", "F"}
         As in :class:`nnexp.datasets.Dataset`.
-
-    Returns
-    -------
-    Figure
     """
     n_units = len(weights)
     title = f"Weights of {n_units} hidden unit{'s' * (n_units > 1)}"
@@ -83,7 +66,8 @@ def hidden_layer(weights: np.ndarray, image_shape: tuple[int, int] | None, image
         return _weight_matrix(weights, title)
     tiled, columns = _hidden_tiles(weights, image_shape, image_order)
     names = [str(unit) for unit in range(1, n_units + 1, columns)] if columns < n_units else []
-    return _picture_figure(tiled, title, SIGNED, row_names=names, bar="weight /\nlargest of its unit")[0]
+    bar = Bar("weight /\nlargest of its unit", round_ticks(-1, 1, most=MOST_STEPS_OF_BAR))
+    return _pictures(tiled, title, SIGNED, row_names=names, bar=bar)
 
 
 def hidden_layer_image(
@@ -100,12 +84,11 @@ def hidden_layer_image(
         tiled = weights / _largest(weights)
     else:
         tiled, _ = _hidden_tiles(weights, image_shape, image_order)
-    pixels = _colors(SIGNED)((tiled + 1) / 2, bytes=True)[..., :3]
+    pixels = colored((tiled + 1) / 2, SIGNED)
     factor = math.ceil(least_width / tiled.shape[1])
     return np.ascontiguousarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
-@styled
 def worst_mistakes(
     images: np.ndarray,
     y_true: np.ndarray,
@@ -116,8 +99,8 @@ def worst_mistakes(
     score_name: str = "margin",
     score_note: str = "",
     n_images: int = 25,
-) -> Figure:
-    """Draw the mistakes with the highest scores, worst first.
+) -> Chart:
+    """The mistakes with the highest scores, worst first.
 
     Parameters
     ----------
@@ -134,10 +117,6 @@ def worst_mistakes(
         What that means, beneath the pictures.
     n_images : int
         How many at most.
-
-    Returns
-    -------
-    Figure
     """
     wrong = np.flatnonzero(np.asarray(y_true) != np.asarray(y_pred))
     worst = wrong[np.argsort(-np.asarray(scores)[wrong], kind="stable")][:n_images]
@@ -151,14 +130,14 @@ def worst_mistakes(
     tiled, columns = tile(with_room, min(5, worst.size), gap=gap)
     among = f" of {wrong.size:,}" if len(images) > wrong.size else ""
     title = f"Worst {worst.size}{among} mistakes: true → predicted ({score_name})"
-    figure, axes = _picture_figure(tiled, title, INK, factor=factor, note=score_note)
     height, width = images.shape[1] + caption + gap, images.shape[2] + gap  # from one picture to the next
+    labels: list[Label] = []
     for place, text in enumerate(captions):
         row, column = divmod(place, columns)
         x, y = gap + column * width + (width - gap - 1) / 2, (row + 1) * height - (caption + 1) / 2
         text = text if n_lines == 1 else text.replace("→ ", "→\n")
-        axes.text(x, y, text, ha="center", va="center", fontsize=8 if n_lines == 1 else 6)
-    return figure
+        labels.append(Label(x, y, text, 8 if n_lines == 1 else 6))
+    return _pictures(tiled, title, INK, factor=factor, note=score_note, labels=labels)
 
 
 def tile(images: np.ndarray, columns: int | None = None, *, gap: int = 1) -> tuple[np.ndarray, int]:
@@ -192,49 +171,45 @@ def tile(images: np.ndarray, columns: int | None = None, *, gap: int = 1) -> tup
     return np.pad(grid, ((0, gap), (0, gap)), constant_values=np.nan), columns
 
 
-def _picture_figure(
+def _pictures(
     tiled: np.ndarray,
     title: str,
     colors: str,
     *,
     factor: int | None = None,
     row_names: Sequence[str] = (),
-    bar: str = "",
+    labels: Sequence[Label] = (),
+    bar: Bar | None = None,
     note: str = "",
-) -> tuple[Figure, Axes]:
-    """Draw tiled pictures, each of their pixels by `factor` x `factor` pixels of the figure."""
+) -> Chart:
+    """Tiled pictures, each of their pixels by `factor` x `factor` pixels of the figure."""
     height, width = tiled.shape
     factor = factor or max(1, min(12, round(640 / max(height, width))))
     left = 0.2 + 0.085 * max(map(len, row_names), default=0)
     size = (factor * width / DPI, factor * height / DPI)
-    figure, axes = framed_axes(*size, title, left=left, bottom=0.12, bar=bool(bar), note=note)
-    low = -1 if colors == SIGNED else 0
-    drawn = axes.imshow(tiled, cmap=_colors(colors), vmin=low, vmax=1, aspect="auto")
+    whole_width, whole_height, box = framed(*size, title, left=left, bottom=0.12, bar=bar is not None, note=note)
     pitch = (height - 1) / max(1, len(row_names))
-    axes.set_yticks([(row + 0.5) * pitch for row in range(len(row_names))], row_names)
-    axes.set_xticks([])
-    if bar:
-        add_colorbar(axes, drawn, bar)
-    return figure, axes
+    y = Axis(height - 0.5, -0.5, [((row + 0.5) * pitch, name) for row, name in enumerate(row_names)])
+    raster = Raster(tiled, colors, -1 if colors == SIGNED else 0, 1)
+    return Chart(
+        whole_width, whole_height, [Plot(box, Axis(-0.5, width - 0.5), y, title, raster, bar, labels=labels, note=note)]
+    )
 
 
-def _weight_matrix(weights: np.ndarray, title: str) -> Figure:
-    figure, axes = framed_axes(5.0, 3.2, title, left=0.6, bottom=0.5, bar=True)
+def _weight_matrix(weights: np.ndarray, title: str) -> Chart:
+    whole_width, whole_height, box = framed(5.0, 3.2, title, left=0.6, bottom=0.5, bar=True)
+    n_units, n_features = weights.shape
     largest = _largest(weights)
-    edges = (0.5, weights.shape[1] + 0.5, len(weights) + 0.5, 0.5)
-    drawn = axes.imshow(weights, cmap=SIGNED, vmin=-largest, vmax=largest, aspect="auto", extent=edges)
-    axes.set(xlabel="feature", ylabel="hidden unit")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(integer=True))
-    add_colorbar(axes, drawn, "weight")
-    return figure
+    x = linear(0.5, n_features + 0.5, "feature", is_whole=True)
+    rows = round_ticks(0.5, n_units + 0.5, is_whole=True)
+    y = Axis(n_units + 0.5, 0.5, rows, "hidden unit")
+    bar = Bar("weight", round_ticks(-largest, largest, most=MOST_STEPS_OF_BAR))
+    return Chart(whole_width, whole_height, [Plot(box, x, y, title, Raster(weights, SIGNED, -largest, largest), bar)])
 
 
-def _no_mistakes(n_images: int) -> Figure:
-    figure = new_figure(4.0, 1.2)
+def _no_mistakes(n_images: int) -> Chart:
     among = f" among {n_images:,} images" if n_images else ""
-    figure.text(0.5, 0.5, "No mistakes" + among, ha="center", va="center", fontsize=11)
-    return figure
+    return Chart(round(4.0 * DPI), round(1.2 * DPI), text="No mistakes" + among)
 
 
 def _hidden_tiles(weights: np.ndarray, image_shape: tuple[int, int], image_order: str) -> tuple[np.ndarray, int]:
@@ -245,10 +220,6 @@ def _hidden_tiles(weights: np.ndarray, image_shape: tuple[int, int], image_order
 
 def _largest(weights: np.ndarray) -> float:
     return float(np.abs(weights).max()) or 1.0
-
-
-def _colors(name: str) -> Colormap:
-    return matplotlib.colormaps[name].with_extremes(bad=GAP_COLORS[name], over="white")
 
 
 def _ink(images: np.ndarray) -> np.ndarray:

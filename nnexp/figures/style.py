@@ -1,4 +1,4 @@
-"""What all figures share: the style, the layout in inches, and how they are saved."""
+"""What all figures of matplotlib share: the style, their size in inches, and how they are saved."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-import matplotlib.style
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from nnexp.figures.chart import DPI
 
-DPI = 110
+if TYPE_CHECKING:  # imported when used: it takes some 0.4 s, and what a run draws needs none of it
+    from matplotlib.figure import Figure
+
 FORMATS = ("png", "svg", "pdf")
-
-# Safe for colour-blind readers: M. Okabe and K. Ito, Color universal design, 2008.
-PART_COLORS = {"train": "#0072B2", "validation": "#009E73", "test": "#D55E00"}
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -37,8 +33,6 @@ STYLE: Any = {
     "pdf.fonttype": 42,
 }
 
-LEAST_BAR, MOST_BAR = 1.1, 2.2  # inches that a colour bar is high
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -48,6 +42,8 @@ def own_style(style: Any) -> AbstractContextManager[None]:
 
     Not on top of the user's `matplotlibrc`: a ``text.usetex: True`` there would want LaTeX for every picture.
     """
+    import matplotlib.style
+
     return matplotlib.style.context(["default", style])
 
 
@@ -81,42 +77,9 @@ def save(figure: Figure, path: str | Path) -> None:
 
 def new_figure(width: float, height: float) -> Figure:
     """Make an empty figure of this size in inches, on Agg and unknown to pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
     return figure
-
-
-def framed_axes(
-    width: float, height: float, title: str, *, left: float, bottom: float, bar: bool = False, note: str = ""
-) -> tuple[Figure, Axes]:
-    """Make axes of this size in inches with room for a title above and, with `bar`, a colour bar on the right.
-
-    A `note` stands in small letters beneath.
-
-    Everything starts at a whole pixel, so that pictures stay sharp.
-    """
-    right = max(1.1 if bar else 0.12, 0.075 * len(title) + 0.1 - width, 0.063 * len(note) + 0.1 - width)
-    bottom += 0.2 * bool(note)
-    bottom = max(bottom, LEAST_BAR + 0.12 - height) if bar else bottom
-    left, bottom, whole_width, whole_height = (
-        round(inches * DPI) / DPI for inches in (left, bottom, left + width + right, bottom + height + 0.35)
-    )
-    figure = new_figure(whole_width, whole_height)
-    place = (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
-    axes = figure.add_axes(place, title=title)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    if note:
-        axes.set_xlabel(note, loc="left", fontsize=8)
-    return figure, axes
-
-
-def add_colorbar(axes: Axes, drawn: Any, label: str) -> Any:
-    """Put a slim bar on the right of the axes and as high as they are, within its limits."""
-    figure: Any = axes.figure
-    place, (width, height) = axes.get_position(), figure.get_size_inches()
-    high = max(LEAST_BAR / height, min(place.height, MOST_BAR / height))
-    beside = figure.add_axes((place.x1 + 0.12 / width, place.y1 - high, 0.12 / width, high))
-    bar = figure.colorbar(drawn, cax=beside, label=label)
-    bar.outline.set_visible(False)
-    return bar

@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from nnexp import datasets, evaluation, figures
 from nnexp.datasets import Dataset, Split
-from nnexp.figures import PART_COLORS, Line, Panel
+from nnexp.figures import PART_COLORS, Chart, Line, Panel, charts, pictures
 from nnexp.nn import Forward, predict
 from nnexp.runs.directory import RunDirectory, to_json, write_atomically
 from nnexp.runs.files import read_arrays
@@ -77,12 +76,12 @@ def describe(directory: RunDirectory) -> Described:
 
     history = columns_of(directory.history())
     if len(history):
-        _save(directory, "cost_curves", cost_curves(history), formats)
-    _save(directory, "confusion_matrix", figures.confusion_matrix(reports[shown].confusion, part.classes), formats)
-    hidden = figures.hidden_layer(weights, part.image_shape, part.image_order)
+        _save(directory, "cost_curves", cost_chart(history), formats)
+    _save(directory, "confusion_matrix", charts.confusion_matrix(reports[shown].confusion, part.classes), formats)
+    hidden = pictures.hidden_layer(weights, part.image_shape, part.image_order)
     _save(directory, "hidden_layer", hidden, formats)
     if part.image_shape is not None:
-        _save(directory, "figures/sample", figures.sample_images(part.images(), part.y, part.classes), formats)
+        _save(directory, "figures/sample", pictures.sample_images(part.images(), part.y, part.classes), formats)
         _save(directory, "figures/worst_mistakes", _worst_mistakes(part, forward(part)), formats)
     for step, picture in {**snapshots, result.step: weights}.items():
         _log_image(directory, step, picture, part, int(result.ended * 1000))
@@ -141,23 +140,23 @@ def _write_table(directory: RunDirectory, report: evaluation.Report) -> None:
     directory.write_text(TABLE, to_json({"columns": columns, "data": [[row[c] for c in columns] for row in rows]}))
 
 
-def _save(directory: RunDirectory, name: str, figure: Any, formats: Sequence[str]) -> None:
+def _save(directory: RunDirectory, name: str, chart: Chart, formats: Sequence[str]) -> None:
     for suffix in dict.fromkeys(["png", *formats]):
-        figures.save(figure, directory.file(f"{name}.{suffix}"))
+        figures.save_chart(chart, directory.file(f"{name}.{suffix}"))
 
 
-def _worst_mistakes(part: Dataset, logits: np.ndarray) -> Any:
+def _worst_mistakes(part: Dataset, logits: np.ndarray) -> Chart:
     """The samples whose right class got the least output beside the class that won."""
     predicted, rows = predict(logits), np.arange(len(part.y))
     margin = logits[rows, predicted] - logits[rows, part.y]
-    return figures.worst_mistakes(part.images(), part.y, predicted, margin, part.classes, score_note=MARGIN)
+    return pictures.worst_mistakes(part.images(), part.y, predicted, margin, part.classes, score_note=MARGIN)
 
 
 def _log_image(directory: RunDirectory, step: int, weights: np.ndarray, part: Dataset, timestamp: int) -> None:
     """The hidden layer as a picture of MLflow's image series: a PNG and a small WebP under the names it looks for."""
     from PIL import Image
 
-    picture = figures.hidden_layer_image(weights, part.image_shape, part.image_order)
+    picture = pictures.hidden_layer_image(weights, part.image_shape, part.image_order)
     unique = uuid.uuid5(uuid.NAMESPACE_OID, f"{directory.uid}/{step}")
     stem = f"images/{IMAGE_KEY}+step+{step}+timestamp+{timestamp}+{unique}"
     for image, suffix, kind in (
@@ -173,29 +172,28 @@ def _log_image(directory: RunDirectory, step: int, weights: np.ndarray, part: Da
         write_atomically(directory.path / (stem + suffix), content.getvalue())
 
 
-def cost_curves(history: Mapping[str, np.ndarray]) -> Figure:
-    """Draw cost and accuracy over the iterations.
+def cost_chart(history: Mapping[str, np.ndarray]) -> Chart:
+    """Cost and accuracy over the iterations.
 
     Parameters
     ----------
     history : mapping of str to ndarray of shape (n_rows,)
         ``step``, and what there is of ``cost/train``, ``loss/PART`` and ``accuracy/PART`` for the parts train,
         validation and test; NaN where a part was not evaluated.
-
-    Returns
-    -------
-    Figure
     """
     key, color = "cost/train", PART_COLORS["train"]
     cost = [Line("cost, train", history[key], color, "--")] if key in history else []
     losses = _parts(history, "loss", "loss, ")
-    return figures.curves(
+    return charts.curves(
         history["step"],
         (
             Panel("Cost (with the penalty) and loss (without)", "nats per sample", cost + losses),
             Panel("Accuracy", "right predictions", _parts(history, "accuracy"), is_share=True),
         ),
     )
+
+
+cost_curves = figures.drawn(cost_chart)
 
 
 def _parts(history: Mapping[str, np.ndarray], kind: str, before: str = "") -> list[Line]:

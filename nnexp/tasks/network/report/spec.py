@@ -10,7 +10,7 @@ from nnexp.comparison.metric import Metric
 from nnexp.comparison.sections import Section
 from nnexp.comparison.settings import Choice, Column, Frame, Group, Setting
 from nnexp.comparison.spec import SECONDS, STEPS, Axis, ComparisonSpec, Evidence, History, Panel, Reader
-from nnexp.figures.style import PART_COLORS
+from nnexp.figures.colors import PART_COLORS
 from nnexp.statistics.paired import Design
 from nnexp.tasks.network.config import HOLDING_OUT
 from nnexp.tasks.network.report import classes, over_problems, pictures, reliability, replicates, sentences, training

@@ -1,0 +1,86 @@
+"""Where an axis begins and ends, and at which round numbers it has ticks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nnexp.figures.chart import Axis, Tick
+
+MARGIN = 0.05  # of the range of the values, on each side
+MOST_STEPS = 9  # from tick to tick
+MOST_STEPS_OF_BAR = 4
+ROUND_STEPS = (1, 2, 2.5, 5, 10)
+PLAIN_RANGE = 1000  # of a logarithmic axis; over more, its ticks are powers of ten
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def linear(low: float, high: float, label: str, *, is_whole: bool = False) -> Axis:
+    """An axis of numbers, `is_whole`: of counts."""
+    return Axis(low, high, round_ticks(low, high, is_whole=is_whole), label)
+
+
+def of_shares(values: np.ndarray, label: str) -> Axis:
+    """An axis for shares between 0 and 1, in percent."""
+    low, high = _with_margins(values)
+    step = _step(low, high)
+    decimals = max(0, _decimals(step) - 2)
+    ticks = [(tick, f"{100 * tick:.{decimals}f} %") for tick in _multiples(step, low, high) if -1e-9 < tick < 1 + 1e-9]
+    return Axis(low, high, ticks, label)
+
+
+def of_amounts(values: np.ndarray, label: str) -> Axis:
+    """An axis for numbers: logarithmic, where all are positive."""
+    if not values.size or values.min() <= 0:
+        low, high = _with_margins(values)
+        return linear(low, high, label)
+    low, high = (float(10**power) for power in _with_margins(np.log10(values)))
+    if high >= PLAIN_RANGE * low:
+        powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+        every = -(-len(powers) // MOST_STEPS)
+        ticks = [(10.0**power, f"10{str(power).translate(SUPERSCRIPTS)}") for power in powers if power % every == 0]
+        minor = _times(range(2, 10), low, high) if every == 1 else ()
+        return Axis(low, high, ticks, label, is_log=True, minor=minor)
+    ticks = [(tick, f"{tick:g}") for tick in _times((1, 2, 5), low, high)]
+    return Axis(low, high, ticks if len(ticks) > 1 else round_ticks(low, high), label, is_log=True)
+
+
+def round_ticks(low: float, high: float, *, is_whole: bool = False, most: int = MOST_STEPS) -> list[Tick]:
+    """Ticks at the multiples of a round step, with `most` steps between `low` and `high`."""
+    step = _step(low, high, is_whole=is_whole, most=most)
+    is_plain = 1e-4 <= max(abs(low), abs(high)) < 1e7
+    form = f".{_decimals(step)}f" if is_plain else "g"
+    written = [(tick, format(tick, form)) for tick in _multiples(step, low, high)]
+    return [(tick, text.replace("-", "−")) for tick, text in written]
+
+
+def _with_margins(values: np.ndarray) -> tuple[float, float]:
+    if not values.size:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    is_flat = high - low <= 1e-6 * abs(high)  # then ticks would differ in their last digits only
+    margin = MARGIN * (abs(high) or 1.0) if is_flat else MARGIN * (high - low)
+    return low - margin, high + margin
+
+
+def _step(low: float, high: float, *, is_whole: bool = False, most: int = MOST_STEPS) -> float:
+    """The smallest round step of which there are not too many."""
+    least = max((high - low) / most, 1.0 if is_whole else 0.0)
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(step * power for step in ROUND_STEPS if step * power >= least and not (is_whole and step * power % 1))
+
+
+def _multiples(step: float, low: float, high: float) -> list[float]:
+    slack = 1e-9 * (high - low)
+    return [n * step for n in range(math.ceil((low - slack) / step), math.floor((high + slack) / step) + 1)]
+
+
+def _decimals(step: float) -> int:
+    """How many decimals tell the multiples of a step apart."""
+    return max(0, -math.floor(math.log10(step)) + (f"{step:.1e}"[2] != "0"))
+
+
+def _times(digits: range | tuple[int, ...], low: float, high: float) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    return [tick for power in powers for digit in digits if low <= (tick := float(f"{digit}e{power}")) <= high]
