@@ -6,6 +6,7 @@ that nothing global changes.
 """
 
 from nnexp.figures import charts, pictures
+from nnexp.figures.canvas import png
 from nnexp.figures.chart import Chart
 from nnexp.figures.charts import Line, Panel
 from nnexp.figures.colors import PART_COLORS
@@ -34,6 +35,7 @@ __all__ = [
     "hidden_layer",
     "hidden_layer_image",
     "pictures",
+    "png",
     "sample_images",
     "save",
     "save_chart",

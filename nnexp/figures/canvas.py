@@ -58,9 +58,7 @@ class Canvas:
         """Write lines of a size in points; `at` says which side of them, or ``baseline``, is at (x, y)."""
         mask, (horizontal, vertical) = _text_mask(text, size, turned), at.split()
         ascent = _font(size).getmetrics()[0]
-        accents = max(
-            0.0, ascent - LETTER * size * POINT
-        )  # room above the letters, which is beside them in turned text
+        accents = max(0.0, ascent - LETTER * size * POINT)  # room above the letters; in turned text beside them
         before = {"left": accents * turned, "center": mask.width / 2, "right": mask.width}[horizontal]
         above = {"top": accents * (not turned), "center": mask.height / 2, "baseline": ascent}[vertical]
         self.image.paste(color, (round(x - before), round(y - above)), mask)
@@ -69,10 +67,9 @@ class Canvas:
         self, box: Box, points: np.ndarray, width: float, color: str, dashes: tuple[float, float] | None = None
     ) -> None:
         """Draw through points of shape (n, 2), within the box; dashes: how long they and the gaps between are."""
-        starts, ends = _pieces(
-            _thinned(points - (box.left, box.top)), dashes and (dashes[0] - width, dashes[1] + width)
-        )
-        self._cover(box, starts, ends, width / 2, color)
+        if dashes is not None:
+            dashes = (dashes[0] - width, dashes[1] + width)  # without their round ends
+        self._cover(box, *_pieces(_thinned(points - (box.left, box.top)), dashes), width / 2, color)
 
     def dots(self, box: Box, points: np.ndarray, radius: float, color: str) -> None:
         """Draw discs around points of shape (n, 2), within the box."""
@@ -80,8 +77,14 @@ class Canvas:
         self._cover(box, centers, centers, radius, color)
 
     def _cover(self, box: Box, starts: np.ndarray, ends: np.ndarray, radius: float, color: str) -> None:
-        mask = Image.fromarray(_coverage((box.height, box.width), starts, ends, radius))
-        self.image.paste(color, (box.left, box.top), mask)
+        """Paint pieces of at most `PIECE` with round ends, in the part of the box in which there are any."""
+        if not len(starts):
+            return
+        limits = np.array([box.width, box.height])
+        low = np.clip(np.floor(np.minimum(starts, ends).min(axis=0) - radius - 1), 0, limits).astype(int)
+        high = np.clip(np.ceil(np.maximum(starts, ends).max(axis=0) + radius + 1), low, limits).astype(int)
+        mask = _coverage(high - low, starts - low, ends - low, radius)
+        self.image.paste(color, (box.left + int(low[0]), box.top + int(low[1])), Image.fromarray(mask))
 
 
 def text_width(text: str, size: float) -> float:
@@ -155,7 +158,7 @@ def _pieces(points: np.ndarray, dashes: tuple[float, float] | None) -> tuple[np.
     return at[:-1][is_drawn], at[1:][is_drawn]
 
 
-def _coverage(shape: tuple[int, int], starts: np.ndarray, ends: np.ndarray, radius: float) -> np.ndarray:
+def _coverage(size: np.ndarray, starts: np.ndarray, ends: np.ndarray, radius: float) -> np.ndarray:
     """How much each pixel is covered by pieces with round ends, 0 to 255: by its distance to the nearest of them."""
     pad = math.ceil(radius) + 1
     side = np.arange(PIECE + 2 * pad + 1, dtype=np.float32)
@@ -167,11 +170,11 @@ def _coverage(shape: tuple[int, int], starts: np.ndarray, ends: np.ndarray, radi
     share = np.clip((across * dx + down * dy) / np.maximum(dx * dx + dy * dy, 1e-12), 0, 1)  # (n, side, side)
     distance = np.hypot(across - share * dx, down - share * dy)
     covered = (np.clip(radius + 0.5 - distance, 0, 1) * 255).astype(np.uint8)
-    height, width = shape
+    width, height = size
     inside = (
         (0 <= y)[:, :, None] & (y < height)[:, :, None] & (0 <= x)[:, None, :] & (x < width)[:, None, :] & (covered > 0)
     )
     place = (y[:, :, None] * width + x[:, None, :]).astype(np.intp)
     mask = np.zeros(height * width, np.uint8)
     np.maximum.at(mask, place[inside], covered[inside])
-    return mask.reshape(shape)
+    return mask.reshape(height, width)

@@ -155,7 +155,8 @@ def test_a_long_history_looks_as_all_of_its_points():
     points = np.stack([x, y], axis=1)
     thin = canvas._thinned(points)
     assert len(thin) <= 4 * 100
-    whole, thinned = (canvas._coverage((200, 100), *canvas._pieces(each, None), 1.2) for each in (points, thin))
+    size = np.array([100, 200])
+    whole, thinned = (canvas._coverage(size, *canvas._pieces(each, None), 1.2) for each in (points, thin))
     assert np.mean(np.abs(whole.astype(int) - thinned) > 100) < 0.02
 
 
