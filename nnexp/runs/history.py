@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnexp.runs import files
-from nnexp.runs.files import is_number, tell_once
+from nnexp.runs.files import tell_once
 from nnexp.runs.identity import array_digest
 
 HISTORY, TABLE = "history.csv", "reports/history.csv"
@@ -159,12 +159,14 @@ class HistoryReader:
 
 def _values(path: Path, lines: Iterable[str]) -> Iterator[Value]:
     """Lines of a history; a damaged one is told and left out."""
+    keys: set[str] = set()  # that were seen to be names of metrics: a long history has few of them
     for line in lines:
         try:
             step, key, value, time = line.split(",")
             found = Value(int(step), key, float(value), float(time))
-            if not is_number(found.time) or not KEY.fullmatch(key):
+            if not math.isfinite(found.time) or (key not in keys and not KEY.fullmatch(key)):
                 raise ValueError
+            keys.add(key)
         except ValueError:
             tell_once(f"{path} is damaged: {HEADER} expected, got {line[:80]!r}; such lines are left out", path)
             continue
