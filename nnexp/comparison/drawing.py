@@ -39,14 +39,25 @@ R = TypeVar("R")
 
 
 def drawn(draw: Callable[P, R]) -> Callable[P, R]:
-    """Run `draw` under the report's style, the project's own with one ink."""
+    """Run `draw` under the report's style, the project's own with one ink, and lay out the figure that it makes."""
 
     @wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> R:
         with own_style(REPORT_STYLE):
-            return draw(*args, **kwargs)
+            made = draw(*args, **kwargs)
+            if isinstance(made, Figure):
+                _lay_out(made)
+            return made
 
     return in_style
+
+
+def _lay_out(figure: Figure) -> None:
+    """Lay out a figure once for all formats: else each would do that anew, and before that draw once for nothing."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def panels(width: float, height: float, n_rows: int, n_columns: int, **kwargs: Any) -> tuple[Figure, np.ndarray]:

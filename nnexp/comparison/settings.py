@@ -86,7 +86,7 @@ class Setting:
         """The label, with the words in brackets behind a letter."""
         return self.label if self.label == self.words else f"{self.label} ({self.words})"
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Number of seeds, splits or folds, whichever `design` counts."""
         return self.runs[UNIT].nunique()
@@ -204,7 +204,7 @@ class Group:
 
         return tuple(sorted(self.settings, key=rank))
 
-    @property
+    @cached_property
     def complete(self) -> tuple[Setting, ...]:
         """Those of `ranked` that have all replicates, and so are ranked."""
         return tuple(setting for setting in self.ranked if not setting.missing)
@@ -224,7 +224,7 @@ class Group:
         """Whether the best was chosen among several by the very figure that is reported of it."""
         return len(self.complete) > 1 and self.by == self.final
 
-    @property
+    @cached_property
     def runs(self) -> Frame:
         """The runs of all settings."""
         return pd.concat([setting.runs for setting in self.settings])
@@ -234,7 +234,7 @@ class Group:
         """Runs of all settings."""
         return sum(len(setting.runs) for setting in self.settings)
 
-    @property
+    @cached_property
     def most_seeds(self) -> int:
         """Seeds, splits or folds of the setting that has the most."""
         return max(setting.n for setting in self.settings)

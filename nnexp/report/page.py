@@ -12,8 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from nnexp.comparison.citing import Sentence, cited, written
-from nnexp.comparison.drawing import GRID, INK, drawn
+from nnexp.comparison.drawing import GRID, INK, REPORT_STYLE
 from nnexp.comparison.sections import Picture, Section, Table
+from nnexp.figures.style import own_style
 from nnexp.report.references import REFERENCES, works
 
 TEMPLATE = "page.html.j2"
@@ -87,11 +88,11 @@ def _svg(picture: Picture) -> str:
 DARK = 70  # of 255; a darker colour is lost on a dark page
 
 
-@drawn
 def to_svg(figure: Figure, prefix: str) -> str:
     """The figure as an SVG element to stand in a page: ids of its own, no ground, its ink the page's."""
     written = io.StringIO()
-    figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    with own_style(REPORT_STYLE):
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = written.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

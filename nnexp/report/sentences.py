@@ -53,7 +53,8 @@ def about_runs(frame: Frame, plan: SweepPlan | None) -> list[str]:
 def _about_repeats(finished: Frame) -> list[str]:
     """Of runs with the key of a newer one: which have its numbers to the last bit, and what may tell the others."""
     equal, others, digests = 0, [], digest_columns(finished)
-    for _, runs in finished.groupby("run_key", sort=False):
+    repeated = finished[finished["run_key"].duplicated(keep=False)]
+    for _, runs in repeated.groupby("run_key", sort=False):
         *older, newest = runs.sort_values("started", kind="stable").to_dict("records")
         for run in older:
             pairs = [(run[column], newest[column]) for column in digests]
