@@ -63,7 +63,8 @@ def heat_map(group: Group) -> Figure:
         red, green, blue, _ = drawn_map.to_rgba(shown[row, column])
         dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
         text = metric.show(float(means[row, column]), unit=False)
-        panel.text(column, row, text, ha="center", va="center", color="white" if dark else "black", fontsize=8)
+        ink = "white" if dark else "black"
+        panel.text(column, row, text, ha="center", va="center", color=ink, fontsize=8, in_layout=False)
     best = group.best.values
     x, y = first.index(best[group.keys[0]]), second.index(best[group.keys[1]])
     frame = Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, edgecolor="#D55E00", linewidth=2.4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,30 +29,39 @@ def power(difference: float, sd: float, n: int, ratio: float = 0.0, level: float
     level : float
         Of the test.
     """
-    from scipy.stats import nct
+    return _power(abs(difference) / standard_error(sd, n, ratio), n, level)
+
+
+def _power(shift: float, n: int, level: float) -> float:
+    """The same of a difference in units of its standard error."""
+    from scipy.special import nctdtr  # scipy.stats, which has the same function, takes half a second to import
 
     limit = t_quantile(1 - level / 2, n - 1)
-    shift = abs(difference) / standard_error(sd, n, ratio)
     if shift > 30 + 2 * limit:  # where the distribution's tails are not computed well, and the power is 1
         return 1.0
-    upper, lower = nct.sf(limit, n - 1, shift), nct.cdf(-limit, n - 1, shift)
+    upper, lower = 1.0 - nctdtr(n - 1, shift, limit), nctdtr(n - 1, shift, -limit)
     return float(np.nan_to_num(upper) + np.nan_to_num(lower))
 
 
 def detectable(sd: float, n: int, ratio: float = 0.0, level: float = LEVEL, chance: float = POWER) -> float:
     """The smallest true difference that `n` replicates show with a chance of 80 %; infinite below two."""
-    from scipy.optimize import brentq
-
     if n < 2:
         return math.inf
     if not sd:
         return 0.0
-    unit = standard_error(sd, n, ratio)
+    return standard_error(sd, n, ratio) * _detectable(n, level, chance)
+
+
+@lru_cache(4096)  # many pairs of settings have as many replicates
+def _detectable(n: int, level: float, chance: float) -> float:
+    """The smallest true difference in units of its standard error."""
+    from scipy.optimize import brentq
+
     high = t_quantile(1 - level / 2, n - 1) + 10.0
-    while power(high * unit, sd, n, ratio, level) < chance:
+    while _power(high, n, level) < chance:
         high *= 2
-    found: Any = brentq(lambda shift: power(shift * unit, sd, n, ratio, level) - chance, 0.0, high, xtol=1e-10)
-    return unit * float(found)
+    found: Any = brentq(lambda shift: _power(shift, n, level) - chance, 0.0, high, xtol=1e-10)
+    return float(found)
 
 
 def needed(difference: float, sd: float, ratio: float = 0.0, level: float = LEVEL, at_least: int = 2) -> int | None:

@@ -160,4 +160,4 @@ def _numbers(panel: Any, values: np.ndarray, drawn_map: Any, form: str) -> None:
         red, green, blue, _ = drawn_map.to_rgba(values[row, column])
         color = "white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else "black"
         text = form.format(values[row, column]).replace("-", "−")
-        panel.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
+        panel.text(column, row, text, ha="center", va="center", fontsize=7, color=color, in_layout=False)
