@@ -16,8 +16,9 @@ from nnexp.comparison.settings import Frame, Group
 from nnexp.comparison.spec import ComparisonSpec, Evidence, History, Reader, References
 from nnexp.comparison.wording import count
 from nnexp.errors import UsageError
+from nnexp.figures.canvas import png
 from nnexp.figures.style import save
-from nnexp.report import claims, latex, method, pictures, sentences, table, tables
+from nnexp.report import claims, latex, method, pictures, rendering, sentences, table, tables
 from nnexp.report.files import RunFiles
 from nnexp.report.page import Page
 from nnexp.report.selection import Found, Selection, find
@@ -148,7 +149,7 @@ def write_report(
         said += sections[0].sentences
         sections[0].sentences = []
     software = method.software(frame[frame[COUNTED]], files.reader(runs))
-    drawn = _save(sections, folder / FIGURES, formats)
+    svgs, drawn = _draw(sections, folder / FIGURES, formats)
     page = Page(
         title=f"Report: {found.title}",
         facts=_facts(frame),
@@ -159,6 +160,7 @@ def write_report(
         methods=method.paragraphs(sections, software),
         explanations=_explanations(specs),
         made_with=software.note,
+        svgs=svgs,
     )
     write_atomically(folder / PAGE, page.html())
     for_paper = latex.write(page, folder / LATEX) if with_latex else []
@@ -276,12 +278,16 @@ def _complete(histories: Mapping[str, History], spec: ComparisonSpec) -> dict[st
     return curves.having(histories, [axis.column for axis in spec.axes])
 
 
-def _save(sections: Sequence[Section], folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Write the figures in the asked formats."""
-    written = []
+def _draw(sections: Sequence[Section], folder: Path, formats: Sequence[str]) -> tuple[dict[str, str], list[Path]]:
+    """The figures as SVG for the page by their names, and their files in the asked formats."""
+    svgs, written = {}, []
     for picture in (picture for section in sections for picture in section.pictures):
+        svgs[picture.name], pixels = rendering.render(picture.figure)
         folder.mkdir(exist_ok=True)
         for suffix in formats:
             written.append(folder / f"{picture.name}.{suffix}")
-            save(picture.figure, written[-1])
-    return written
+            if suffix == "png":
+                written[-1].write_bytes(png(pixels))
+            else:
+                save(picture.figure, written[-1])
+    return svgs, written

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from nnexp.comparison.citing import Sentence, cited, written
-from nnexp.comparison.drawing import GRID, INK, REPORT_STYLE
+from nnexp.comparison.drawing import GRID, INK
 from nnexp.comparison.sections import Picture, Section, Table
-from nnexp.figures.style import own_style
 from nnexp.report.references import REFERENCES, works
+from nnexp.report.rendering import render
 
 TEMPLATE = "page.html.j2"
 PIXELS_PER_POINT = 4 / 3
@@ -35,13 +33,17 @@ class Page:
     methods: Sequence[Sequence[Sentence]]  # a paragraph each
     explanations: Sequence[str]
     made_with: str = ""  # versions, for captions that stand without the page
+    svgs: Mapping[str, str] = field(
+        default_factory=dict[str, str]
+    )  # of pictures that are drawn already, by their names
 
     def html(self) -> str:
         """The page as one HTML document."""
         templates = Environment(
             loader=PackageLoader("nnexp.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        svgs = {picture.name: _svg(picture) for section in self.sections for picture in section.pictures}
+        pictures = [picture for section in self.sections for picture in section.pictures]
+        svgs = {picture.name: _svg(picture, self.svgs.get(picture.name)) for picture in pictures}
         return templates.get_template(TEMPLATE).render(
             page=self,
             palette=_palette("".join(svgs.values())),
@@ -75,9 +77,9 @@ def lighter(color: str) -> str:
     return "#" + "".join(f"{(int(color[i : i + 2], 16) + 255) // 2:02x}" for i in (0, 2, 4))
 
 
-def _svg(picture: Picture) -> str:
+def _svg(picture: Picture, drawn: str | None) -> str:
     """The figure as an SVG element, as wide as it was drawn where there is room, with its caption for a reader."""
-    svg = to_svg(picture.figure, picture.name)
+    svg = embedded(drawn or render(picture.figure)[0], picture.name)
     found = re.search(r'data-width="([\d.]+)"', svg)
     width = round(PIXELS_PER_POINT * float(found.group(1))) if found else 900
     size = f"width: {width}px; max-width: max(100%, {min(width, READABLE)}px)"
@@ -88,13 +90,9 @@ def _svg(picture: Picture) -> str:
 DARK = 70  # of 255; a darker colour is lost on a dark page
 
 
-def to_svg(figure: Figure, prefix: str) -> str:
-    """The figure as an SVG element to stand in a page: ids of its own, no ground, its ink the page's."""
-    written = io.StringIO()
-    with own_style(REPORT_STYLE):
-        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = written.getvalue()
-    text = text[text.index("<svg") :]
+def embedded(svg: str, prefix: str) -> str:
+    """An SVG document as an element to stand in a page: ids of its own, its ink the page's."""
+    text = svg[svg.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)

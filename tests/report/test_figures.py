@@ -2,13 +2,15 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from nnexp.comparison.drawing import drawn, panels
 from nnexp.figures.style import save
-from nnexp.report.page import to_svg
+from nnexp.report.rendering import render
 
 
 @pytest.fixture
@@ -38,9 +40,18 @@ def two_panels():
     return figure
 
 
-def test_a_figure_is_laid_out_once_and_drawn_once_for_each_format(calls, tmp_path):
+def test_a_figure_is_laid_out_once_and_drawn_once_for_page_and_file(calls):
     figure = two_panels()
     assert calls == {"execute": 1}
+    svg, pixels = render(figure)
+    assert calls == {"execute": 1, "draw": 1}
+    assert 'width="288pt" height="144pt"' in svg
+    assert pixels.shape == (220, 440, 3)
+
+
+def test_the_pixels_are_those_of_a_figure_saved_by_itself(tmp_path):
+    figure = two_panels()
+    _, pixels = render(figure)
     save(figure, tmp_path / "figure.png")
-    to_svg(figure, "figure")
-    assert calls == {"execute": 1, "draw": 2}
+    saved = imread(tmp_path / "figure.png")[..., :3]
+    assert np.mean(np.abs(saved - pixels / 255) > 0.5) < 0.01  # but for letters, which are some tenths of a pixel aside
