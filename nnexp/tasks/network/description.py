@@ -10,6 +10,7 @@ import io
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -165,8 +166,9 @@ def _worst_mistakes(part: Dataset, logits: np.ndarray) -> Chart:
 
 def _log_image(directory: RunDirectory, step: int, weights: np.ndarray, part: Dataset, timestamp: int) -> None:
     """The hidden layer as a picture of MLflow's image series: a PNG and a small WebP under the names it looks for."""
-    from PIL import Image, WebPImagePlugin  # noqa: F401 - by its name, or Pillow would import all of its formats
+    from PIL import Image
 
+    import_module("PIL.WebPImagePlugin")  # by its name, or Pillow would import all of its formats to find it
     picture = pictures.hidden_layer_image(weights, part.image_shape, part.image_order)
     small = io.BytesIO()
     thumbnail = Image.fromarray(picture).resize((256, 256 * picture.shape[0] // picture.shape[1]))
