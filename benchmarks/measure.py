@@ -53,17 +53,24 @@ def left_out(what: str, reason: str) -> Line:
     return Line(what, float("nan"), note=f"left out: {reason}")
 
 
-def alternate(contenders: Mapping[str, Callable[[], object]], seconds: float, *, least: int = 3) -> dict[str, float]:
+def alternate(
+    contenders: Mapping[str, Callable[[], object]],
+    seconds: float,
+    *,
+    least: int = 3,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
     """Median seconds a call of each contender, until each has had its `seconds` and `least` turns.
 
-    Next is who has had the least time, so that what disturbs the machine for a while disturbs all of them.
+    Next is who has had the least time, so that what disturbs the machine for a while disturbs all of them. The clock
+    may be that of the thread, where nothing waits and no other thread works: then what others compute counts less.
     """
     calls, spent, times = {}, dict.fromkeys(contenders, 0.0), {name: [] for name in contenders}
     for name, call in contenders.items():
         call()  # warm-up: compilation, caches, work arrays
-        begin = time.perf_counter()
+        begin = clock()
         call()
-        took = time.perf_counter() - begin
+        took = clock() - begin
         calls[name] = max(1, int(TURN_SECONDS / max(took, 1e-9)))
         if took > TURN_SECONDS:  # one call is long enough for a turn
             times[name].append(took)
@@ -71,10 +78,10 @@ def alternate(contenders: Mapping[str, Callable[[], object]], seconds: float, *,
     waiting = set(contenders)
     while waiting:
         name = min(contenders, key=lambda each: (each not in waiting, spent[each]))
-        begin = time.perf_counter()
+        begin = clock()
         for _ in range(calls[name]):
             contenders[name]()
-        took = time.perf_counter() - begin
+        took = clock() - begin
         times[name].append(took / calls[name])
         spent[name] += took
         if spent[name] >= seconds and len(times[name]) >= least:

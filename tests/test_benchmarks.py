@@ -12,7 +12,7 @@ import pytest
 from benchmarks import commands, machine, notebook, peers, problem, spans
 from benchmarks.__main__ import parse, shown
 from benchmarks.measure import Line, alternate, left_out
-from benchmarks.rows import ROWS, growth, timeline, training
+from benchmarks.rows import ROWS, growth, timeline, training, where
 from nnexp.nn import Objective, initialize
 
 LAYERS = (6, 4, 3)
@@ -55,6 +55,22 @@ def test_every_row_has_a_title_and_a_run(row):
     module = importlib.import_module(f"benchmarks.rows.{row}")
     assert module.TITLE
     assert callable(module.run)
+
+
+def test_the_stopwatch_sees_every_step_of_an_evaluation_and_leaves_it_as_it_is(small):
+    theta, layers, X, Y, l2 = small
+    objective = Objective(X, Y, layers, l2=l2)
+    cost, gradient = objective(theta)
+    begin = time.thread_time()
+    with where.stopwatch(where.steps(objective)) as spent:
+        timed = objective(theta)
+    assert set(spent) == set(where.steps(objective))
+    assert 0 < sum(spent.values()) < time.thread_time() - begin
+    assert timed[0] == cost
+    np.testing.assert_array_equal(timed[1], gradient)
+    before = dict(spent)
+    objective(theta)
+    assert spent == before
 
 
 def test_an_unknown_row_is_refused(capsys):

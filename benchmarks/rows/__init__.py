@@ -5,6 +5,7 @@ MINUTES = ("thousand",)  # those that are measured only where they are named
 ROWS = (
     "timeline",
     "evaluation",
+    "where",
     "threads",
     "training",
     "estimators",
