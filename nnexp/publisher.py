@@ -39,7 +39,6 @@ from nnexp.runs.temporary import remove_own_folder, use_own_folder
 from nnexp.tasks import describe
 from nnexp.timeline import end as note_end
 from nnexp.timeline import span
-from nnexp.tracking.publication import Publication
 from nnexp.tracking.publications import Publications
 from nnexp.tracking.store import Store, StoreError, import_mlflow
 from nnexp.tracking.system_metrics import SystemMetrics, are_wanted
@@ -117,8 +116,7 @@ class Publisher:
             raise StoreError("there is no store to ask, or nobody who asks")
         if self.store.problem is not None:
             raise StoreError(self.store.problem)
-        publication = Publication(directory, self.store.store)
-        claim = self.store.attempt(lambda: publication.claim(close_lost))
+        claim = self.store.claim(directory, close_lost)
         return {"verdict": claim.verdict, "run_id": claim.run_id}
 
     def draw(self) -> None:

@@ -17,6 +17,7 @@ from nnexp.tracking import store_arbiter, views
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
+from nnexp.tracking.uploads import remove_half_uploads
 
 COLOR = "mlflow.runColor"
 MOST_COLORED = 60  # runs; more lines cannot be told apart
@@ -85,7 +86,7 @@ class Parent:
         is_at_work = run.status == RunStatus.RUNNING and not is_lost(run)
         self.was_broken_off = run.status == RunStatus.KILLED or (run.status == RunStatus.RUNNING and not is_at_work)
         if not is_at_work:
-            self.store.remove_half_uploads(run.run_id)
+            remove_half_uploads(run.artifact_uri)
 
     def show(self, run_ids: Collection[str] = (), ranked_by: str | None = None) -> None:
         """Give the sweep its view in the UI."""

@@ -9,6 +9,7 @@ loader of both, and the table is what the object gives when it is called (`predi
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 import platform
 import shutil
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +26,12 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.runs.directory import RunDirectory
-from nnexp.runs.history import Value
+from nnexp import tasks
+from nnexp.errors import one_line
+from nnexp.runs.directory import SOURCES, RunDirectory
+from nnexp.runs.files import RecordError, read_arrays, tell_once
+from nnexp.runs.history import Value, columns_of, rows_of
+from nnexp.runs.records import RunRecord, RunResult
 from nnexp.tasks.presentation import Deferred, ModelSource, TrainedModel
 from nnexp.tracking.store import Store, import_mlflow
 
@@ -36,48 +42,11 @@ NEEDED = ("mlflow", "numpy", "pandas")  # to serve it
 MODEL_NAME = "model"
 
 
-def publish_model(
-    store: Store,
-    directory: RunDirectory,
-    trained: TrainedModel,
-    run_id: str,
-    params: Mapping[str, str],
-    metrics: Sequence[Value],
-    step: int,
-) -> None:
-    """Bring the model of a run into the store, whatever an earlier attempt has left there.
+def ensure_model(store: Store, run_id: str, params: Mapping[str, str], *, is_new: bool) -> Any:
+    """The model of a run in the store, made where it is missing; `is_new` where none can be there yet.
 
-    Parameters
-    ----------
-    metrics
-        The run's last metrics, with the times and steps that the run has them with: MLflow enters the metrics of a
-        model into the history of its run too, where only the very same value at the same time is not a second one.
-    step
-        The iteration of the weights.
+    Doubles of a request that was sent twice are deleted.
     """
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
-
-    client = store.client
-    model = _the_one(store, run_id, params)
-    if model.status == LoggedModelStatus.READY:
-        return
-    linked = [output.model_id for output in client.get_run(run_id).outputs.model_outputs]
-    if model.model_id not in linked:
-        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
-    data = directory.record.details.get("dataset") or {}
-    about = {"dataset_name": data.get("name"), "dataset_digest": data.get("digest")}
-    about |= {"model_id": model.model_id, "run_id": run_id}
-    values = [Metric(value.key, value.value, int(value.time * 1000), value.step, **about) for value in metrics]
-    client.log_batch(run_id, metrics=values)
-    with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder) / MODEL_NAME
-        save_model(local, trained, model_id=model.model_id, run_id=run_id)
-        client.log_model_artifacts(model.model_id, str(local))
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-
-
-def _the_one(store: Store, run_id: str, params: Mapping[str, str]) -> Any:
-    """The model of the run, made where it is missing; doubles of a request that was sent twice are deleted."""
     from mlflow.entities import LoggedModelStatus
 
     client, experiment = store.client, store.experiment_id
@@ -89,15 +58,81 @@ def _the_one(store: Store, run_id: str, params: Mapping[str, str]) -> Any:
             key=lambda model: (model.status != LoggedModelStatus.READY, model.creation_timestamp, model.model_id),
         )
 
-    ours = look()
+    ours = [] if is_new else look()
     if not ours:
-        client.create_logged_model(
+        made = client.create_logged_model(
             experiment, name=MODEL_NAME, source_run_id=run_id, params=dict(params), model_type="classifier"
         )
-        ours = look()
+        ours = look() if store.is_server else [made]
     for double in ours[1:]:
         client.delete_logged_model(double.model_id)
     return ours[0]
+
+
+def is_ready(model: Any) -> bool:
+    """Whether a model in the store is complete."""
+    from mlflow.entities import LoggedModelStatus
+
+    return model.status == LoggedModelStatus.READY
+
+
+def link_model(store: Store, model: Any, run_id: str, step: int, *, is_new: bool) -> None:
+    """Name the model among the outputs of its run, once; `step` is the iteration of the weights."""
+    from mlflow.entities import LoggedModelOutput
+
+    client = store.client
+    linked = [] if is_new else [output.model_id for output in client.get_run(run_id).outputs.model_outputs]
+    if model.model_id not in linked:
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
+
+
+def upload_model(store: Store, model: Any, trained: TrainedModel, run_id: str) -> None:
+    """Write the folder of a model where the store has it; until it is said to be ready, half of one is nobody's."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    if model.artifact_location.startswith("file:"):
+        save_model(
+            Path(local_file_uri_to_path(model.artifact_location)), trained, model_id=model.model_id, run_id=run_id
+        )
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / MODEL_NAME
+        save_model(local, trained, model_id=model.model_id, run_id=run_id)
+        store.client.log_model_artifacts(model.model_id, str(local))
+
+
+def finish_model(store: Store, model: Any) -> None:
+    """Say that a model is complete."""
+    from mlflow.entities import LoggedModelStatus
+
+    store.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def about_model(record: RunRecord, model: Any, run_id: str) -> dict[str, Any]:
+    """What the values of a run that are its model's say of the model."""
+    data = record.details.get("dataset") or {}
+    of_data = {"dataset_name": data.get("name"), "dataset_digest": data.get("digest")}
+    return {**of_data, "model_id": model.model_id, "run_id": run_id}
+
+
+def load_model(
+    directory: RunDirectory, record: RunRecord, result: RunResult, history: Sequence[Value]
+) -> TrainedModel | None:
+    """The model of an ended run; damaged weights are told, and no model is made of them."""
+    source = tasks.recorded(record.task).presentation.model(record)
+    if source is None:
+        return None
+    path = directory.path / source.file
+    about = record.params, {**result.values, "message": result.message}, columns_of(rows_of(history))
+    try:
+        return trained_model(source, read_arrays(path), *about, sources=directory.path / SOURCES)
+    except FileNotFoundError:
+        return None
+    except RecordError as error:
+        tell_once(f"{error}; published without a model")
+    except Exception as error:
+        tell_once(f"{path} is no trained model: {type(error).__name__}: {one_line(error)}; published without one")
+    return None
 
 
 def trained_model(
@@ -127,6 +162,30 @@ def save_model(path: Path, trained: TrainedModel, **ids: str) -> None:
     ids
         The `model_id` and `run_id` that the model has in the store.
     """
+    served = trained.served
+    (path / CODE).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(trained.code, path / CODE / f"{_module(trained.code).__name__}.py")
+    if trained.sources is not None:
+        shutil.copytree(trained.sources, path / CODE, dirs_exist_ok=True)
+    (path / SERVED).write_bytes(pickle.dumps(served))
+    (path / ESTIMATOR).write_bytes(pickle.dumps(_Call(trained.estimator)))
+    for name, text in _environment((*NEEDED, *trained.requires)).items():
+        (path / name).write_text(text)
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and file.name != "MLmodel")
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")  # MLflow's form
+    text = _description(served.n_features_in_, tuple(served.columns.items()))
+    for word, value in {RUN_ID: ids["run_id"], MODEL_ID: ids["model_id"], MADE: made}.items():
+        text = text.replace(word, json.dumps(value))
+    (path / "MLmodel").write_text(text.replace(SIZE, str(size)))
+
+
+# What stands in the description of a model for what is of this one only.
+RUN_ID, MODEL_ID, MADE, SIZE = "nnexp--run--id", "nnexp--model--id", "nnexp--time--made", str(10**15 + 7)
+
+
+@cache
+def _description(n_features: int, columns: tuple[tuple[str, str], ...]) -> str:
+    """MLflow's description of a model, which differs from one to the next of a kind by four values only."""
     import_mlflow()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of type hints in MLflow's own code
@@ -134,19 +193,11 @@ def save_model(path: Path, trained: TrainedModel, **ids: str) -> None:
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-    (path / CODE).mkdir(parents=True)
-    served = trained.served
-    shutil.copyfile(trained.code, path / CODE / f"{_module(trained.code).__name__}.py")
-    if trained.sources is not None:
-        shutil.copytree(trained.sources, path / CODE, dirs_exist_ok=True)
-    (path / SERVED).write_bytes(pickle.dumps(served))
-    (path / ESTIMATOR).write_bytes(pickle.dumps(_Call(trained.estimator)))
-    _write_environment(path, (*NEEDED, *trained.requires))
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, served.n_features_in_))]),
-        outputs=Schema([ColSpec(DataType[kind], name) for name, kind in served.columns.items()]),
+        inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, n_features))]),
+        outputs=Schema([ColSpec(DataType[kind], name) for name, kind in columns]),
     )
-    model = Model(run_id=ids["run_id"], model_uuid=ids["model_id"], model_id=ids["model_id"], signature=signature)
+    model = Model(run_id=RUN_ID, model_uuid=MODEL_ID, model_id=MODEL_ID, signature=signature, utc_time_created=MADE)
     mlflow.pyfunc.add_to_model(
         model,
         loader_module="mlflow.sklearn",
@@ -162,8 +213,8 @@ def save_model(path: Path, trained: TrainedModel, **ids: str) -> None:
         serialization_format="pickle",
         sklearn_version=version("scikit-learn"),
     )
-    model.model_size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    model.save(path / "MLmodel")
+    model.model_size_bytes = int(SIZE)
+    return model.to_yaml()
 
 
 class _Call:
@@ -188,16 +239,16 @@ def _module(code: Path) -> Any:
     return module
 
 
-def _write_environment(path: Path, packages: Sequence[str]) -> None:
-    """What is needed to serve the model, in the three forms in which MLflow looks for it."""
+@cache
+def _environment(packages: tuple[str, ...]) -> dict[str, str]:
+    """What is needed to serve the model, in the three forms in which MLflow looks for it, by the names of the files."""
     needed = [f"{name}=={version(name)}" for name in packages]
     python = platform.python_version()
-    (path / REQUIREMENTS).write_text("".join(f"{each}\n" for each in needed))
-    (path / CONDA).write_text(
-        f"channels:\n- conda-forge\ndependencies:\n- python={python}\n- pip\n- pip:\n"
+    return {
+        REQUIREMENTS: "".join(f"{each}\n" for each in needed),
+        CONDA: f"channels:\n- conda-forge\ndependencies:\n- python={python}\n- pip\n- pip:\n"
         + "".join(f"  - {each}\n" for each in needed)
-        + "name: mlflow-env\n"
-    )
-    (path / VIRTUALENV).write_text(
-        f"python: {python}\nbuild_dependencies:\n- pip\n- setuptools\n- wheel\ndependencies:\n- -r {REQUIREMENTS}\n"
-    )
+        + "name: mlflow-env\n",
+        VIRTUALENV: f"python: {python}\nbuild_dependencies:\n- pip\n- setuptools\n- wheel\n"
+        f"dependencies:\n- -r {REQUIREMENTS}\n",
+    }

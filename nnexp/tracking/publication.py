@@ -4,12 +4,17 @@ One operation serves while the run trains, at its end and afterwards. It may be 
 of times: the run is found by its own id, a metric keeps the time at which it was measured (the store holds equal values
 once), artifacts have fixed names, and the model is made once. `published.json` only saves work; without it the store
 comes out the same. A lock in the directory lets one process at a time publish it.
+
+What a short run costs is asking the store what of it is there already. Nothing is, of a run that this very process made
+there while nobody else has published it since: who publishes a run that another has made, or may have made, puts its
+own mark into `published.json` first.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,12 +23,11 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp import tasks
-from nnexp.errors import one_line
 from nnexp.runs import backlog
 from nnexp.runs.arbitration import Claim, ClaimState
-from nnexp.runs.directory import PUBLISHED, SOURCES, RunDirectory
-from nnexp.runs.files import RecordError, read_arrays, tell_once
-from nnexp.runs.history import SYSTEM, HistoryReader, Value, columns_of, rows_of
+from nnexp.runs.directory import PUBLISHED, RunDirectory
+from nnexp.runs.files import RecordError
+from nnexp.runs.history import SYSTEM, HistoryReader, Value
 from nnexp.runs.places import root_of, store_of
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.runs.tags import (
@@ -39,12 +43,22 @@ from nnexp.runs.tags import (
     UID,
 )
 from nnexp.tracking import store_arbiter, views
-from nnexp.tracking.models import publish_model, trained_model
+from nnexp.tracking.models import (
+    about_model,
+    ensure_model,
+    finish_model,
+    is_ready,
+    link_model,
+    load_model,
+    upload_model,
+)
 from nnexp.tracking.notes import NOTE, run_note
 from nnexp.tracking.store import Store, StoredRun, StoreError, absolute_uri
-from nnexp.tracking.uploads import Artifacts, log_inputs, log_values, params_of
+from nnexp.tracking.transaction import one_transaction, together
+from nnexp.tracking.uploads import Artifacts, log_all, log_data_set, metric_of, params_of, remove_half_uploads
 
 LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
+LIVE_AFTER = 2.0  # seconds of training: a shorter run is published in one piece
 
 
 class Publication:
@@ -70,6 +84,10 @@ class Publication:
         self.rows: int = known.get("rows", 0)
         self.complete: bool = known.get("complete", False)
         self._tags: dict[str, str] | None = None  # of the run in the store, once it has been looked at
+        self._artifact_uri = ""  # as the tags
+        self._mark = secrets.token_hex(4)
+        self._is_new = False  # the run was made here, and nothing of it is in the store but what was sent from here
+        self._has_uploaded = False
         self._history, self._system = HistoryReader(directory.path), HistoryReader(directory.path, (SYSTEM,))
         self._pending: list[Value] = []  # values that were read and are not in the store yet
         self._has_inputs = False
@@ -84,8 +102,11 @@ class Publication:
             If another claimant neither decides nor dies.
         """
         record = self.directory.record
-        create = lambda state: self.ensure_run(record, state)  # noqa: E731
-        return store_arbiter.claim(self.store, record, create=create, close=close)
+        create = lambda state: self._make(record, state)  # noqa: E731 - the claim sees by itself whether it is there
+        claim = store_arbiter.claim(self.store, record, create=create, close=close)
+        if claim.is_mine:
+            self.run_id = claim.run_id
+        return claim
 
     def advance(self, *, to_the_end: bool = True) -> bool:
         """Publish all that is new; say whether the run is ended and complete in the store.
@@ -107,7 +128,7 @@ class Publication:
             except Exception:
                 # Somebody may have deleted the run, which MLflow tells by errors that say all kinds of things. So
                 # whatever it was, the run is looked at before the next attempt, and made anew where it is gone.
-                self._tags = None
+                self._tags, self._is_new = None, False
                 raise
 
     def close_vanished(self, reason: str) -> None:
@@ -126,17 +147,18 @@ class Publication:
 
     def _advance(self, to_the_end: bool) -> bool:
         record, result = self.directory.record, self.directory.result
+        is_known = self._known().get(self.store.uri, {}).get("mark") == self._mark
+        if not is_known:
+            self._tags, self._is_new = None, False
         run_id = self.ensure_run(record)
         if self.complete:
             self._leave_backlog()  # where the process that completed it was killed before it did
             return True
-        if self._run_tags.get(CLAIM) == ClaimState.BID:
-            self._tag(run_id, {CLAIM: ClaimState.HELD.value})  # one that is trained is nobody's undecided bid any more
-        if not self._has_inputs:
-            log_inputs(self.store, run_id, record)
-            self._has_inputs = True
-        self._publish_history(run_id)
-        if result is not None and to_the_end:
+        if not (is_known or self._is_new):
+            self._remember()  # before anything is done that is not to be done twice
+        if result is None:
+            self._publish_live(run_id, record)
+        elif to_the_end:
             self._publish_end(run_id, record, result)
         return self.complete
 
@@ -149,21 +171,33 @@ class Publication:
         if self.run_id is None:
             found = self.store.find_uid(record.uid)
             if found is None:
-                self._tags = self._first_tags(record, claim)
-                views.keep_default(self.store, tasks.recorded(record.task).presentation)
-                self.run_id = self.store.create(record.name, record.started, self._tags)
-            else:
-                self.run_id, self._tags = found.run_id, found.tags
+                return self._make(record, claim)
+            self.run_id = found.run_id
+            self._saw(found)
             self._remember()
         return self.run_id
+
+    def _make(self, record: RunRecord, claim: ClaimState | None = None) -> str:
+        """Make the run in the store, which has none; its id."""
+        views.keep_default(self.store, tasks.recorded(record.task).presentation)
+        tags = self._first_tags(record, claim)
+        with one_transaction(self.store.client):
+            made = self.store.make(record.name, record.started, tags)
+        self.run_id, self._is_new = made.run_id, True
+        self._saw(made)
+        self._remember()
+        return made.run_id
+
+    def _saw(self, run: StoredRun) -> None:
+        self._tags, self._artifact_uri = run.tags, run.artifact_uri
 
     def _check_known(self, run: StoredRun | None) -> None:
         """What was remembered holds only while the store still has the run; a whole one that was deleted stays so."""
         if run is not None and (not run.deleted or self.complete):
-            self._tags = run.tags
+            self._saw(run)
         else:
             self.run_id, self.rows, self.complete = None, 0, False
-            self._pending, self._has_inputs = [], False
+            self._pending, self._has_inputs, self._is_new = [], False, False
             self._history = HistoryReader(self.directory.path)
             self._system = HistoryReader(self.directory.path, (SYSTEM,))
 
@@ -184,8 +218,9 @@ class Publication:
 
     def _parent(self, record: RunRecord) -> dict[str, str]:
         sweep = record.sweep
-        parent = self.store.find_uid(sweep_uid(sweep)) if sweep else None
-        return {PARENT: parent.run_id} if parent else {}
+        if sweep and sweep not in self.store.parents and (parent := self.store.find_uid(sweep_uid(sweep))):
+            self.store.parents[sweep] = parent.run_id
+        return {PARENT: self.store.parents[sweep]} if sweep in self.store.parents else {}
 
     def _origin(self, record: RunRecord) -> str | None:
         """The id of the run in the store that it was made for, if it ever got there."""
@@ -199,72 +234,113 @@ class Publication:
     def _run_tags(self) -> dict[str, str]:
         return self._tags if self._tags is not None else {}
 
-    def _tag(self, run_id: str, tags: dict[str, str]) -> None:
-        self.store.tag(run_id, tags)
-        self._tags = {**self._run_tags, **tags}
-
     # Its history and its end.
 
-    def _publish_history(self, run_id: str) -> None:
-        values, read = self._history.new_values(skip=self.rows)
-        self._pending += [*values, *self._system.new_values()[0]]  # these are few and may be sent again
-        if self._pending:
-            log_values(self.store, run_id, self._pending)
-            self.rows, self._pending = read, []
+    def _publish_live(self, run_id: str, record: RunRecord) -> None:
+        """What is new of a run that trains; of one that has only begun nothing yet, for it may be over in a moment."""
+        if self._is_new and not self.rows and 0 <= time.time() - record.started < LIVE_AFTER:
+            return
+        values, read = self._new_values()
+        is_bid = self._run_tags.get(CLAIM) == ClaimState.BID  # one that is trained is nobody's undecided bid any more
+        tags = {CLAIM: ClaimState.HELD.value} if is_bid else {}
+        if self._has_inputs and not values and not tags:
+            return
+        together(self.store.client, lambda: self._send(run_id, record, [metric_of(value) for value in values], tags))
+        self._sent(read, tags)
+        if values:
             self._remember()
 
+    def _new_values(self) -> tuple[list[Value], int]:
+        """The values that the store does not have, and the lines of the history with which it has them."""
+        values, read = self._history.new_values(skip=self.rows)
+        self._pending += [*values, *self._system.new_values()[0]]  # these are few and may be sent again
+        return list(self._pending), read
+
+    def _send(self, run_id: str, record: RunRecord, metrics: Sequence[Any], tags: Mapping[str, str]) -> None:
+        params = {} if self._has_inputs else params_of(record)
+        log_all(self.store, run_id, metrics, params, tags)
+        if not self._has_inputs:
+            log_data_set(self.store, run_id, record)
+
+    def _sent(self, read: int, tags: Mapping[str, str]) -> None:
+        self.rows, self._pending, self._has_inputs = read, [], True
+        self._tags = {**self._run_tags, **tags}
+
     def _publish_end(self, run_id: str, record: RunRecord, result: RunResult) -> None:
-        finals = [Value(result.step, key, float(value), result.ended) for key, value in result.final_metrics.items()]
-        log_values(self.store, run_id, finals)
         if not self.is_copy and result.run_id != run_id:
             result = self.directory.amend_result(run_id=run_id)
-        parent = {} if PARENT in self._run_tags else self._parent(record)
-        self._tag(run_id, {**_note(record, result, run_id), **result.tags, **parent})
-        self._artifacts.upload(run_id)
-        self._publish_model(run_id, record, result, finals)
+        if not (self._is_new or self._has_uploaded):
+            remove_half_uploads(self._artifact_uri)
+        self._artifacts.upload(run_id, self._artifact_uri)
+        self._has_uploaded = True
+        model = self._send_end(run_id, record, result)
         self._drop_doubles(run_id, record.uid)
-        self._end(run_id, record, result)
+        self._end(run_id, record, result, model)
         if _is_to_be_described(result):
             return  # its reports and figures could not be made yet; they are published with it when they are
         self.complete = True
         self._remember()
         self._leave_backlog()
 
-    def _publish_model(self, run_id: str, record: RunRecord, result: RunResult, finals: list[Value]) -> None:
-        """The model that MLflow can serve; damaged weights are told, and no model is made of them."""
-        source = tasks.recorded(record.task).presentation.model(record)
-        if source is None:
-            return
-        path = self.directory.path / source.file
-        values, _ = HistoryReader(self.directory.path).new_values()
-        about = record.params, {**result.values, "message": result.message}, columns_of(rows_of(values))
-        try:
-            trained = trained_model(source, read_arrays(path), *about, sources=self.directory.path / SOURCES)
-        except FileNotFoundError:
-            return
-        except RecordError as error:
-            tell_once(f"{error}; published without a model")
-            return
-        except Exception as error:
-            tell_once(f"{path} is no trained model: {type(error).__name__}: {one_line(error)}; published without one")
-            return
-        last = {value.key: value for value in [*values, *finals]}
-        publish_model(self.store, self.directory, trained, run_id, params_of(record), list(last.values()), result.step)
+    def _send_end(self, run_id: str, record: RunRecord, result: RunResult) -> Any:
+        """All that the database gets of an ended run but its status; its model there, which is to be said complete."""
+        client, (values, read) = self.store.client, self._new_values()
+        finals = [Value(result.step, key, float(value), result.ended) for key, value in result.final_metrics.items()]
+        history = HistoryReader(self.directory.path).new_values()[0] if self.rows else values
+        trained = load_model(self.directory, record, result, history)
+        new, last = [*values, *finals], {value.key: value for value in [*history, *finals]}  # the last are the model's
+        tags = {**_note(record, result, run_id), **result.tags}
+        tags |= {} if PARENT in self._run_tags else self._parent(record)
+        tags |= {CLAIM: ClaimState.HELD.value} if self._run_tags.get(CLAIM) == ClaimState.BID else {}
 
-    def _end(self, run_id: str, record: RunRecord, result: RunResult) -> None:
-        """Give the run its status; where another run of its key is finished already, it ends as superseded by that."""
+        def send(*, is_new: bool) -> tuple[Any, dict[str, Any]]:
+            model, about = None, dict[str, Any]()
+            if trained is not None:
+                model = ensure_model(self.store, run_id, params_of(record), is_new=is_new)
+                about = {} if is_ready(model) else about_model(record, model, run_id)
+            # Sent again by themselves, MLflow would look which of the last values the run has already.
+            metrics = [metric_of(value, **(about if value == last[value.key] else {})) for value in new]
+            self._send(run_id, record, metrics, tags)
+            if about:
+                link_model(self.store, model, run_id, result.step, is_new=is_new)
+            return model, about
+
+        model, about = together(client, lambda: send(is_new=self._is_new), lambda: send(is_new=False))
+        self._is_new = False
+        self._sent(read, tags)
+        if trained is None or not about:
+            return None
+        older = set(last.values()) - set(new)  # published while it trained
+        log_all(self.store, run_id, [metric_of(value, **about) for value in older], {}, {})
+        upload_model(self.store, model, trained, run_id)
+        return model
+
+    def _end(self, run_id: str, record: RunRecord, result: RunResult, model: Any) -> None:
+        """Give the run its status; where another run of its key is finished already, it ends as superseded by that.
+
+        Its model, where there is one to finish, is complete before.
+        """
+
+        def end(status: RunStatus) -> None:
+            if model is not None:
+                finish_model(self.store, model)
+            self.store.terminate(run_id, status, result.ended)
+
         is_for_a_job = bool(record.sweep and record.tracking.resume)  # and no repetition that somebody asked for
         if not (result.is_finished and is_for_a_job) or self.is_copy:
-            self.store.terminate(run_id, result.status, result.ended)
+            together(self.store.client, lambda: end(result.status))
             return
-        other = store_arbiter.end(self.store, record, run_id, result.ended)
+        finish = lambda: finish_model(self.store, model)  # noqa: E731
+        other = store_arbiter.end(
+            self.store, record, run_id, result.ended, finish if model is not None else lambda: None
+        )
         if other is None:
             return
         message = f"superseded by run {other}"
         tags = {STATUS_MESSAGE: message}
         result = self.directory.amend_result(status=RunStatus.KILLED, message=message, superseded_by=other, tags=tags)
-        self._tag(run_id, {CLAIM: SUPERSEDED, **_note(record, result, run_id), **tags})
-        self._artifacts.upload(run_id)  # the result, which is another now
+        self.store.tag(run_id, {CLAIM: SUPERSEDED, **_note(record, result, run_id), **tags})
+        self._artifacts.upload(run_id, self._artifact_uri)  # the result, which is another now
         self.store.terminate(run_id, RunStatus.KILLED, result.ended)
 
     def _drop_doubles(self, run_id: str, uid: str) -> None:
@@ -285,6 +361,7 @@ class Publication:
             "experiment": self.store.experiment,
             "rows": self.rows,
             "complete": self.complete,
+            "mark": self._mark,
             "address": self.store.address(self.run_id) if self.complete else None,
         }
         with suppress(OSError):  # on a full disk the store is all the more welcome

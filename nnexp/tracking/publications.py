@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from nnexp.errors import one_line
+from nnexp.runs.arbitration import Claim
 from nnexp.runs.directory import RECORD, RunDirectory
 from nnexp.runs.records import RunStatus
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store, StoreError
+from nnexp.tracking.store_arbiter import Close
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 2.0, 30.0  # seconds to leave a silent store alone, and a run that it does not take
 
@@ -72,6 +74,14 @@ class Publications:
             raise
         self.problem = None
         return result
+
+    def claim(self, directory: RunDirectory, close: Close) -> Claim:
+        """Try to get the job of a run; what is known of a run that this process made itself saves asking for it."""
+        publication = Publication(directory, self.store)
+        claim = self.attempt(lambda: publication.claim(close))
+        if claim.is_mine:
+            self._of[directory.path] = publication
+        return claim
 
     def is_refused(self, directory: RunDirectory) -> bool:
         """Whether the store, which was there, has not taken the run, and is not to be asked for it again so soon."""

@@ -60,7 +60,6 @@ ANSWER_SECONDS = 3.0  # a tracking server that takes longer is done without whil
 FRESH_SECONDS = 5.0  # so long an answer is taken as a sign that the next one will come
 PING_ATTEMPTS = 3
 LONGEST_NAME = 250
-HALF_UPLOADS = ".artifact.uploading.*"  # MLflow's name for what it copies
 
 
 class StoreError(FailureError):
@@ -128,6 +127,9 @@ class Store:
         self._answered = float("-inf")
         self._lock = threading.Lock()
         self._opened: tuple[Any, str] | None = None
+        # What is not asked for again at each run: parent runs, by their sweeps, and whether the view is there.
+        self.parents: dict[str, str] = {}
+        self.has_view = False
 
     @property
     def is_server(self) -> bool:
@@ -328,24 +330,32 @@ class Store:
         return min(self.tagged(UID, uid), key=lambda run: run.run_id, default=None)
 
     def create(self, name: str, start: float, tags: Mapping[str, str]) -> str:
-        """Make a run and return its id.
+        """Make a run and return its id."""
+        return self.make(name, start, tags).run_id
+
+    def make(self, name: str, start: float, tags: Mapping[str, str]) -> StoredRun:
+        """Make a run.
 
         A request to a server whose answer is lost is sent again and may make a run twice; the second is deleted.
         """
         request = {REQUEST: secrets.token_hex(8)} if self.is_server else {}
         made = self.client.create_run(
             self.experiment_id, start_time=int(start * 1000), tags={**tags, **request}, run_name=name[:LONGEST_NAME]
-        ).info.run_id
+        )
         if request:
             for run in self.tagged(REQUEST, request[REQUEST]):
-                if run.run_id != made:
+                if run.run_id != made.info.run_id:
                     self.client.delete_run(run.run_id)
-        return made
+        return stored_run(made)
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run in one call."""
         from mlflow.entities import RunTag
 
+        if len(tags) == 1:  # which costs a third
+            [(key, value)] = tags.items()
+            self.client.set_tag(run_id, key, value)
+            return
         self.client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
 
     def beat(self, run_id: str) -> None:
@@ -357,15 +367,6 @@ class Store:
         if message:
             self.tag(run_id, {STATUS_MESSAGE: message})
         self.client.set_terminated(run_id, status, end_time=int((end or time.time()) * 1000))
-
-    def remove_half_uploads(self, run_id: str) -> None:
-        """Remove what killed processes left half copied among a run's artifacts; for who alone publishes it."""
-        from mlflow.utils.file_utils import local_file_uri_to_path
-
-        run = self.get(run_id)
-        if run is not None and run.artifact_uri.startswith("file:"):
-            for path in Path(local_file_uri_to_path(run.artifact_uri)).rglob(HALF_UPLOADS):
-                path.unlink(missing_ok=True)
 
     def delete(self, run_id: str) -> None:
         """Delete a run, which can then be neither seen by a search nor ended, whoever holds it."""

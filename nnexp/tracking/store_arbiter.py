@@ -14,6 +14,7 @@ from nnexp.runs.arbitration import Claim, ClaimState, FencedError, Rival, Undeci
 from nnexp.runs.records import RunRecord, RunStatus
 from nnexp.runs.tags import CLAIM, HEARTBEAT, HEARTBEAT_EVERY, OWNER, RUN_KEY, UID
 from nnexp.tracking.store import Store, StoredRun, StoreError
+from nnexp.tracking.transaction import runs_tagged, together
 
 POLL_SECONDS = 0.1
 CLAIM_SECONDS = 30.0  # to wait for another claimant that neither decides nor dies
@@ -47,8 +48,12 @@ def claim(store: Store, record: RunRecord, *, create: Create, close: Close) -> C
         raise StoreError(f"{record.run_key}: {error}") from None
 
 
-def end(store: Store, record: RunRecord, run_id: str, ended: float) -> str | None:
+def end(
+    store: Store, record: RunRecord, run_id: str, ended: float, first: Callable[[], None] = lambda: None
+) -> str | None:
     """End a trained run as finished, unless another run of its key is finished: then give the id of that.
+
+    `first` is done before it is said to be ending, in the same transaction where there can be one.
 
     Raises
     ------
@@ -63,6 +68,7 @@ def end(store: Store, record: RunRecord, run_id: str, ended: float) -> str | Non
         ended=ended,
         resume=record.tracking.resume,
         tags=record.tags,
+        first=first,
     )
     try:
         return arbitration.end(board, patience=END_SECONDS)
@@ -108,6 +114,8 @@ class StoreBoard:
         When the own run ended, seconds since the epoch.
     lost
         Whether the process that holds a run is gone; default: :func:`is_lost`.
+    first
+        What is done before a state is marked; it may be done again.
     """
 
     def __init__(
@@ -120,8 +128,10 @@ class StoreBoard:
         lost: Callable[[StoredRun], bool] | None = None,
         resume: bool | str = True,
         tags: Mapping[str, str] | None = None,
+        first: Callable[[], None] = lambda: None,
     ) -> None:
         self.store, self.me, self.resume, self.tags = store, me, resume, tags
+        self._first = first
         self._create, self._ended, self._is_lost = create, ended, lost or is_lost
 
     def bid(self) -> None:
@@ -136,7 +146,12 @@ class StoreBoard:
 
     def mark(self, state: ClaimState) -> None:
         """Say of the own run in which state it is."""
-        self._change(lambda: self.store.tag(self._mine, {CLAIM: state.value}))
+
+        def change() -> None:
+            self._first()
+            self.store.tag(self._mine, {CLAIM: state.value})
+
+        self._change(lambda: together(self.store.client, change))
 
     def fence(self, rival: Rival) -> None:
         """Delete another run, which cannot be ended then."""
@@ -181,12 +196,23 @@ class JobBoard(StoreBoard):
     ) -> None:
         super().__init__(store, **settings)
         self.run_key, self.uid, self._close = run_key, uid, close
+        self._made: str | None = None  # the own run, where an earlier attempt has made it
+
+    def bid(self) -> None:
+        """Make the own run, unless it is there; the rivals were looked at before, and so was this."""
+        self.me = self._made
+        if self.me is None:
+            super().bid()
 
     def rivals(self, *, ending: bool) -> list[Rival]:
         """The other runs of the key. Those of the dead are closed, unless one only asks who is `ending`."""
-        found = []
+        found, self._made = [], None
+        there = runs_tagged(self.store.client, RUN_KEY, self.run_key)
+        if there is not None and there <= {self.me}:
+            return []
         for run in self.store.tagged(RUN_KEY, self.run_key):
             if run.tags.get(UID) == self.uid or run.run_id == self.me:
+                self._made = min(self._made or run.run_id, run.run_id)
                 continue
             if run.status == RunStatus.RUNNING and not ending:
                 run = self._close(self.store, run)

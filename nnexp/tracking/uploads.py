@@ -1,19 +1,25 @@
-"""What a run directory gives a run in the store: params, data set, metrics and artifacts. Each may be sent again."""
+"""What a run directory gives a run in the store: params, data set, values, tags and files. Each may be sent again."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+import shutil
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import Value
 from nnexp.runs.records import RunRecord
 from nnexp.tracking.store import Store, batches
 
-METRICS_PER_CALL, PARAMS_PER_CALL = 1000, 100  # what MLflow takes at most
+MOST = 1000  # values, params and tags together, that MLflow takes in a call
+PARAMS_PER_CALL = 100
 UPLOADS = 4  # at a time
+LOCAL = "file:"
+HALF_UPLOADS = ".artifact.uploading.*"  # MLflow's name for what it copies
 
 
 def params_of(record: RunRecord) -> dict[str, str]:
@@ -23,26 +29,60 @@ def params_of(record: RunRecord) -> dict[str, str]:
     }
 
 
-def log_inputs(store: Store, run_id: str, record: RunRecord) -> None:
-    """Params and data set."""
+def log_data_set(store: Store, run_id: str, record: RunRecord) -> None:
+    """The data set that a run is trained on."""
     client = store.client
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+    from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    for chunk in batches([Param(*item) for item in params_of(record).items()], PARAMS_PER_CALL):
-        client.log_batch(run_id, params=chunk)
     if dataset := record.details.get("dataset"):
         used = DatasetInput(Dataset(**dataset), tags=[InputTag("mlflow.data.context", "training")])
         client.log_inputs(run_id, datasets=[used])
 
 
-def log_values(store: Store, run_id: str, values: Iterable[Value]) -> None:
-    """Values of metrics, with the times at which they were measured: the store holds equal ones once."""
-    client = store.client
+def metric_of(value: Value, **model: Any) -> Any:
+    """A value as MLflow has it, with the time at which it was measured; `model` says whose it is beside the run's."""
     from mlflow.entities import Metric
 
-    metrics = [Metric(v.key, v.value, int(v.time * 1000), v.step) for v in values]
-    for chunk in batches(metrics, METRICS_PER_CALL):
+    return Metric(value.key, value.value, int(value.time * 1000), value.step, **model)
+
+
+def log_all(
+    store: Store, run_id: str, metrics: Sequence[Any], params: Mapping[str, str], tags: Mapping[str, str]
+) -> None:
+    """Metrics, params and tags in as few calls as can be; the store holds equal values once."""
+    client = store.client
+    from mlflow.entities import Param, RunTag
+
+    first, *more = list(batches([Param(*item) for item in params.items()], PARAMS_PER_CALL)) or [[]]
+    for chunk in more:
+        client.log_batch(run_id, params=chunk)
+    set_tags = [RunTag(key, str(value)) for key, value in tags.items()]
+    room = MOST - len(first) - len(set_tags)
+    if metrics or first or set_tags:
+        client.log_batch(run_id, metrics=metrics[:room], params=first, tags=set_tags)
+    for chunk in batches(metrics[room:], MOST):
         client.log_batch(run_id, metrics=chunk)
+
+
+def remove_half_uploads(artifact_uri: str) -> None:
+    """Remove what killed processes left half copied among the artifacts of a run; for who alone publishes it."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    if artifact_uri.startswith(LOCAL):
+        for path in Path(local_file_uri_to_path(artifact_uri)).rglob(HALF_UPLOADS):
+            path.unlink(missing_ok=True)
+
+
+def _copy(file: str, folder: Path) -> None:
+    """Copy a file, whole or not at all; MLflow does the same in six times the time."""
+    name = os.path.basename(file)
+    temporary = folder / f"{HALF_UPLOADS[:-1]}{os.getpid()}-{name}"
+    try:
+        shutil.copyfile(file, temporary)
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, temporary)
+    os.replace(temporary, folder / name)
 
 
 class Artifacts:
@@ -52,17 +92,24 @@ class Artifacts:
         self._store, self._directory = store, directory
         self._uploaded: set[tuple[str, int, int]] = set()
 
-    def upload(self, run_id: str) -> None:
+    def upload(self, run_id: str, artifact_uri: str) -> None:
         """Upload what is new; to a server a few files at a time."""
-        self._store.remove_half_uploads(run_id)
+        if artifact_uri.startswith(LOCAL):
+            from mlflow.utils.file_utils import local_file_uri_to_path
+
+            there = Path(local_file_uri_to_path(artifact_uri))
+            for path in self._directory.artifacts():
+                self._upload(path, lambda file, folder: _copy(file, there / (folder or "")))
+            return
         with ThreadPoolExecutor(UPLOADS if self._store.is_server else 1) as pool:
-            for _ in pool.map(lambda path: self._upload(run_id, path), self._directory.artifacts()):
+            send = lambda *file: self._store.client.log_artifact(run_id, *file)  # noqa: E731
+            for _ in pool.map(lambda path: self._upload(path, send), self._directory.artifacts()):
                 pass
 
-    def _upload(self, run_id: str, path: Path) -> None:
+    def _upload(self, path: Path, send: Any) -> None:
         stat = path.stat()
         version = (str(path), stat.st_size, stat.st_mtime_ns)
         if version not in self._uploaded:
             folder = path.parent.relative_to(self._directory.path).as_posix()
-            self._store.client.log_artifact(run_id, str(path), artifact_path=None if folder == "." else folder)
+            send(str(path), None if folder == "." else folder)
             self._uploaded.add(version)

@@ -137,9 +137,10 @@ def _card(kind: str, key: str, section: str, **settings: Any) -> dict[str, Any]:
 
 
 def keep_default(store: Store, shown: Presentation) -> None:
-    """Give the experiment its view of all runs, where it has none."""
+    """Give the experiment its view of all runs, where it has none; once it is seen there it is not looked for again."""
     try:
-        if TAG + DEFAULT in _tags(store):
+        store.has_view = store.has_view or TAG + DEFAULT in _tags(store)
+        if store.has_view:
             return
         logged = _logged(store, shown)
         if shown.columns or logged:  # else it is kept with a later run

@@ -3,10 +3,12 @@
 import itertools
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy
 
 from nnexp import recovery
 from nnexp.runs import backlog
@@ -26,12 +28,14 @@ class KilledError(BaseException):
 class CutOff:
     """A client whose process is killed at the n-th call, before the store has done it or when it has."""
 
-    def __init__(self, client, at, *, before):
-        self._client, self._at, self._before = client, at, before
+    def __init__(self, client, at, *, before, in_transactions):
+        self._client, self._at, self._before, self._in_transactions = client, at, before, in_transactions
         self.calls = 0
 
     def __getattr__(self, name):
         method = getattr(self._client, name)
+        if name.startswith("_"):
+            return method if self._in_transactions else None
 
         def call(*arguments, **named):
             self.calls += 1
@@ -56,10 +60,11 @@ def store(home):
     return Store(f"sqlite:///{home}/mlflow.db", "e")
 
 
-def cut_off(store, directory, at, *, before):
+def cut_off(store, directory, at, *, before, in_transactions=True):
     """Publish until the process is killed; say whether it was."""
     broken = Store(store.uri, store.experiment)
-    broken._opened = (CutOff(store.client, at, before=before), store.experiment_id)
+    client = CutOff(store.client, at, before=before, in_transactions=in_transactions)
+    broken._opened = (client, store.experiment_id)
     try:
         Publication(directory, broken).advance()
     except KilledError:
@@ -67,22 +72,59 @@ def cut_off(store, directory, at, *, before):
     return False
 
 
+@pytest.mark.parametrize("in_transactions", [True, False])
 @pytest.mark.slow
-def test_cut_off_at_any_call_and_repeated_the_store_is_as_if_published_in_one_go(home, store):
-    reference = made_up.whole(home, "reference")
+def test_cut_off_at_any_call_and_repeated_the_store_is_as_if_published_in_one_go(home, store, in_transactions):
+    home = home / f"in transactions {in_transactions}"
+    reference = made_up.whole(home, f"reference-{in_transactions}")
     assert Publication(reference, store).advance()
     expected = snapshot(store, reference.uid, home / "reference files")
     assert_store_has_all_of(reference, store, home / "compared")
     for at in itertools.count(1):
-        directory = made_up.whole(home, f"cut-{at}")
-        is_cut_off = cut_off(store, directory, at, before=False)
-        cut_off(store, directory, at, before=True)  # another process begins again and is cut off too
+        directory = made_up.whole(home, f"cut-{at}-{in_transactions}")
+        is_cut_off = cut_off(store, directory, at, before=False, in_transactions=in_transactions)
+        cut_off(
+            store, directory, at, before=True, in_transactions=in_transactions
+        )  # another process begins again and is cut off too
         assert Publication(directory, store).advance()
         assert snapshot(store, directory.uid, home / "files" / str(at)) == expected, f"cut off at call {at}"
         if not is_cut_off:
             break
-    assert at > 15
+    assert at > 8
     assert not backlog.entries(home)
+
+
+def test_what_another_process_has_published_meanwhile_is_not_published_again(home, store):
+    reference = made_up.whole(home, "by one")
+    assert Publication(reference, store).advance()
+    expected = snapshot(store, reference.uid, home / "by one files")
+    plain = Store(store.uri, store.experiment)  # where each call is by itself, as on a server
+    plain._opened = (CutOff(store.client, 0, before=False, in_transactions=False), store.experiment_id)
+    for at in (4, 6, 8, 15):
+        directory = made_up.whole(home, f"by two, {at}")
+        first = Publication(directory, plain)
+        first.ensure_run(directory.record)  # it knows that there is nothing of the run but what it makes itself,
+        cut_off(store, directory, at, before=False, in_transactions=False)  # is taken for dead, and goes on
+        assert first.advance()
+        assert snapshot(store, directory.uid, home / "by two" / str(at)) == expected, f"cut off at call {at}"
+
+
+def test_a_short_run_is_published_in_six_transactions(home, store):
+    directory = made_up.whole(home, "short", started=time.time(), sweep="s")
+    writes, open_now = [], set()
+    statement = lambda c, cursor, text, *_: open_now.add(c) if text.startswith(("INSERT", "UPDATE")) else None  # noqa: E731
+    commit = lambda c: writes.append(c) if c in open_now else None  # noqa: E731
+    done = lambda c: open_now.discard(c)  # noqa: E731
+    heard = (("before_cursor_execute", statement), ("commit", commit), ("commit", done), ("rollback", done))
+    for event, listener in heard:
+        sqlalchemy.event.listen(sqlalchemy.Engine, event, listener)
+    publication = Publication(directory, store)
+    assert publication.claim(recovery.close_lost).is_mine
+    assert publication.advance()
+    for event, listener in heard:
+        sqlalchemy.event.remove(sqlalchemy.Engine, event, listener)
+    assert len(writes) <= 6
+    assert_store_has_all_of(directory, store, home / "compared")
 
 
 @pytest.mark.slow
@@ -213,6 +255,7 @@ def test_a_run_without_figures_waits_for_them_in_the_backlog(home, store):
     assert directory.uid in [d.uid for d in backlog.entries(home)]
     directory.amend_result(described=True)
     assert publication.advance()
+    assert_store_has_all_of(directory, store, home / "compared")
     assert directory.uid not in [d.uid for d in backlog.entries(home)]
 
 
