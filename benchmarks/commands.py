@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,25 +93,28 @@ class Whole:
 
 def whole(folder: Path, *overrides: str, **settings: str) -> Whole:
     """`nnexp OVERRIDES`, measured with all that it starts, of which much outlives its parent."""
-    adopts = _adopt_orphans()
-    before, began = _cpu_of_children(), time.time()
+    adopts = adopt_orphans()
+    before, began = cpu_of_children(), time.time()
     seconds = nnexp(folder, *overrides, **settings)
-    if not adopts:
-        return Whole(began, seconds, None)
-    try:
-        while True:
-            os.wait()
-    except ChildProcessError:
-        return Whole(began, seconds, _cpu_of_children() - before)
+    wait_for_children()
+    return Whole(began, seconds, cpu_of_children() - before if adopts else None)
 
 
-def _adopt_orphans() -> bool:
+def adopt_orphans() -> bool:
     """Have processes whose parent ends become children of this one, so that their CPU time counts here (Linux)."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     return prctl is not None and prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
 
 
-def _cpu_of_children() -> float:
+def wait_for_children() -> None:
+    """Wait until all processes have ended that this one has started or adopted."""
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of all children that have ended and were waited for, and of theirs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -28,9 +28,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Process:
-    """A process; its CPU seconds are those until its last line."""
+    """A process, with its command line; its CPU seconds are those until its last line."""
 
     role: str
+    words: list[str]
     begin: float
     end: float
     cpu: float
@@ -69,8 +70,8 @@ def read(folder: Path) -> list[Process]:
     found = []
     for path in folder.glob("*.jsonl"):
         lines: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
-        words = " ".join(lines[0]["argv"])
-        role = next((role for mark, role in ROLES.items() if mark in words), "main")
+        words = lines[0]["argv"]
+        role = next((role for mark, role in ROLES.items() if mark in " ".join(words)), "main")
         spans = [
             Span(*(line[key] for key in ("name", "begin", "end", "cpu", "thread")))
             for line in lines
@@ -78,5 +79,5 @@ def read(folder: Path) -> list[Process]:
         ]
         _nest(spans)
         end, cpu = (max(line[key] for line in lines) for key in ("end", "process"))
-        found.append(Process(role, lines[0]["begin"], end, cpu, spans))
+        found.append(Process(role, words, lines[0]["begin"], end, cpu, spans))
     return sorted(found, key=lambda process: process.begin)

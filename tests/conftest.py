@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,24 @@ def _own_environment(monkeypatch):
         *MLFLOW_STORE,
     ):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Have the processes of each file's tests note what they do, for `python -m tests.tools.timeline`."""
+    folder = os.environ.get("NNEXP_TEST_TIMELINE")
+    if folder is None:
+        return (yield)
+    file = item.path.relative_to(TESTS).as_posix()
+    notes = Path(folder, file.replace("/", "-"))
+    notes.mkdir(exist_ok=True)
+    os.environ["NNEXP_TIMELINE"] = str(notes)
+    begin = time.process_time()
+    try:
+        return (yield)
+    finally:
+        with Path(folder, f"{os.getpid()}.jsonl").open("a") as lines:
+            lines.write(json.dumps([notes.name, time.process_time() - begin]) + "\n")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,0 +1,66 @@
+"""Where the CPU time of the tests goes: ``python -m tests.tools.timeline [PYTEST ARGUMENTS]`` runs them and tells.
+
+By kind of process, and by file of tests. What is no process of nnexp (browsers, servers, LaTeX) is in the total alone.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.commands import adopt_orphans, cpu_of_children, wait_for_children
+from benchmarks.spans import read
+
+FOLDER = "NNEXP_TEST_TIMELINE"
+
+
+def kind_of(words: list[str]) -> str:
+    """What a process is, by its command line."""
+    line = " ".join(words)
+    if "nnexp.publisher" in line:
+        return "companion"
+    if "loky" in line:
+        return "worker of joblib" if "--process-name" in line else "tracker of joblib"
+    if "-c" in words[1:3]:
+        return "script of a test"
+    if "nnexp" not in line:
+        return "other"
+    last = next(i for i, word in enumerate(words) if word.endswith("nnexp"))
+    command = next(iter(words[last + 1 :]), "")
+    return f"nnexp {command}" if command.isalpha() else "nnexp -m" if command == "-m" else "nnexp"
+
+
+def main() -> int:
+    adopts = adopt_orphans()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        done = subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], env=os.environ | {FOLDER: name})
+        wait_for_children()
+        total = cpu_of_children()
+        kinds, files, counts = Counter(), Counter(), Counter()
+        for path in sorted(folder.iterdir()):
+            if path.is_dir():
+                for process in read(path):
+                    kind = kind_of(process.words)
+                    kinds[kind] += process.cpu
+                    kinds[kind, "imports"] += process.total("imports")[1]
+                    counts[kind] += 1
+                    files[path.name] += process.cpu
+            else:
+                for line in path.read_text().splitlines():
+                    file, cpu = json.loads(line)
+                    kinds["pytest"] += cpu
+                    files[file] += cpu
+    print(f"\nCPU seconds: {total:.0f} in all" if adopts else "", "\n\n CPU  imports  processes")
+    for kind, cpu in sorted(((k, v) for k, v in kinds.items() if isinstance(k, str)), key=lambda each: -each[1]):
+        print(f"{cpu:7.1f} {kinds[kind, 'imports']:7.1f} {counts[kind]:6}  {kind}")
+    for file, cpu in files.most_common():
+        print(f"{cpu:7.1f}  {file}")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
