@@ -69,8 +69,11 @@ def read(folder: Path) -> list[Process]:
     """The processes, in the order of their starts."""
     found = []
     for path in folder.glob("*.jsonl"):
-        lines: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
-        words = lines[0]["argv"]
+        # What was cut off by a kill or a full disk is no line; a process that was forked has no first one.
+        lines: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines() if line[-1:] == "}"]
+        if not lines:
+            continue
+        words = lines[0].get("argv", [])
         role = next((role for mark, role in ROLES.items() if mark in " ".join(words)), "main")
         spans = [
             Span(*(line[key] for key in ("name", "begin", "end", "cpu", "thread")))

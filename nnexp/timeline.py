@@ -66,10 +66,12 @@ def write(name: str, begin: float, end: float, cpu: float, **more: Any) -> None:
     if FOLDER is None:
         return
     import json
+    from contextlib import suppress
 
     line = {"name": name, "begin": begin, "end": end, "cpu": cpu, "thread": threading.get_ident()}
     line |= {"process": time.process_time()} | more
-    with open(os.path.join(FOLDER, f"{os.getpid()}.jsonl"), "a", encoding="utf-8") as file:
+    path = os.path.join(FOLDER, f"{os.getpid()}.jsonl")
+    with suppress(OSError), open(path, "a", encoding="utf-8") as file:  # as on a full disk
         file.write(json.dumps(line) + "\n")
 
 

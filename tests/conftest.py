@@ -16,8 +16,7 @@ import pytest
 from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.tools import processes, real_runs
-from tests.tools.waiting import HANGING
+from tests.tools import processes, real_runs, warm
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
@@ -201,15 +200,7 @@ class Nnexp:
         return subprocess.Popen(self.words(*arguments), cwd=self.folder, **pipes | settings)
 
     def __call__(self, *arguments, env=None):
-        done = subprocess.run(
-            self.words(*arguments),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=HANGING,
-            env=os.environ | (env or {}),
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return Done(*warm.run(self.words(*arguments), self.folder, env or {}))
 
     def each(self, *lines):
         """Several commands one after the other in one new process, where nothing hangs on a process for each."""

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 from scipy.io import savemat
 
+from tests.tools import warm
 from tests.tools.waiting import HANGING
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,17 +88,10 @@ for path, uri in json.load(sys.stdin):
 def in_new_process(script, given, folder, package=ROOT, **settings):
     """What a script says on the JSON that it is given, line by line; `settings` are environment variables."""
     places = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        input=json.dumps(given),
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(places)} | settings,
-        capture_output=True,
-        text=True,
-        timeout=HANGING,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    settings |= {"PYTHONPATH": os.pathsep.join(places)}
+    status, out, err = warm.run([sys.executable, "-c", script], folder, settings, given=json.dumps(given))
+    assert status == 0, err
+    return out.splitlines()
 
 
 def make(folder, jobs):

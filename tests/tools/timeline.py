@@ -40,13 +40,14 @@ def main() -> int:
         done = subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], env=os.environ | {FOLDER: name})
         wait_for_children()
         total = cpu_of_children()
-        kinds, files, counts = Counter(), Counter(), Counter()
+        kinds, files, counts, spans = Counter(), Counter(), Counter(), Counter()
         for path in sorted(folder.iterdir()):
             if path.is_dir():
                 for process in read(path):
                     kind = kind_of(process.words)
                     kinds[kind] += process.cpu
-                    kinds[kind, "imports"] += process.total("imports")[1]
+                    for span in process.spans:
+                        spans[kind, span.name] += span.self_cpu
                     counts[kind] += 1
                     files[path.name] += process.cpu
             else:
@@ -54,9 +55,10 @@ def main() -> int:
                     file, cpu = json.loads(line)
                     kinds["pytest"] += cpu
                     files[file] += cpu
-    print(f"\nCPU seconds: {total:.0f} in all" if adopts else "", "\n\n CPU  imports  processes")
-    for kind, cpu in sorted(((k, v) for k, v in kinds.items() if isinstance(k, str)), key=lambda each: -each[1]):
-        print(f"{cpu:7.1f} {kinds[kind, 'imports']:7.1f} {counts[kind]:6}  {kind}")
+    print(f"\nCPU seconds: {total:.0f} in all" if adopts else "")
+    for kind, cpu in kinds.most_common():
+        parts = sorted(((spans[key], key[1]) for key in spans if key[0] == kind), reverse=True)
+        print(f"{cpu:7.1f} {counts[kind]:5} {kind:<18}", ", ".join(f"{name} {cpu:.1f}" for cpu, name in parts[:5]))
     for file, cpu in files.most_common():
         print(f"{cpu:7.1f}  {file}")
     return done.returncode

@@ -14,7 +14,7 @@ import sys
 import time
 
 from tests.tools.crash.points import SCENARIOS, Bench
-from tests.tools.crash.preloaded import preload
+from tests.tools.preloaded import preload
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.tools.crash import preloaded
+from tests.tools import preloaded
 from tests.tools.crash.invariants import Held, look, violations
 from tests.tools.crash.killpoints import ROLES, Kill, install, processes_of, trace_of
 from tests.tools.mlflow_server import MlflowServer
@@ -111,6 +111,7 @@ class Command:
         self.place = place
 
         def enter() -> None:
+            os.setsid()
             os.chdir(place.work)
             for name in ("TMPDIR", "JOBLIB_TEMP_FOLDER"):
                 os.environ[name] = str(place.temporary)
@@ -123,7 +124,7 @@ class Command:
         def begin(role: str) -> None:
             install(place.top, place.traces, role, kill)
 
-        self.pid = preloaded.start(["nnexp", *words], enter, begin)
+        self.pid = preloaded.start(["-m", "nnexp", *words], enter, begin)
         self.status: int | None = None
 
     def wait(self, seconds: float = HANGING) -> int | None:

@@ -1,8 +1,8 @@
 """Python processes that begin where the imports end: forked from one that has imported what they need.
 
-`python -m MODULE ...` is run as its own main module in a process of its own. What it starts as `python -m ...` itself
-(a companion, joblib's workers) is forked too, from spare children that it got before its first line: they have neither
-its threads nor its connections. Whatever else it starts is started in the usual way.
+`python -m MODULE ...` is run as its own main module in a process of its own, `python -c CODE` too. What it starts as
+`python -m ...` itself (a companion, joblib's workers) is forked too, from spare children that it got before its first
+line: they have neither its threads nor its connections. Whatever else it starts is started in the usual way.
 """
 
 import _posixsubprocess
@@ -16,13 +16,17 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 
+PATH = tuple(sys.path[1:])  # without the folder of this program
 SPARES = {"parent": 8, "worker": 3, "companion": 0}
 HIGH = 200  # number of the first descriptor that no process of ours uses for something else
 MODULES = (
     "hydra", "joblib", "matplotlib.pyplot", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.tracking", "numpy", "pandas", "scipy.io", "scipy.optimize", "sklearn.datasets", "sklearn.metrics",
+    "scipy.stats", "pyarrow.parquet", "pandas.io.parquet", "sqlalchemy.dialects.sqlite", "alembic.command",
+    "mlflow.store.artifact.local_artifact_repo", "nnexp.optim", "nnexp.nn.engine", "nnexp.evaluation",
     "PIL.WebPImagePlugin", "PIL.PngImagePlugin", "hydra_plugins.hydra_joblib_launcher.joblib_launcher",
     "joblib.externals.loky", "nnexp.figures", "nnexp.compose", "nnexp.hydra_app", "nnexp.report",
     "nnexp.tasks.network.description", "nnexp.summary",
@@ -34,8 +38,8 @@ MODULES = (
 Install = Callable[[str], None]  # gets the role of a new process, in that process, before its first line
 
 
-def preload() -> None:
-    """Import what the processes will need; what is not there any more is left out."""
+def preload(*, forget: str = "") -> None:
+    """Import what the processes will need; what is not there any more is left out, and so is a package to `forget`."""
     from nnexp.tracking.store import import_mlflow
 
     import_mlflow()
@@ -44,43 +48,66 @@ def preload() -> None:
             importlib.import_module(name)
         except ImportError:
             print(f"not preloaded: {name}", file=sys.stderr)
+    if forget:
+        _forget(forget)
     gc.collect()
     gc.freeze()
 
 
-def role_of(module: str) -> str:
-    """What a process that runs a module is to us."""
-    if module == "nnexp":
-        return "parent"
-    return "worker" if "loky" in module else "companion"
+def _forget(package: str) -> None:
+    """Have each process import a package by itself, from wherever it finds it."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.clear_resolvers()
+    for name in [name for name in sys.modules if name.partition(".")[0] == package or name.endswith(".nnexp_sweeper")]:
+        del sys.modules[name]
 
 
-def start(words: Sequence[str], enter: Callable[[], None], install: Install) -> int:
-    """Run `python -m WORDS` in a new process, whose folder, streams and environment `enter` sets; return its id."""
+def role_of(words: Sequence[str]) -> str:
+    """What a process is to us, by the words of Python."""
+    if "nnexp.publisher" in words:
+        return "companion"
+    return "worker" if any("loky" in word for word in words[:3]) else "parent"
+
+
+def start(words: Sequence[str], enter: Callable[[], None], install: Install, spares: Mapping[str, int] = SPARES) -> int:
+    """Run `python WORDS` in a new process, set up by `enter` (folder, streams, environment, session); return its id."""
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
         try:
-            os.setsid()
             enter()
         except BaseException:
             os._exit(99)
-        _become(list(words), install)
+        _become(list(words), install, spares)
     return pid
 
 
-def _become(words: list[str], install: Install) -> None:
-    """Be the main process of a module until its end, and of nothing else after."""
+def _run(words: list[str]) -> None:
+    """Do `python WORDS` in this process: [-P] -m MODULE ... or -c CODE ...."""
+    is_safe = words[0] == "-P"
+    kind, what, *arguments = words[is_safe:]
+    sys.orig_argv, sys.argv = [sys.executable, *words], [kind, *arguments]
+    first = [] if is_safe else [os.getcwd() if kind == "-m" else ""]
+    sys.path[:] = [*first, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *PATH]
+    if kind == "-m":
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        sys.modules["__main__"] = main = ModuleType("__main__")
+        exec(compile(what, "<string>", "exec"), main.__dict__)
+
+
+def _become(words: list[str], install: Install, numbers: Mapping[str, int]) -> None:
+    """Be the process of these words until its end, and of nothing else after."""
     status = 1
     try:
-        role = role_of(words[0])
-        spares = _Spares(SPARES[role], install)
+        role = role_of(words)
+        spares = _Spares(numbers, role, install)
         install(role)
         _posixsubprocess.fork_exec = subprocess._fork_exec = spares.fork_exec
-        sys.argv = ["", *words[1:]]
         try:
-            runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+            _run(words)
             status = 0
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -101,17 +128,17 @@ def _become(words: list[str], install: Install) -> None:
 class _Spares:
     """Children that wait to become what this process starts."""
 
-    def __init__(self, number: int, install: Install) -> None:
+    def __init__(self, numbers: Mapping[str, int], role: str, install: Install) -> None:
         self._usual, self._lock = _posixsubprocess.fork_exec, threading.Lock()
         self._ready: list[tuple[int, socket.socket]] = []
-        for _ in range(number):
+        for _ in range(numbers[role]):
             here, there = socket.socketpair()
             pid = os.fork()
             if pid == 0:
                 for _, other in self._ready:
                     other.close()
                 here.close()
-                self._wait(there, install)
+                self._wait(there, install, numbers)
             there.close()
             self._ready.append((pid, here))
 
@@ -119,7 +146,8 @@ class _Spares:
         """In place of the function of that name of `_posixsubprocess`."""
         words = [os.fsdecode(word) for word in arguments]
         with self._lock:
-            spare = self._ready.pop(0) if words[1:2] == ["-m"] and self._ready else None
+            is_module = words[1:2] == ["-m"] or words[1:3] == ["-P", "-m"]
+            spare = self._ready.pop(0) if is_module and self._ready else None
         if spare is None:
             return self._usual(arguments, executables, close_fds, pass_fds, cwd, env, *rest)
         pid, line = spare
@@ -127,7 +155,7 @@ class _Spares:
         streams = [(fd, number) for number, fd in enumerate((p2cread, c2pwrite, errwrite)) if fd != -1]
         fds = [*streams, *((fd, fd) for fd in pass_fds if fd != told_of_exec)]
         message = {
-            "words": words[2:],
+            "words": words[1:],
             "fds": [number for _, number in fds],
             "env": None if env is None else [os.fsdecode(item) for item in env],
             "session": rest[9],
@@ -141,7 +169,7 @@ class _Spares:
         line.close()
         return pid
 
-    def _wait(self, line: socket.socket, install: Install) -> None:
+    def _wait(self, line: socket.socket, install: Install, numbers: Mapping[str, int]) -> None:
         """In a spare: until it is wanted, or its parent is gone."""
         try:
             length, received, _, _ = socket.recv_fds(line, 4, 32)
@@ -163,7 +191,7 @@ class _Spares:
                 os.setsid()
         except BaseException:
             os._exit(1)
-        _become(message["words"], install)
+        _become(message["words"], install, numbers)
 
 
 def _move_up(fd: int) -> int:

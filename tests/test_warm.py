@@ -1,0 +1,74 @@
+"""A command in a forked process is what it is in a new one: `tests/tools/warm.py` does most commands of the tests."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from tests.tools import warm
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each command has a new process"),
+]
+PROBE = """
+import atexit, json, os, resource, signal, sys, threading
+import omegaconf
+atexit.register(print, "at exit")
+print(json.dumps({
+    "given": sys.stdin.read(),
+    "argv": sys.argv, "path": sys.path, "folder": os.getcwd(), "name": __name__,
+    "main": sys.modules["__main__"].__dict__ is globals(),
+    "environment": {k: v for k, v in os.environ.items() if k != "NNEXP_COLD"},
+    "signals": [str(signal.getsignal(each)) for each in sorted(signal.valid_signals())],
+    "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    "files": [os.readlink(path) for i in range(3, 64) if os.path.lexists(path := f"/proc/self/fd/{i}")],
+    "limits": resource.getrlimit(resource.RLIMIT_NOFILE),
+    "session": [os.getpgid(0), os.getsid(0)], "umask": os.umask(0), "threads": threading.active_count(),
+    "nnexp": [name for name in sys.modules if name.startswith("nnexp")],
+    "resolvers": omegaconf.OmegaConf.has_resolver("nnexp.path"),
+}))
+print("to nobody", file=sys.stderr)
+import nnexp.cli
+if sys.argv[1:] == ["raise"]:
+    raise ValueError("raised")
+if sys.argv[1:] == ["killed"]:
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(3)
+"""
+
+
+def told(status, out, err):
+    """What a command has told, without the socket that leads to its companion and the server's lines of a traceback."""
+    first, *rest = out.splitlines()
+    values = json.loads(first)
+    values["files"] = [path for path in values["files"] if not path.startswith("socket:")]
+    return status, values, rest, [err.splitlines()[0], err.splitlines()[-1]]
+
+
+@pytest.mark.parametrize("words", [["a", "b"], ["raise"], ["killed"]], ids=" ".join)
+def test_a_forked_process_is_like_a_new_one(tmp_path, words):
+    command = [sys.executable, "-c", PROBE, *words]
+    settings = {"MLFLOW_TRACKING_URI": "sqlite:///a.db", "PYTHONPATH": str(tmp_path)}
+    forked, new = (
+        told(*warm.run(command, tmp_path, settings | cold, given="für alle")) for cold in ({}, {"NNEXP_COLD": "1"})
+    )
+    assert forked == new
+    assert forked[0] == {"a b": 3, "raise": 1, "killed": -15}[" ".join(words)]
+
+
+def test_a_module_is_run_by_its_name(tmp_path):
+    (tmp_path / "probe.py").write_text(PROBE)
+    command = [sys.executable, "-m", "probe", "a"]
+    assert told(*warm.run(command, tmp_path, {})) == told(*warm.run(command, tmp_path, {"NNEXP_COLD": "1"}))
+
+
+def test_a_process_with_another_environment_is_a_new_one(tmp_path, monkeypatch):
+    code = "import sys; print('numpy' in sys.modules)"
+    assert warm.run([sys.executable, "-c", code], tmp_path, {})[1] == "True\n"
+    assert warm.run([sys.executable, "-c", code], tmp_path, {"OMP_NUM_THREADS": "1"})[1] == "False\n"
+    monkeypatch.delenv("PATH")
+    assert "PATH" not in os.environ
+    assert warm.run([sys.executable, "-c", code], tmp_path, {})[1] == "False\n"
