@@ -63,6 +63,11 @@ REFUSED = [
     ("-m seed=0,1 hydra.sweep.subdir=same", ["`hydra.sweep.subdir`", "'same'"]),
     ("+search=tpe model.l2=interval(0,1) hydra.sweep.subdir=same", ["`hydra.sweep.subdir`"]),
     ("+search=tpe model.l2=interval(0,1) hydra.sweeper.search.seed=-1", ["search.seed`"]),
+    ("+search=tpe model.l2=interval(0,1) data.validation_size=0", ["`data.validation_size`"]),
+    ("+search=tpe model.l2=interval(0,1) hydra.sweeper.search.sampler=nope", ["tpe"]),
+    ("+search=tpe model.l2=interval(0,1) hydra.sweeper.search.n_trials=0", ["n_trials"]),
+    ("+search=tpe model.l2=interval(0,1) hydra.sweeper.search.directions=[up]", ["minimize, maximize"]),
+    ("-m modle.l2=0,1", ["modle.l2"]),
     ("-m model.l2=1,-1", ["model.l2=-1", "`model.l2` must be", "1 of 2 jobs"]),
     ("-m optimizer=cg,adam optimizer.options.c1=0.1", ["Adam has no 'c1'", "1 of 2 jobs"]),
     ("+search=tpe optimizer=choice(cg,adam) optimizer.options.c1=0.1", ["Adam has no 'c1'"]),
@@ -136,6 +141,12 @@ def test_a_sweep_plans_the_jobs_that_were_said(call, line, jobs):
     assert status == 0, err
     assert [text.removeprefix("would run").strip() for text in planned] == jobs
     assert last == f"{len(jobs)} of {len(jobs)} jobs would run."
+
+
+def test_presets_turn_multirun_on_by_themselves(call):
+    status, out, err = call("+sweep=seeds", *SMALL, "dry_run=true")
+    assert status == 0, err
+    assert "5 of 5 jobs would run." in out
 
 
 def test_a_dry_run_counts_what_cannot_run_as_the_sweep_would(call):

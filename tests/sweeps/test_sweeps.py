@@ -121,15 +121,6 @@ def test_fail_fast_stops_at_the_first_failure(nnexp):
 
 
 @pytest.mark.slow
-def test_a_config_that_no_job_can_have_is_refused_before_anything_is_made(nnexp):
-    done = nnexp("-m", "modle.l2=0,1")
-    assert done.status == 2
-    assert "modle.l2" in done.err
-    assert len(done.err.splitlines()) <= 2
-    assert not (nnexp.folder / "outputs").exists()
-
-
-@pytest.mark.slow
 def test_parallel_and_serial_sweeps_give_the_same_bits_and_two_at_once_share_the_work(with_store):
     nnexp = with_store
     grid = [*SMALL, "model.l2=0,1", "seed=0,1"]
@@ -284,23 +275,6 @@ def test_a_search_of_two_objectives_gives_a_front(with_store):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("setting", "named"),
-    [
-        (["data.validation_size=0"], "`data.validation_size`"),
-        (["hydra.sweeper.search.sampler=nope"], "tpe"),
-        (["hydra.sweeper.search.n_trials=0"], "n_trials"),
-        (["hydra.sweeper.search.directions=[up]"], "minimize, maximize"),
-    ],
-)
-def test_wrong_settings_of_a_search_are_refused(nnexp, setting, named):
-    done = nnexp("+search=tpe", *SMALL, "model.l2=interval(0,1)", *setting)
-    assert done.status == 2
-    assert named in done.err
-    assert len(done.err.splitlines()) <= 2
-
-
-@pytest.mark.slow
 def test_the_sweep_goes_on_without_a_store(nnexp):
     grid = ["-m", *SMALL, "seed=0,1", "tracking.uri=http://127.0.0.1:9", "tracking.patience=2"]
     done = nnexp(*grid)
@@ -309,13 +283,6 @@ def test_the_sweep_goes_on_without_a_store(nnexp):
     again = nnexp(*grid)
     assert "2 of 2 jobs finished" in again.out
     assert len(nnexp.results()) == 2
-
-
-@pytest.mark.slow
-def test_presets_turn_multirun_on_by_themselves(nnexp):
-    done = nnexp("+sweep=seeds", *SMALL, "dry_run=true", "tracking=none")
-    assert done.status == 0, done.err
-    assert "5 of 5 jobs would run." in done.out
 
 
 def test_the_command_is_interrupted_while_it_plans(nnexp):
