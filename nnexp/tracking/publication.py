@@ -330,10 +330,8 @@ class Publication:
         if not (result.is_finished and is_for_a_job) or self.is_copy:
             together(self.store.client, lambda: end(result.status))
             return
-        finish = lambda: finish_model(self.store, model)  # noqa: E731
-        other = store_arbiter.end(
-            self.store, record, run_id, result.ended, finish if model is not None else lambda: None
-        )
+        finish = None if model is None else lambda: finish_model(self.store, model)
+        other = store_arbiter.end(self.store, record, run_id, result.ended, finish)
         if other is None:
             return
         message = f"superseded by run {other}"

@@ -60,6 +60,7 @@ ANSWER_SECONDS = 3.0  # a tracking server that takes longer is done without whil
 FRESH_SECONDS = 5.0  # so long an answer is taken as a sign that the next one will come
 PING_ATTEMPTS = 3
 LONGEST_NAME = 250
+HALF_UPLOADS = ".artifact.uploading.*"  # MLflow's name for what it copies
 
 
 class StoreError(FailureError):

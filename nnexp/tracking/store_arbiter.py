@@ -39,6 +39,7 @@ def claim(store: Store, record: RunRecord, *, create: Create, close: Close) -> C
         record.uid,
         create=create,
         close=close,
+        look=lambda: runs_tagged(store.client, RUN_KEY, record.run_key or ""),
         resume=record.tracking.resume,
         tags=record.tags,
     )
@@ -49,7 +50,7 @@ def claim(store: Store, record: RunRecord, *, create: Create, close: Close) -> C
 
 
 def end(
-    store: Store, record: RunRecord, run_id: str, ended: float, first: Callable[[], None] = lambda: None
+    store: Store, record: RunRecord, run_id: str, ended: float, first: Callable[[], None] | None = None
 ) -> str | None:
     """End a trained run as finished, unless another run of its key is finished: then give the id of that.
 
@@ -68,6 +69,7 @@ def end(
         ended=ended,
         resume=record.tracking.resume,
         tags=record.tags,
+        look=lambda: runs_tagged(store.client, RUN_KEY, record.run_key or ""),
         first=first,
     )
     try:
@@ -114,8 +116,6 @@ class StoreBoard:
         When the own run ended, seconds since the epoch.
     lost
         Whether the process that holds a run is gone; default: :func:`is_lost`.
-    first
-        What is done before a state is marked; it may be done again.
     """
 
     def __init__(
@@ -128,10 +128,8 @@ class StoreBoard:
         lost: Callable[[StoredRun], bool] | None = None,
         resume: bool | str = True,
         tags: Mapping[str, str] | None = None,
-        first: Callable[[], None] = lambda: None,
     ) -> None:
         self.store, self.me, self.resume, self.tags = store, me, resume, tags
-        self._first = first
         self._create, self._ended, self._is_lost = create, ended, lost or is_lost
 
     def bid(self) -> None:
@@ -146,12 +144,10 @@ class StoreBoard:
 
     def mark(self, state: ClaimState) -> None:
         """Say of the own run in which state it is."""
+        self._change(lambda: self._mark(self._mine, state))
 
-        def change() -> None:
-            self._first()
-            self.store.tag(self._mine, {CLAIM: state.value})
-
-        self._change(lambda: together(self.store.client, change))
+    def _mark(self, run_id: str, state: ClaimState) -> None:
+        self.store.tag(run_id, {CLAIM: state.value})
 
     def fence(self, rival: Rival) -> None:
         """Delete another run, which cannot be ended then."""
@@ -189,14 +185,35 @@ class JobBoard(StoreBoard):
     ----------
     close
         Gives the run of a process that is gone a true status.
+    look
+        Gives the ids of at least all that :meth:`rivals` would find, at less cost; None where it cannot.
+    first
+        What is done in the transaction in which a state is marked; it may be done again.
     """
 
     def __init__(
-        self, store: Store, run_key: str, uid: str, *, close: Close = lambda store, run: run, **settings
+        self,
+        store: Store,
+        run_key: str,
+        uid: str,
+        *,
+        close: Close = lambda store, run: run,
+        look: Callable[[], set[str] | None] = lambda: None,
+        first: Callable[[], None] | None = None,
+        **settings,
     ) -> None:
         super().__init__(store, **settings)
         self.run_key, self.uid, self._close = run_key, uid, close
+        self._look, self._first = look, first
         self._made: str | None = None  # the own run, where an earlier attempt has made it
+
+    def _mark(self, run_id: str, state: ClaimState) -> None:
+        def work() -> None:
+            if self._first is not None:
+                self._first()
+            super(JobBoard, self)._mark(run_id, state)
+
+        work() if self._first is None else together(self.store.client, work)
 
     def bid(self) -> None:
         """Make the own run, unless it is there; the rivals were looked at before, and so was this."""
@@ -207,7 +224,7 @@ class JobBoard(StoreBoard):
     def rivals(self, *, ending: bool) -> list[Rival]:
         """The other runs of the key. Those of the dead are closed, unless one only asks who is `ending`."""
         found, self._made = [], None
-        there = runs_tagged(self.store.client, RUN_KEY, self.run_key)
+        there = self._look()
         if there is not None and there <= {self.me}:
             return []
         for run in self.store.tagged(RUN_KEY, self.run_key):

@@ -13,13 +13,12 @@ from typing import Any
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import Value
 from nnexp.runs.records import RunRecord
-from nnexp.tracking.store import Store, batches
+from nnexp.tracking.store import HALF_UPLOADS, Store, batches
 
 MOST = 1000  # values, params and tags together, that MLflow takes in a call
 PARAMS_PER_CALL = 100
 UPLOADS = 4  # at a time
 LOCAL = "file:"
-HALF_UPLOADS = ".artifact.uploading.*"  # MLflow's name for what it copies
 
 
 def params_of(record: RunRecord) -> dict[str, str]:
