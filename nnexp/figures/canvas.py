@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from nnexp.figures.chart import POINT, Box
 
 LINE_SPACING, LETTER = 1.2, 0.76  # of the size of a text: from line to line, height of a capital letter
 PIECE = 4.0  # pixels: of pieces of this length at most are lines made
-KEPT_TEXTS = 1024
+KEPT_TEXTS, KEPT_FONTS = 1024, 16  # a companion draws many runs, and must not grow
 
 
 class Canvas:
@@ -64,27 +64,40 @@ class Canvas:
         self.image.paste(color, (round(x - before), round(y - above)), mask)
 
     def line(
-        self, box: Box, points: np.ndarray, width: float, color: str, dashes: tuple[float, float] | None = None
+        self,
+        box: Box,
+        points: np.ndarray,
+        width: float,
+        color: str,
+        *,
+        dashes: tuple[float, float] | None = None,
+        dots: np.ndarray | None = None,
+        dot: float = 0,
     ) -> None:
-        """Draw through points of shape (n, 2), within the box; dashes: how long they and the gaps between are."""
+        """Draw through points of shape (n, 2), and discs around `dots`, within the box.
+
+        Parameters
+        ----------
+        dashes : pair of float, optional
+            How long they are, and the gaps between them.
+        dots : ndarray of shape (n, 2), optional
+        dot : float
+            Their radius.
+        """
         if dashes is not None:
             dashes = (dashes[0] - width, dashes[1] + width)  # without their round ends
-        self._cover(box, *_pieces(_thinned(points - (box.left, box.top)), dashes), width / 2, color)
-
-    def dots(self, box: Box, points: np.ndarray, radius: float, color: str) -> None:
-        """Draw discs around points of shape (n, 2), within the box."""
-        centers = points - (box.left, box.top)
-        self._cover(box, centers, centers, radius, color)
-
-    def _cover(self, box: Box, starts: np.ndarray, ends: np.ndarray, radius: float, color: str) -> None:
-        """Paint pieces of at most `PIECE` with round ends, in the part of the box in which there are any."""
+        starts, ends = _pieces(_thinned(points), dashes)
+        radius = np.full(len(starts), width / 2)
+        if dots is not None:
+            starts, ends = np.concatenate([starts, dots]), np.concatenate([ends, dots])
+            radius = np.append(radius, np.full(len(dots), dot))
         if not len(starts):
             return
-        limits = np.array([box.width, box.height])
-        low = np.clip(np.floor(np.minimum(starts, ends).min(axis=0) - radius - 1), 0, limits).astype(int)
-        high = np.clip(np.ceil(np.maximum(starts, ends).max(axis=0) + radius + 1), low, limits).astype(int)
-        mask = _coverage(high - low, starts - low, ends - low, radius)
-        self.image.paste(color, (box.left + int(low[0]), box.top + int(low[1])), Image.fromarray(mask))
+        low, high = np.array([(box.left, box.top), (box.right, box.bottom)])  # of the pixels near the line
+        first = np.clip(np.floor(np.minimum(starts, ends).min(axis=0) - radius.max() - 1), low, high).astype(int)
+        last = np.clip(np.ceil(np.maximum(starts, ends).max(axis=0) + radius.max() + 1), first, high).astype(int)
+        mask = _coverage(last - first, starts - first, ends - first, radius)
+        self.image.paste(color, (int(first[0]), int(first[1])), Image.fromarray(mask))
 
 
 def text_width(text: str, size: float) -> float:
@@ -111,7 +124,7 @@ def png(pixels: np.ndarray) -> bytes:
     )
 
 
-@cache
+@lru_cache(KEPT_FONTS)
 def _font(size: float) -> ImageFont.FreeTypeFont:
     """The font that comes with matplotlib; found without importing it."""
     places = getattr(find_spec("matplotlib"), "submodule_search_locations", None) or [""]
@@ -158,9 +171,9 @@ def _pieces(points: np.ndarray, dashes: tuple[float, float] | None) -> tuple[np.
     return at[:-1][is_drawn], at[1:][is_drawn]
 
 
-def _coverage(size: np.ndarray, starts: np.ndarray, ends: np.ndarray, radius: float) -> np.ndarray:
+def _coverage(size: np.ndarray, starts: np.ndarray, ends: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """How much each pixel is covered by pieces with round ends, 0 to 255: by its distance to the nearest of them."""
-    pad = math.ceil(radius) + 1
+    pad = math.ceil(radius.max()) + 1
     side = np.arange(PIECE + 2 * pad + 1, dtype=np.float32)
     corner = np.floor(np.minimum(starts, ends)) - pad  # of the pixels around each piece
     x, y = (corner[:, k, None] + side for k in (0, 1))  # (n, side)
@@ -169,7 +182,7 @@ def _coverage(size: np.ndarray, starts: np.ndarray, ends: np.ndarray, radius: fl
     dx, dy = dx[:, None], dy[:, None]
     share = np.clip((across * dx + down * dy) / np.maximum(dx * dx + dy * dy, 1e-12), 0, 1)  # (n, side, side)
     distance = np.hypot(across - share * dx, down - share * dy)
-    covered = (np.clip(radius + 0.5 - distance, 0, 1) * 255).astype(np.uint8)
+    covered = (np.clip(radius.astype(np.float32)[:, None, None] + 0.5 - distance, 0, 1) * 255).astype(np.uint8)
     width, height = size
     inside = (
         (0 <= y)[:, :, None] & (y < height)[:, :, None] & (0 <= x)[:, None, :] & (x < width)[:, None, :] & (covered > 0)

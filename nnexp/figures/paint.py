@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nnexp.figures.canvas import Canvas, png, text_width
-from nnexp.figures.chart import POINT, Bar, Box, Chart, Plot, Raster
+from nnexp.figures.chart import POINT, Bar, Box, Chart, Plot, Raster, Stroke
 from nnexp.figures.colors import colored
 from nnexp.figures.matplot import figure_of
 from nnexp.figures.style import save
@@ -45,9 +45,7 @@ def _paint_plot(canvas: Canvas, plot: Plot) -> None:
     _paint_axes(canvas, plot)
     for stroke in plot.strokes:
         points = np.stack(_place(plot, stroke.x, stroke.y), axis=1)
-        canvas.line(box, points, LINE_WIDTH, stroke.color, DASHES if stroke.is_dashed else None)
-        if stroke.has_dots:
-            canvas.dots(box, points, DOT, stroke.color)
+        _paint_stroke(canvas, box, points, stroke, points)
     for label in plot.labels:
         x, y = _place(plot, label.x, label.y)
         canvas.text(float(x), float(y), label.text, label.size, "center center", label.color)
@@ -59,6 +57,11 @@ def _place(plot: Plot, x: object, y: object) -> tuple[np.ndarray, np.ndarray]:
     """Where values of the axes are in the figure."""
     box = plot.box
     return box.left + plot.x.share(x) * box.width, box.bottom - plot.y.share(y) * box.height
+
+
+def _paint_stroke(canvas: Canvas, box: Box, points: np.ndarray, stroke: Stroke, dots: np.ndarray) -> None:
+    dashes, dots_if_any = DASHES if stroke.is_dashed else None, dots if stroke.has_dots else None
+    canvas.line(box, points, LINE_WIDTH, stroke.color, dashes=dashes, dots=dots_if_any, dot=DOT)
 
 
 def _colors(raster: Raster) -> np.ndarray:
@@ -118,9 +121,7 @@ def _paint_legend(canvas: Canvas, plot: Plot) -> None:
     for n, stroke in enumerate(plot.strokes):
         y = top + (n + 0.3) * row
         handle = np.array([(left - 2.8 * em, y), (left - 0.8 * em, y)])
-        canvas.line(box, handle, LINE_WIDTH, stroke.color, DASHES if stroke.is_dashed else None)
-        if stroke.has_dots:
-            canvas.dots(box, handle.mean(axis=0, keepdims=True), DOT, stroke.color)
+        _paint_stroke(canvas, box, handle, stroke, handle.mean(axis=0, keepdims=True))
         canvas.text(left, y, stroke.label, SMALL, "left center")
 
 

@@ -149,6 +149,10 @@ def test_dashes_and_gaps_have_their_lengths():
     assert abs(np.sum(ink[starts[1] : starts[2]]) / 255 - 12) < 1
 
 
+def _covered(size, starts, ends):
+    return canvas._coverage(size, starts, ends, np.full(len(starts), 1.2))
+
+
 def test_a_long_history_looks_as_all_of_its_points():
     x = np.linspace(0, 99, 5_000)
     y = 100 + 50 * np.sin(x / 40) + 20 * np.sin(x * 31)
@@ -156,7 +160,7 @@ def test_a_long_history_looks_as_all_of_its_points():
     thin = canvas._thinned(points)
     assert len(thin) <= 4 * 100
     size = np.array([100, 200])
-    whole, thinned = (canvas._coverage(size, *canvas._pieces(each, None), 1.2) for each in (points, thin))
+    whole, thinned = (_covered(size, *canvas._pieces(each, None)) for each in (points, thin))
     assert np.mean(np.abs(whole.astype(int) - thinned) > 100) < 0.02
 
 
