@@ -135,17 +135,18 @@ def by_setting(runs: Frame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], 
     """The runs of each choice of the values of some keys."""
     if not keys:
         return [((), runs)]
-    values = pd.DataFrame({key: runs[key].map(plain) if key in runs else MISSING for key in keys}, index=runs.index)
-    return [
-        (tuple(plain(rows[key].iloc[0]) for key in keys), runs.loc[rows.index])
-        for _, rows in values.groupby(list(keys), sort=False, dropna=False)
-    ]
+    columns = [[plain(value) for value in runs[key]] if key in runs else [MISSING] * len(runs) for key in keys]
+    places: dict[tuple[Any, ...], list[int]] = {}
+    for place, values in enumerate(zip(*columns, strict=True)):
+        places.setdefault(values, []).append(place)
+    return [(values, runs.iloc[found]) for values, found in places.items()]
 
 
 def _newest(runs: Frame) -> Frame:
     """One run a replicate, the newest."""
-    newest = runs.drop_duplicates(REPLICATE, keep="last")
-    return newest.sort_values(REPLICATE, key=lambda column: column.map(_in_order))
+    places = {replicate: place for place, replicate in enumerate(runs[REPLICATE])}
+    kept = [places[replicate] for replicate in sorted(places, key=_in_order)]
+    return runs if kept == list(range(len(runs))) else runs.iloc[kept]
 
 
 def _in_order(replicate: tuple[Any, ...]) -> tuple[Any, ...]:

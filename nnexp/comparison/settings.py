@@ -80,6 +80,7 @@ class Setting:
     design: Design = BY_SEED
     missing: frozenset[Hashable] = frozenset()
     n_samples: Mapping[str, int] = field(default_factory=dict[str, int])
+    _columns: dict[str, Column] = field(default_factory=dict[str, Any], init=False, repr=False)
 
     @property
     def full_name(self) -> str:
@@ -104,13 +105,14 @@ class Setting:
 
     def column(self, key: str) -> Column:
         """A column of the runs as floats, NaN where they do not have it."""
-        if key not in self.runs:
-            return pd.Series(math.nan, index=self.runs.index)
-        return self.runs[key].astype(float)
+        if key not in self._columns:  # a table of one or two rows takes as long as one of thousands
+            there = key in self.runs
+            self._columns[key] = self.runs[key].astype(float) if there else pd.Series(math.nan, index=self.runs.index)
+        return self._columns[key]
 
     def has(self, key: str) -> bool:
         """Whether any of the runs has a metric."""
-        return bool(self.column(key).notna().any())
+        return any(value == value for value in self.column(key))
 
     def summary(self, key: str) -> Summary:
         """Mean and interval of a final metric; of a single run the interval that its samples give."""

@@ -152,7 +152,7 @@ def _about_mixed(group: Group) -> list[str]:
 
 
 def _mixes(setting: Setting, column: str) -> bool:
-    return column in setting.runs and setting.runs[column].replace("", None).nunique() > 1
+    return column in setting.runs and len({each for each in setting.runs[column] if isinstance(each, str) and each}) > 1
 
 
 def about_comparisons(group: Group, comparisons: Sequence[Comparison]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import csv
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,6 @@ from typing import TypeVar
 from urllib.parse import unquote, urlparse
 
 import numpy as np
-import pandas as pd
 
 from nnexp.comparison.spec import History, Reader
 from nnexp.errors import one_line
@@ -113,12 +112,13 @@ class RunFiles:
 
 def parse_history(content: bytes) -> History:
     """Columns of a history file; a last row cut off by a crash is left out."""
-    whole = content[: content.rfind(b"\n") + 1]
-    frame = pd.read_csv(io.BytesIO(whole), dtype=float)
-    history = {str(key): frame[key].to_numpy() for key in frame}
-    if "step" not in history:
+    whole = content[: content.rfind(b"\n") + 1].decode()
+    header, *rows = csv.reader(whole.splitlines()) if whole else [[]]
+    if "step" not in header:
         raise ValueError("it has no column step")
-    return history
+    cells = [[float(cell) if cell else math.nan for cell in row] for row in rows]
+    values = np.array(cells, dtype=float).reshape(len(rows), len(header))
+    return dict(zip(header, values.T.copy(), strict=True))
 
 
 def ended(history: History, final: Mapping[str, float]) -> History:

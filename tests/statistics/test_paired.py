@@ -1,5 +1,7 @@
 import itertools
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -282,3 +284,9 @@ def test_a_seed_that_one_setting_alone_has_is_no_reason():
 def test_a_setting_that_failed_on_a_seed_is_not_ranked_though_few_have_that_seed():
     found = completeness({"a": [0, 1, 2], "b": [0, 1], "c": [0, 1]}, {"b": [2], "a": [2]})
     assert found.missing == {"b": frozenset({2})}
+
+
+def test_power_does_without_the_half_second_that_scipy_stats_takes_to_import():
+    code = "from nnexp.statistics import power; import sys; power.needed(1.0, 2.0); print('scipy.stats' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from nnexp.comparison.curves import having
 from nnexp.comparison.metric import MISSING
-from nnexp.comparison.settings import Frame, Group, plain
+from nnexp.comparison.settings import SEED, Frame, Group, plain
 from nnexp.comparison.spec import ComparisonSpec, Evidence, History
 from nnexp.optim import METHODS, NonFiniteCostError
 from nnexp.tasks.network.config import ADDED
@@ -136,17 +136,22 @@ def gather(groups: Sequence[Group], evidence: Evidence) -> list[Problem]:
     found: dict[Key, Problem] = {}
     names: dict[str, str] = {}
     for group in groups:
-        for setting in group.settings:
-            for row in setting.runs.to_dict("records"):
-                digest = str(row.get("data_digest"))
-                names[digest] = group.name
-                if row["run_id"] in histories:
-                    _add(found, row, digest, group.name, histories[row["run_id"]])
+        for row in _about(group.runs).to_dict("records"):
+            digest = str(row.get("data_digest"))
+            names[digest] = group.name
+            if row["run_id"] in histories:
+                _add(found, row, digest, group.name, histories[row["run_id"]])
     for row in _diverged(evidence.frame):
         digest = str(row.get("data_digest"))
         if digest in names:
             _add(found, row, digest, names[digest], None)
     return [problem for problem in found.values() if problem.histories]
+
+
+def _about(runs: Frame) -> Frame:
+    """Of many columns those that say what was minimized, and how."""
+    prefixes = (*OF_PROBLEM, "data.", "optimizer.")
+    return runs[[key for key in runs if key in ("run_id", "data_digest", SEED) or str(key).startswith(prefixes)]]
 
 
 def _diverged(frame: Frame) -> list[dict[str, Any]]:

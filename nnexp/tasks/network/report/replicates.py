@@ -28,7 +28,7 @@ def of_run(run: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 def of_runs(runs: Frame) -> list[tuple[tuple[str, Any], ...]]:
     """The same of several runs; where some have a split apart from the seed, that of the others is named too."""
-    found = [dict(of_run(run)) for run in runs.to_dict("records")]
+    found = [dict(of_run(run)) for run in _rows(runs)]
     if any("split" in row for row in found):
         found = [{SEED: row.get(SEED), "split": row.get(SEED), **row} for row in found]
     return [tuple(row.items()) for row in found]
@@ -50,7 +50,7 @@ def design(runs: Frame, part: str) -> tuple[Design, list[Hashable]]:
         return Design(scope=ON_THIS_SPLIT), seeds
     noun = "fold" if any("fold" in row for row in rows) else "split" if any("split" in row for row in rows) else SEED
     within = SEED if len(set(zip(parts, seeds, strict=True))) > len(set(parts)) else ""
-    folds = max((int(k) for run in runs.to_dict("records") if (k := plain(run.get(FOLDS))) not in NONE), default=1)
+    folds = max((int(k) for run in _rows(runs) if (k := plain(run.get(FOLDS))) not in NONE), default=1)
     validated = max(sizes(runs, "validation")) if part == "test" else 0.0
     others = (("/validation", validated),) if validated else ()
     return Design(noun, max(ratios), ON_NEW_DATA, within, folds, others), parts
@@ -58,7 +58,12 @@ def design(runs: Frame, part: str) -> tuple[Design, list[Hashable]]:
 
 def sizes(runs: Frame, part: str) -> list[float]:
     """For each run the samples of a part over those trained on; 0 where the part is not held out."""
-    return [_ratio(run, part) for run in runs.to_dict("records")]
+    return [_ratio(run, part) for run in _rows(runs)]
+
+
+def _rows(runs: Frame) -> list[dict[str, Any]]:
+    """What is read here of many columns."""
+    return runs[[key for key in (*KEYS, FOLDS, TEST_SIZE, VALIDATION_SIZE) if key in runs]].to_dict("records")
 
 
 def _ratio(run: Mapping[str, Any], part: str) -> float:
