@@ -277,7 +277,7 @@ class Session:
         """Draw the figures of the runs of the best setting, where the runs were made without."""
         if self.draws_best and known.best:
             best = {run_id for _, run_id in known.best[0].runs[:MOST_DRAWN_BEST]}
-            paths = [state.directory for state in self.states.values() if state.run_id in best]
+            paths = [state.directory for state in self.states.values() if state.run_id in best and state.directory]
             runs = [directory for path in paths if (directory := RunDirectory(path)).has_ended]
             draw(self.root, runs, self.controls.tracking.uri, say)
 
