@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,6 +202,11 @@ class Nnexp:
 
     def __call__(self, *arguments, env=None):
         return Done(*warm.run(self.words(*arguments), self.folder, env or {}))
+
+    def at_once(self, *lines):
+        """Several commands at the same time."""
+        with ThreadPoolExecutor(len(lines)) as pool:
+            return list(pool.map(lambda line: self(*line), lines))
 
     def each(self, *lines):
         """Several commands one after the other in one new process, where nothing hangs on a process for each."""

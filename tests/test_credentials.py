@@ -64,7 +64,7 @@ def test_a_password_reaches_the_server_and_nothing_else(tmp_path, cache):
         with Processes() as processes:
             swept = command(
                 "-m", "experiment=smoke", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2",
-                "hydra.output_subdir=.hydra", env={"MLFLOW_TRACKING_URI": uri},
+                "hydra.output_subdir=.hydra", env={"MLFLOW_TRACKING_URI": uri, "NNEXP_COLD": "1"},
             )  # fmt: skip
         assert swept.status == 0, swept.err
         assert processes.found == {}

@@ -1,12 +1,12 @@
 """An activation of a user's own, from the command line to what is judged and made again."""
 
 import json
-import os
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+
+from tests.tools import warm
 
 UNITS = """
 import numpy as np
@@ -70,15 +70,10 @@ def test_it_is_swept_made_again_judged_and_known_again(units):
     store = units.store()
     (model,) = store.client.search_logged_models([store.experiment_id], f"source_run_id = '{run_of(store, first)}'")
     (units.folder / "elsewhere").mkdir()
-    used = subprocess.run(
-        [sys.executable, "-c", USE, model.model_id, str(units.cache)],
-        cwd=units.folder / "elsewhere",
-        env=os.environ | {"MLFLOW_TRACKING_URI": store.uri},
-        capture_output=True,
-        text=True,
-    )
-    assert used.returncode == 0, used.stderr
-    accuracies = json.loads(used.stdout.splitlines()[-1])
+    words = [sys.executable, "-c", USE, model.model_id, str(units.cache)]
+    status, out, err = warm.run(words, units.folder / "elsewhere", {"MLFLOW_TRACKING_URI": store.uri})
+    assert status == 0, err
+    accuracies = json.loads(out.splitlines()[-1])
     assert accuracies == [pytest.approx(units.results()[first.name]["accuracy/test"], abs=0.01)] * 2  # of float32
 
     (units.folder / "units.py").write_text(UNITS.replace("z / (1", "1.01 * z / (1").replace("s + z", "1.01 * s + z"))

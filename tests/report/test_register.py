@@ -1,8 +1,6 @@
 """`nnexp report --register`: the best run's model in the registry of the store."""
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -15,6 +13,7 @@ from nnexp.report.selection import Found
 from nnexp.tracking import registry
 from tests.conftest import Nnexp
 from tests.report.runs import stored_run
+from tests.tools import warm
 
 
 def found(tmp_path, *runs):
@@ -88,11 +87,10 @@ def test_it_is_registered_once_and_loaded_by_its_alias(swept, monkeypatch, capsy
     assert json.loads(capsys.readouterr().out)["registered"] == registered | {"uri": "models:/digits@second"}
     [version] = store.client.search_model_versions("name = 'digits'")
     assert (version.run_id, version.description) == (best.run_id, f"{best.name}, {accuracy}")
-    env = os.environ | {"MLFLOW_TRACKING_URI": store.uri}
-    words = [sys.executable, "-W", "ignore", "-c", LOAD, "champion", "second"]
-    loaded = subprocess.run(words, env=env, capture_output=True, text=True)
-    first, second = loaded.stdout.splitlines()
-    assert first == second, loaded.stderr
+    words = [sys.executable, "-c", LOAD, "champion", "second"]
+    _, out, err = warm.run(words, swept.folder, {"MLFLOW_TRACKING_URI": store.uri})
+    first, second = out.splitlines()
+    assert first == second, err
     assert first.startswith("NeuralNetworkClassifier(hidden_size=8, l2=0.1, maxfun=60")
 
 

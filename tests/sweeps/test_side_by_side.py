@@ -52,11 +52,10 @@ def test_sweeps_that_share_jobs_train_none_twice_and_fail_none(with_store, store
     settings = {"a database": [], "none": ["tracking=none"]}
     settings["away"] = ["tracking.uri=http://127.0.0.1:9", "tracking.patience=1"]
     grids = ["seed=0,1", "seed=0,1", "seed=1,2"]  # the last one is another sweep, which wants one of the jobs too
-    processes = [nnexp.start(*SMALL, grid, *settings[store]) for grid in grids]
-    outputs = [process.communicate(timeout=HANGING) for process in processes]
+    done = nnexp.at_once(*([*SMALL, grid, *settings[store]] for grid in grids))
     expected = 4 if store == "away" else 0  # done, but not published
-    assert {process.returncode for process in processes} <= {0, expected}, outputs
-    assert all("2 of 2 jobs finished, 0 failed" in out for out, _ in outputs), outputs
+    assert {each.status for each in done} <= {0, expected}, done
+    assert all("2 of 2 jobs finished, 0 failed" in each.out for each in done), done
     assert sorted(finished(nnexp.folder).values()) == [1, 1, 1]
     if store == "a database":
         states = Counter(run.status for run in nnexp.store().search())

@@ -124,15 +124,14 @@ def test_fail_fast_stops_at_the_first_failure(nnexp):
 def test_parallel_and_serial_sweeps_give_the_same_bits_and_two_at_once_share_the_work(with_store):
     nnexp = with_store
     grid = [*SMALL, "model.l2=0,1", "seed=0,1"]
-    both = [nnexp.start("-m", *grid, *launcher) for launcher in (JOBLIB, [])]
-    serial = nnexp("-m", *grid, "tracking=none", "tracking.directory=serial")
+    alone = ["tracking=none", "tracking.directory=serial"]
+    *both, serial = nnexp.at_once(*(["-m", *grid, *how] for how in (JOBLIB, [], alone)))
     assert serial.status == 0, serial.err
-    outputs = [process.communicate(timeout=HANGING) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
+    assert [each.status for each in both] == [0, 0], both
     store = nnexp.store()
     assert len(parents(store)) == 1
     assert len(digests(store)) == 4
-    assert sum(err.count("finished: ") for _, err in outputs) == 4
+    assert sum(each.err.count("finished: ") for each in both) == 4
     assert not [run for run in store.search() if run.status == "RUNNING"]
     assert_histories_are_single(store)
     assert without_store(nnexp.folder / "serial") == digests(store)

@@ -1,9 +1,7 @@
 """The model of a run as others use it: served, evaluated by MLflow, loaded as a classifier of scikit-learn."""
 
 import json
-import os
 import pickle
-import subprocess
 import sys
 
 import numpy as np
@@ -14,6 +12,7 @@ from nnexp.nn import initialize, pack, unpack
 from nnexp.runs.files import read_arrays
 from nnexp.tasks.network.estimator import from_run
 from nnexp.tasks.network.served_model import ServedNetwork, labels_of, probabilities
+from tests.tools import warm
 from tests.tools.stored import models
 
 SIZES = (4, 5, 3)
@@ -111,11 +110,10 @@ def test_mlflow_evaluates_the_model_and_loads_it_as_a_classifier_that_has_the_ru
     (name, result) = next(iter(with_store.results().items()))
     store = with_store.store()
     (model,) = models(store, result["run_id"])
-    env = os.environ | {"MLFLOW_TRACKING_URI": store.uri}
     words = [sys.executable, "-c", USE, f"models:/{model['id']}", str(with_store.cache)]
-    used = subprocess.run(words, cwd=with_store.folder, env=env, capture_output=True, text=True)
-    assert used.returncode == 0, used.stderr
-    told = json.loads(used.stdout.splitlines()[-1])
+    status, out, err = warm.run(words, with_store.folder, {"MLFLOW_TRACKING_URI": store.uri})
+    assert status == 0, err
+    told = json.loads(out.splitlines()[-1])
     assert told["metrics"]["accuracy_score"] == told["score"] == result["accuracy/test"]
     assert 0.9 < told["metrics"]["roc_auc"] <= 1
     assert told["metrics"]["log_loss"] < 1
