@@ -21,7 +21,7 @@ from functools import cache
 HANGING = 600.0  # as in waiting.py, which this file finds only in the tests' process
 # What may differ from the environment of the server, for nothing reads it while the libraries are imported.
 READ_LATER = (
-    "NNEXP_", "PYTEST_", "MLFLOW_", "HYDRA_FULL_ERROR", "PYTHONPATH", "COLUMNS",
+    "NNEXP_", "PYTEST_", "MLFLOW_", "_MLFLOW_", "HYDRA_FULL_ERROR", "PYTHONPATH", "COLUMNS",
     "GIT_PYTHON_", "KMP_", "no_proxy",  # set by MLflow, scikit-learn and nnexp when they are imported
 )  # fmt: skip
 
