@@ -13,16 +13,20 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import secrets
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from nnexp.calls import Line
 from nnexp.config import TrackingConfig
 from nnexp.errors import one_line
 from nnexp.paths import sqlite_path
@@ -31,7 +35,9 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.questions import Question
 from nnexp.runs.records import Destination
 from nnexp.runs.temporary import system_folder
-from nnexp.tracking.store import StoreError
+from nnexp.terminal import say
+from nnexp.timeline import span
+from nnexp.tracking.store import StoreError, open_store
 
 SHORTEST_POLL, LONGEST_POLL = 0.005, 0.05  # seconds between two looks for an answer: a twentieth of the wait so far
 BRIEFLY = 1.0  # seconds to wait for a store, once all the patience with it is used up
@@ -50,6 +56,7 @@ class Settings:
     uri: str | None
     experiment: str
     heartbeat: float
+    bell: str | None = None  # a named pipe, by which the workers of the owner ring
 
 
 class Companion:
@@ -64,8 +71,9 @@ class Companion:
     """
 
     def __init__(self, root: str | Path, uri: str | None, experiment: str, heartbeat: float = 10.0) -> None:
-        self.settings = Settings(lease.owner(), str(Path(root).resolve()), uri, experiment, heartbeat)
+        self.settings = Settings(lease.owner(), str(Path(root).resolve()), uri, experiment, heartbeat, _new_bell())
         self.process: subprocess.Popen[bytes] | None = None
+        self._line: Line | None = None
         self._lock = threading.RLock()
         self._runs = self._is_closed = False
         self._last_words = ""
@@ -86,10 +94,19 @@ class Companion:
             if self._runs and not self._is_closed:
                 return self
             errors = tempfile.TemporaryFile(dir=system_folder())
+            ours, theirs = socket.socketpair()
             words = [sys.executable, "-P", "-m", "nnexp.publisher", json.dumps(asdict(self.settings))]
-            self.process = subprocess.Popen(
-                words, bufsize=0, stdin=subprocess.PIPE, stdout=errors, stderr=errors, start_new_session=True
-            )
+            with theirs:
+                self.process = subprocess.Popen(
+                    [*words, str(theirs.fileno())],
+                    bufsize=0,
+                    stdin=subprocess.PIPE,
+                    stdout=errors,
+                    stderr=errors,
+                    start_new_session=True,
+                    pass_fds=(theirs.fileno(),),
+                )
+            self._line = Line(ours)
             self._runs, self._is_closed = True, False
             threading.Thread(target=self._attend, args=(self.process, errors), daemon=True).start()
         return self
@@ -134,8 +151,38 @@ class Companion:
             self._is_closed = True
             if self.process is not None:
                 _close(self.process)
+            if self.settings.bell is not None:
+                Path(self.settings.bell).unlink(missing_ok=True)
 
     # What it is asked.
+
+    @span("waiting")
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function of a module returns for the store and these arguments.
+
+        The process calls it, which has MLflow; where none lives, it is called here. So it must bear to be called twice.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be done.
+        """
+        for _ in range(DEATHS_PER_QUESTION):
+            process, line = self.start().process, self._line
+            try:
+                answer = line.call(function, arguments) if line is not None else None
+            except (EOFError, OSError):
+                answer = None
+            if answer is None:
+                while self._runs and self.process is process:  # until it is known that it is gone
+                    time.sleep(SHORTEST_POLL)
+                continue
+            for text in answer.said:
+                say(text)
+            if answer.problem is not None:
+                raise StoreError(answer.problem)
+            return answer.value
+        return function(open_store(self.settings.uri or "", self.settings.experiment), *arguments)
 
     def ask(self, directory: RunDirectory, *asked: Question) -> None:
         """Ask something about a run that is in the backlog; what to wait for then is :meth:`answer`.
@@ -200,6 +247,37 @@ class Companion:
         self._write(json.dumps({"path": str(directory.path), "message": message}).encode())
 
 
+class ParentsCompanion(Companion):
+    """The companion of the process that started this one: a sweep has one for all its workers on a machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.root, None, settings.experiment)
+        self.settings = settings
+
+    def start(self) -> Companion:
+        """Do nothing: whose it is starts it, also when it dies."""
+        return self
+
+    def _write(self, line: bytes) -> None:
+        with suppress(OSError):  # it is being started, and will look by itself
+            bell = os.open(str(self.settings.bell), os.O_WRONLY | os.O_NONBLOCK)
+            with open(bell, "wb") as pipe:
+                pipe.write(line + b"\n")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def _new_bell() -> str | None:
+    """A named pipe for workers; None where there are none, and each worker starts a companion of its own."""
+    path = Path(tempfile.gettempdir()) / f"nnexp-bell-{secrets.token_hex(8)}"
+    try:
+        os.mkfifo(path, 0o600)
+        return str(path)
+    except (AttributeError, OSError):
+        return None
+
+
 def _close(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         with suppress(OSError):
@@ -212,11 +290,32 @@ _companions: dict[tuple[str, str | None, str, int], Companion] = {}
 def companion_of(tracking: TrackingConfig) -> Companion:
     """The companion that publishes runs of a config; one for all the runs of this process that go to one store."""
     destination = destination_of(tracking)
+    if _parents is not None and _is_for(_parents.settings, tracking):
+        return _parents
     key = (tracking.directory, destination.uri, tracking.experiment, os.getpid())
     if key not in _companions:
         _companions[key] = Companion(tracking.directory, destination.uri, tracking.experiment, tracking.heartbeat)
         atexit.register(_companions[key].close)
     return _companions[key]
+
+
+_parents: ParentsCompanion | None = None
+
+
+def use_parents(settings: Settings) -> None:
+    """Have the runs of this process published by the companion of the process that started it."""
+    global _parents
+    _parents = ParentsCompanion(settings)
+
+
+def parent_of(tracking: TrackingConfig) -> str | None:
+    """The process whose companion publishes runs of a config, where it is not this one."""
+    return _parents.settings.owner if _parents is not None and _is_for(_parents.settings, tracking) else None
+
+
+def _is_for(settings: Settings, tracking: TrackingConfig) -> bool:
+    destination, root = destination_of(tracking), str(Path(tracking.directory).resolve())
+    return (settings.root, settings.uri, settings.experiment) == (root, destination.uri, tracking.experiment)
 
 
 def destination_of(tracking: TrackingConfig, resume: bool | str = True) -> Destination:

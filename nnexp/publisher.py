@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -28,6 +29,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nnexp import calls
 from nnexp.companion import Settings
 from nnexp.errors import one_line
 from nnexp.recovery import TRAINER_KILLED, close_and_describe, close_lost, recover, remove_leftovers
@@ -45,6 +47,7 @@ from nnexp.tracking.system_metrics import SystemMetrics, are_wanted
 
 LOOK_SECONDS = 2.0  # between two looks at what is new, where the trainer does not ring
 SUSPICIOUS_SECONDS = 2.0  # of waiting for a store, after which it is asked whether it is there at all
+WORKERS_SECONDS = 20.0  # that workers have to end when the trainer is gone
 LINGER_SECONDS = 120.0  # to go on publishing when the trainer is gone
 TRAINER_LOOK_SECONDS = 5.0  # between looks at the trainer: a process that it has forked may keep the pipe open
 TURN_SECONDS = 0.0005  # that a thread which computes holds up the others: a claim must not wait for drawing
@@ -68,10 +71,11 @@ class Publisher:
         self.is_over = threading.Event()  # the trainer is gone
         self.failures: list[dict[str, str]] = []  # ends that the disk cannot hold
         self._failed: set[Path] = set()
+        self._orphans: set[Path] = set()  # runs of workers that are gone
 
     def _is_mine(self, record: RunRecord) -> bool:
         tracking, mine = record.tracking, self.settings
-        return (record.owner, tracking.uri, tracking.experiment) == (mine.owner, mine.uri, mine.experiment)
+        return (record.publisher, tracking.uri, tracking.experiment) == (mine.owner, mine.uri, mine.experiment)
 
     def runs(self) -> list[RunDirectory]:
         """The runs of the trainer in the backlog, without those of which it is still open who has the job.
@@ -118,6 +122,13 @@ class Publisher:
             raise StoreError(self.store.problem)
         claim = self.store.claim(directory, close_lost)
         return {"verdict": claim.verdict, "run_id": claim.run_id}
+
+    def answer_calls(self, connection: socket.socket) -> None:
+        """Do with the store what the trainer wants of it, which has no MLflow."""
+        self.is_ready.wait()
+        if self.store is not None:
+            with connection, connection.makefile("rwb") as stream:
+                calls.serve(stream, self.store.store)
 
     def draw(self) -> None:
         """Describe ended runs, whatever the store does."""
@@ -189,6 +200,7 @@ class Publisher:
         if runs:
             self.has_begun.set()
         self._close_failed()
+        self._close_orphans()
         if self.store is not None:
             self.store.let_go_of_deleted()
         for directory in runs:
@@ -246,7 +258,37 @@ class Publisher:
             if self.store is not None:
                 _attempt(self.store.fail, directory, failure["message"])
 
+    def take(self, line: bytes) -> None:
+        """Look at the disk, as a trainer wants by an empty line; another tells of a run that the disk cannot hold."""
+        if line.strip():
+            self.failures.append(json.loads(line))
+        self.ring()
+
+    def hear(self, bell: str) -> None:
+        """Take what workers write into a named pipe."""
+        with open(os.open(bell, os.O_RDWR), "rb", buffering=0) as pipe:  # open for writing too, so it does not end
+            while line := pipe.readline():
+                self.take(line)
+
     # The end.
+
+    def _workers_runs(self) -> list[tuple[RunDirectory, bool]]:
+        """The runs of the trainer's workers, and whether their worker is there."""
+        found = [(directory, directory.record.owner) for directory in self.entries.directories()]
+        there = {owner: lease.gone_reason(owner) is None for _, owner in found if owner != self.settings.owner}
+        return [(directory, there[owner]) for directory, owner in found if owner in there]
+
+    def has_workers(self) -> bool:
+        """Whether a worker of the trainer is at work."""
+        return any(is_there for _, is_there in self._workers_runs())
+
+    def _close_orphans(self) -> None:
+        """Close what workers left that are gone, while others go on."""
+        for directory, is_there in self._workers_runs():
+            if not is_there and directory.path not in self._orphans:
+                self._orphans.add(directory.path)
+                if _attempt(self._close, directory) and backlog.has(self.settings.root, directory):
+                    _attempt(self._advance, directory)
 
     def _leave(self) -> None:
         """The trainer is gone: close what it left open, publish what is left, repair what other crashes left."""
@@ -303,12 +345,17 @@ def main() -> None:
     publisher = Publisher(settings)
     others = [_thread(publisher.draw), _thread(publisher.answer_claims)]
     publishing = _thread(lambda: publisher.publish(others))
+    if len(sys.argv) > 2:
+        _thread(lambda: publisher.answer_calls(socket.socket(fileno=int(sys.argv[2]))))
     _thread(publisher.suspect)
     _thread(publisher.beat)
     _thread(publisher.measure)
 
     def end() -> None:
         """Let it finish, but not for ever: what is cut off is published by `nnexp sync`."""
+        until = time.monotonic() + WORKERS_SECONDS
+        while publisher.has_workers() and time.monotonic() < until:  # they end with the trainer, and close their runs
+            time.sleep(0.1)
         publisher.is_over.set()
         publisher.has_begun.set()
         publisher.ring()
@@ -324,10 +371,10 @@ def main() -> None:
         end()
 
     _thread(watch_trainer)
+    if settings.bell is not None and os.path.exists(settings.bell):
+        _thread(lambda: publisher.hear(str(settings.bell)))
     for line in sys.stdin.buffer:
-        if line.strip():
-            publisher.failures.append(json.loads(line))
-        publisher.ring()
+        publisher.take(line)
     end()
 
 

@@ -68,6 +68,7 @@ def make_record(request: Request, identity: Identity, details: Mapping[str, Any]
             **request.tags,
         },
         details=details,
+        parent=parent_of(tracking),
     )
 
 

@@ -10,13 +10,26 @@ import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 LINE_EVERY = 0.1  # seconds between two updates of the progress line
 NOTEBOOK_EVERY = 0.5  # seconds, likewise in a notebook, to which each is a message
 LOG_EVERY = 10.0  # seconds between two log lines where there is no terminal
 CLEAR = "\r\x1b[2K"
+
+_heard = threading.local()
+
+
+@contextmanager
+def overheard() -> Iterator[list[str]]:
+    """What this thread says meanwhile, collected for the process that talks to the person."""
+    _heard.lines = lines = list[str]()
+    try:
+        yield lines
+    finally:
+        del _heard.lines
 
 
 def say(text: str) -> None:
@@ -25,6 +38,9 @@ def say(text: str) -> None:
     On a terminal the line that it stands on is cleared first: a progress line may be there, of this process or of the
     one that started it.
     """
+    if (lines := getattr(_heard, "lines", None)) is not None:
+        lines.append(text)
+        return
     print((CLEAR if is_terminal(sys.stderr) else "") + text, file=sys.stderr, flush=True)
 
 

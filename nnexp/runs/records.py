@@ -175,6 +175,8 @@ class RunRecord(Record):
         The run's own id, made before any store knows it.
     owner, heartbeat
         The process that holds it (:func:`nnexp.runs.lease.owner`), and the seconds between its signs of life.
+    parent
+        The process whose companion publishes it, where that is not the owner's own: the one that started it.
     tracking
         Where it is to be published.
     identity
@@ -204,6 +206,12 @@ class RunRecord(Record):
     draws: bool = field(default=True, metadata=stored(is_flag))
     tags: Mapping[str, str] = field(default_factory=dict[str, str], metadata=stored(is_mapping, is_needed=True))
     details: Mapping[str, Any] = field(default_factory=dict[str, Any], metadata=stored(is_mapping))
+    parent: str | None = field(default=None, metadata=stored(is_optional_text))
+
+    @property
+    def publisher(self) -> str:
+        """The process whose companion publishes it."""
+        return self.parent or self.owner
 
     @property
     def run_key(self) -> str | None:

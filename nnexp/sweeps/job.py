@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from nnexp import tasks
-from nnexp.companion import destination_of
+from nnexp.companion import destination_of, parent_of
 from nnexp.compose import command_folder, plain, read_config, to_yaml
 from nnexp.config import ConfigError, TrackingConfig, check_tracking
 from nnexp.credentials import without_password
@@ -102,6 +102,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
                 backlog=str(backlog.folder(tracking.directory)),
                 overrides=tuple(overrides),
                 tags={**tags, DIRECTORY: str(place.resolve())},
+                parent=parent_of(tracking),
             )
 
         directory = RunDirectory.create_beside(path, record_in)

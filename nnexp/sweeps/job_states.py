@@ -27,9 +27,9 @@ SEARCHED_ONE_BY_ONE = 50  # keys; of more, all finished runs of the experiment a
 class KnownRuns:
     """Reads the states of the jobs of one sweep."""
 
-    def __init__(self, store: Store | None, root: str, sweep: str) -> None:
+    def __init__(self, store: Store | None, root: str, sweep: str, strict_before: float = 0.0) -> None:
         self.store, self.root, self.sweep = store, root, sweep
-        self.strict_before = 0.0  # what ended before and was made with other arithmetic stands for no job
+        self.strict_before = strict_before  # what ended before and was made with other arithmetic stands for no job
 
     def refresh(
         self, keys: Iterable[str], *, since: float = 0.0, repair: bool = True, elsewhere: bool = True

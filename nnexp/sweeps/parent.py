@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nnexp import tasks
@@ -12,7 +13,7 @@ from nnexp.runs.arbitration import ClaimState
 from nnexp.runs.directory import PLAN_FILE, to_json
 from nnexp.runs.records import RunRecord, RunStatus, SweepPlan
 from nnexp.runs.tags import BEST, CLAIM, HEARTBEAT, HEARTBEAT_EVERY, JOBS, KIND, OWNER, PARENT, SWEEP, UID
-from nnexp.sweeps.ranking import Overview, heading
+from nnexp.sweeps.ranking import Overview, Score, heading
 from nnexp.tracking import store_arbiter, views
 from nnexp.tracking.notes import NOTE, sweep_note
 from nnexp.tracking.store import Store, StoredRun
@@ -23,6 +24,28 @@ COLOR = "mlflow.runColor"
 MOST_COLORED = 60  # runs; more lines cannot be told apart
 REPORT_FILE = "report.html"
 SHOWN = 5  # best settings
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the parent run says of its jobs.
+
+    `counts` of the jobs by their states, the best settings with what they are ranked by, what failed and why, and what
+    the report says of the best setting.
+    """
+
+    counts: Mapping[str, int]
+    best: Sequence[Score]
+    heading: str
+    failures: Sequence[str]
+    choice: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, known: Overview, choice: Sequence[str] = ()) -> Told:
+        """What is known, as it is told."""
+        best = known.best[:SHOWN]
+        failures = [f"{job.name}: {state.reason}" for job, state in known.failures]
+        return cls(known.counts, best, heading(best) if best else "", failures, choice)
 
 
 class Parent:
@@ -124,19 +147,17 @@ class Parent:
         """Say that the sweep is alive."""
         self.store.beat(self.ensure())
 
-    def say(self, known: Overview, choice: Sequence[str] = ()) -> None:
+    def say(self, told: Told) -> None:
         """Bring counts, best settings, what the report says of them, and the note up to date."""
-        counts, best = known.counts, known.best[:SHOWN]
-        failures = [f"{job.name}: {state.reason}" for job, state in known.failures]
-        tags = {JOBS + name: str(n) for name, n in counts.items()}
-        tags[NOTE] = sweep_note(
-            self.plan, counts, best, heading(best) if best else "", failures, self._links, self._run_link, choice
-        )
-        if best:
-            tags[BEST] = str(best[0])
+        tags = {JOBS + name: str(n) for name, n in told.counts.items()}
+        links = (self._links, self._run_link)
+        tags[NOTE] = sweep_note(self.plan, told.counts, told.best, told.heading, told.failures, *links, told.choice)
+        if told.best:
+            tags[BEST] = str(told.best[0])
         self.store.tag(self.ensure(), tags)
 
-    def end(self, status: str, message: str, ended: float | None = None) -> None:
-        """Close the sweep; a run that ended meanwhile may still name the parent of an earlier start."""
+    def end(self, status: str, message: str, ended: float | None = None) -> str:
+        """Close the sweep, and return its id; a run that ended meanwhile may name the parent of an earlier start."""
         self.adopt()
         self.store.terminate(self.ensure(), status, ended, message)
+        return self.ensure()

@@ -1,7 +1,8 @@
 """Worker processes of a sweep end with the process that started them, however early and however that is killed.
 
-A worker of joblib otherwise waits for minutes for jobs that nobody will send. It is told who its parent is: what it
-could see of that by itself may already be the process that has adopted it.
+Its companion publishes their runs too, so that there is one for all of them. A worker of joblib otherwise waits for
+minutes for jobs that nobody will send. It is told who its parent is: what it could see of that by itself may already be
+the process that has adopted it.
 """
 
 from __future__ import annotations
@@ -12,18 +13,29 @@ import threading
 import time
 from typing import Any
 
+from nnexp.companion import Companion, Settings, use_parents
 from nnexp.runs import lease
 
 POLL_SECONDS, REPEAT_SECONDS = 1.0, 2.0
 
 
-def watched(launcher: Any) -> None:
-    """Have every worker that joblib starts for this launcher watch this process, before it gets its first job."""
+def watched(launcher: Any, companion: Companion) -> None:
+    """Have every worker that joblib starts for this launcher watch this process, before it gets its first job.
+
+    And have its runs published by this companion.
+    """
     # Hydra's joblib launcher keeps what it passes to `joblib.Parallel` in this attribute, which is not documented; its
     # config has no place for an initializer. Where there is none (another launcher), workers are not watched.
     settings = getattr(launcher, "joblib", None)
     if isinstance(settings, dict):
-        settings.update(initializer=end_with, initargs=(lease.owner(),))
+        settings.update(initializer=begin_worker, initargs=(companion.start().settings,))
+
+
+def begin_worker(settings: Settings) -> None:
+    """Begin a worker process of a sweep."""
+    if settings.bell is not None:
+        use_parents(settings)
+    end_with(settings.owner)
 
 
 def end_with(owner_record: str) -> None:

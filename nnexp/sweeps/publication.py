@@ -14,7 +14,7 @@ from nnexp.runs.tags import OWNER, RUN_KEY, SWEEP
 from nnexp.sweeps.directory import finish, record_of, sweep_directory
 from nnexp.sweeps.job_states import KnownRuns
 from nnexp.sweeps.jobs import Job, planned
-from nnexp.sweeps.parent import Parent
+from nnexp.sweeps.parent import Parent, Told
 from nnexp.sweeps.ranking import overview
 from nnexp.sweeps.status import outcome, states
 from nnexp.tracking.store import StoredRun
@@ -71,7 +71,7 @@ class SweepPublication:
         jobs = _jobs(parent.plan, runs)
         found = KnownRuns(parent.store, str(self.root), self.sweep).stored(set(jobs), elsewhere=bool(parent.plan.jobs))
         known = overview(parent.task, jobs, states(found), self.sweep)
-        parent.say(known)
+        parent.say(Told.of(known))
         if parent.record.owner and lease.gone_reason(parent.record.owner) is None and self.directory.result is None:
             parent.hold()  # it goes on without the store, and is closed by the next sync
             return

@@ -68,7 +68,9 @@ def run_search(
     what += [settings["seed"], settings["objectives"], settings["directions"]]
     sweep = sha256(json.dumps(what, sort_keys=True, default=str).encode())[:16]
     name = "search of " + ", ".join(key.lstrip("+") for key in space)
-    session = Session(sweep, name, [key.lstrip("+") for key in space], controls, store, sweeper.launch, task)
+    call = None if store is None else sweeper.call_of(controls, store)
+    swept = [key.lstrip("+") for key in space]
+    session = Session(sweep, name, swept, controls, store, sweeper.launch, task, call)
     sweeper.session = session
     search = Search(session, settings, space, fixed, composer, keys)
     return search.dry_run() if controls.dry_run else search.run()

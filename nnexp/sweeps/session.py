@@ -14,15 +14,16 @@ from nnexp import tasks
 from nnexp.compose import in_grammar
 from nnexp.config import BEST, TrackingConfig
 from nnexp.errors import ExitStatus, one_line
-from nnexp.recovery import draw, recover, remove_leftovers
+from nnexp.recovery import draw, remove_leftovers
 from nnexp.runs import backlog, provenance
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.records import RunStatus
 from nnexp.summary import how_to_open
-from nnexp.sweeps import deferred, directory, messages, sharing
+from nnexp.sweeps import deferred, desk, directory, messages, sharing
+from nnexp.sweeps.desk import Call, ParentRun
 from nnexp.sweeps.job_states import JobStates, KnownRuns
 from nnexp.sweeps.jobs import Job, Plan
-from nnexp.sweeps.parent import Parent
+from nnexp.sweeps.parent import Told
 from nnexp.sweeps.ranking import Overview, overview
 from nnexp.sweeps.status import JobState, State, outcome
 from nnexp.tasks.interface import Task
@@ -38,8 +39,9 @@ INTERRUPTED_SECONDS = 10.0  # in which runs that are interrupted have to be clos
 
 Launch = Callable[[list[list[str]]], Sequence[Any] | None]  # gives the outcome of each job, where it is known
 
-# The report of a sweep in a store, into a folder, with the margin up to which differences are of no account.
-MakeReport = Callable[[Store, str, Path, float | None], Any]
+# The report of a sweep in a store, into a folder, with the margin up to which differences are of no account: its page,
+# and what it says of the best setting.
+MakeReport = Callable[[Store, str, Path, float | None], tuple[Path, tuple[str, ...]]]
 # What runs of a task with these params can show, in sentences; a store may have earlier ones.
 Foresee = Callable[[Task[Any], Sequence[Mapping[str, Any]], Store | None], Sequence[str]]
 
@@ -72,18 +74,19 @@ class Session:
         store: Store | None,
         launch: Launch,
         task: Task[Any] | None = None,
+        call: Call | None = None,
     ) -> None:
         self.sweep, self.name, self.swept_keys = sweep, name, swept_keys
         self.controls, self.store, self.launch = controls, store, launch
         self.root = controls.tracking.directory
         self.task = task or tasks.find(tasks.NETWORK)
-        self.known_runs = KnownRuns(store, self.root, sweep)
+        self.call = call or (desk.here(store) if store is not None else None)  # where there is a store
         self.since = 0.0 if controls.resume else time.time()
-        if controls.resume == provenance.STRICT:
-            self.known_runs.strict_before = time.time()
+        self.strict_before = time.time() if controls.resume == provenance.STRICT else 0.0
         self.jobs: dict[str, Job] = {}
         self.job_states = JobStates(self.root)
-        self.parent: Parent | None = None
+        self.parent: ParentRun | None = None
+        self._was_broken_off = False
         self.directory: RunDirectory | None = None
         self.to_come = 0  # jobs that a search has yet to propose
         self.line = progress_line()
@@ -98,9 +101,11 @@ class Session:
         return self.job_states.known
 
     @classmethod
-    def of(cls, plan: Plan, controls: Controls, store: Store | None, launch: Launch, task: Task[Any]) -> Session:
+    def of(
+        cls, plan: Plan, controls: Controls, store: Store | None, launch: Launch, task: Task[Any], call: Call | None
+    ) -> Session:
         """The session of a grid."""
-        return cls(plan.sweep, plan.name, plan.swept_keys, controls, store, launch, task)
+        return cls(plan.sweep, plan.name, plan.swept_keys, controls, store, launch, task, call)
 
     # The ways through a sweep.
 
@@ -131,9 +136,9 @@ class Session:
     @span("store")
     def recover(self) -> None:
         """Close and publish what crashes left in the store and in the output directory, of whatever run or sweep."""
-        if self.store is not None:
+        if self.call is not None:
             try:
-                messages.tell_recovered(recover(self.store, self.root, say))
+                messages.tell_recovered(self.call(desk.repair, self.root))
             except Exception as error:
                 self._without_store(error)
         remove_leftovers(self.root)
@@ -146,10 +151,10 @@ class Session:
             self.sweep, self.name, self.swept_keys, self.controls.command, jobs, tracking, self.task
         )
         self.directory = directory.begin(plan, self.task, self.root, tracking.heartbeat)
-        if self.store is not None:
+        if self.call is not None:
             try:
-                self.parent = Parent(self.store, plan, self.directory.record)
-                self.parent.begin()
+                self.parent = ParentRun(self.call, self.directory)
+                self._was_broken_off = self.parent.begin()
             except Exception as error:
                 self._without_store(error)
 
@@ -189,7 +194,7 @@ class Session:
         kept = self._kept_back()
         known = self.overview()
         self._draw_best(known)
-        has_new_runs = self._has_launched or (self.parent is not None and self.parent.was_broken_off)
+        has_new_runs = self._has_launched or self._was_broken_off
         report = self._compare() if has_new_runs and known.counts["finished"] else None
         status, message = outcome(known.counts)
         self._end(status, message, is_whole=not kept)
@@ -202,14 +207,14 @@ class Session:
             return ExitStatus.DIFFERENT
         return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE
 
-    def _print_end(self, known: Overview, message: str, report: Any) -> None:
+    def _print_end(self, known: Overview, message: str, report: Path | None) -> None:
         links, choice = {}, self._choice
         if report is None and len(known.best) > 1:
             choice = tuple(filter(None, [self.task.about_selection(known.best[0].metric, len(known.best))]))
         if self._address is not None:
             links["compare"] = how_to_open(self._address, self.controls.tracking)
         if report is not None:
-            links["report"] = os.path.relpath(report.path)
+            links["report"] = os.path.relpath(report)
         messages.print_end(known, message, choice, links)
         sys.stdout.flush()
 
@@ -232,21 +237,27 @@ class Session:
         """The states of the jobs now. A store that cannot be reached is told once and done without."""
         keys = [job.key for job in jobs]
         try:
-            repairs = not self.controls.dry_run
-            return self.known_runs.refresh(keys, since=self.since, repair=repairs, elsewhere=elsewhere)
+            return self._read(keys, repair=not self.controls.dry_run, elsewhere=elsewhere)
         except Exception as error:
             self._without_store(error)
-            return self.known_runs.refresh(keys, since=self.since)
+            return self._read(keys)
+
+    def _read(self, keys: Sequence[str], *, repair: bool = True, elsewhere: bool = True) -> dict[str, JobState]:
+        """The states of jobs by the store, where there is one, and the disk."""
+        how = {"since": self.since, "repair": repair, "elsewhere": elsewhere}
+        if self.call is None:
+            return KnownRuns(None, self.root, self.sweep, self.strict_before).refresh(keys, **how)
+        return self.call(desk.states, self.root, self.sweep, keys, self.strict_before, how)
 
     def learn(self, found: dict[str, JobState], *, complete: bool = False) -> None:
         """Take what was read into what is known."""
         # Without a store, what this machine does not know of has ended.
-        self.job_states.learn(found, complete=complete or self.store is None)
+        self.job_states.learn(found, complete=complete or self.call is None)
 
     def _watch(self, is_over: Callable[[], bool]) -> None:
         """Bring what is known, the parent run and the progress line up to date while the launcher works."""
         returns = self.job_states.returns
-        found = self.known_runs.refresh(self.jobs, since=self.since, repair=False, elsewhere=False)
+        found = self._read(list(self.jobs), repair=False, elsewhere=False)
         if is_over() or self.job_states.returns != returns:
             return  # the session reads anew by itself: a run that has come back would be taken for one that runs
         self.learn(found)
@@ -332,7 +343,7 @@ class Session:
     def report(self) -> None:
         """Counts, best settings and failures to the parent run."""
         if self.parent is not None:
-            self.parent.say(self.overview(), self._choice)
+            self.parent.say(Told.of(self.overview(), self._choice))
 
     def beat(self) -> None:
         """Say that the sweep is alive, on the disk and in the store."""
@@ -341,17 +352,17 @@ class Session:
         if self.parent is not None:
             self.parent.beat()
 
-    @span("report")
-    def _compare(self) -> Any:
+    @span("waiting")
+    def _compare(self) -> Path | None:
         """The report of the sweep, in its folder and at the parent run; None where there is no store to read."""
         make = self.controls.make_report
-        if make is None or self.store is None or self.parent is None or self.directory is None:
+        if make is None or self.call is None or self.parent is None or self.directory is None:
             return None
         try:
-            made = make(self.store, self.sweep, (self.directory.path / REPORT).parent, self.controls.margin)
-            self.parent.attach(made.path)
-            self._choice = made.choice
-            return made
+            folder = (self.directory.path / REPORT).parent
+            path, self._choice = self.call(make, self.sweep, folder, self.controls.margin)
+            self.parent.attach(path)
+            return path
         except Exception as error:
             say(f"The report could not be made: {one_line(error)}")
             return None
@@ -360,12 +371,12 @@ class Session:
         """How many ended runs of this sweep the store does not have whole, once there was time for the rest."""
         if self.controls.tracking.backend != "mlflow":
             return 0
-        deadline = time.monotonic() + (self.controls.tracking.patience if self.store is not None else 0)
+        deadline = time.monotonic() + (self.controls.tracking.patience if self.call is not None else 0)
         while (kept := self._n_kept_back()) and time.monotonic() <= deadline:
             time.sleep(0.2)
-        if kept and self.store is not None:
+        if kept and self.call is not None:
             try:  # their companions were killed too often, or the store was away until now
-                recover(self.store, self.root, say, ended_of=self.sweep)
+                self.call(desk.repair, self.root, self.sweep)
             except Exception as error:
                 say(one_line(error))
             kept = self._n_kept_back()
@@ -380,34 +391,34 @@ class Session:
     @span("store")
     def _end(self, status: RunStatus, message: str, *, is_whole: bool) -> None:
         """Close the parent run and the directory; what could not be published stays in the backlog for `nnexp sync`."""
-        is_closed = False
+        run_id = None
         try:
             if self.parent is not None:
                 self._show(self.parent)
                 self.report()
-                self.parent.end(status, message)
-                is_closed = True
+                run_id = self.parent.end(status, message)
         except Exception as error:
             say(f"The parent run could not be closed: {one_line(error)}")
         try:
             if self.directory is not None and directory.is_own(self.directory):
-                run_id = self.parent.ensure() if is_closed and self.parent is not None else self.directory.uid
-                directory.finish(self.directory, run_id, status, message, time.time(), is_whole=is_whole and is_closed)
+                is_whole = is_whole and run_id is not None
+                run_id = run_id or self.directory.uid
+                directory.finish(self.directory, run_id, status, message, time.time(), is_whole=is_whole)
         except (OSError, ValueError) as error:
             say(f"The end of the sweep could not be recorded: {one_line(error)}")
 
-    def _show(self, parent: Parent) -> None:
+    def _show(self, parent: ParentRun) -> None:
         """The sweep's view, now that it is known which runs stand for its jobs and what they can be ranked by."""
         known = [state for state in self.states.values() if state.run_id]
         of_others = any(state.state is State.FINISHED and state.sweep != self.sweep for state in known)
         best = self.overview().best
-        parent.show([state.run_id for state in known] if of_others else (), best[0].metric if best else None)
-        parent.color([state.run_id for key in self.jobs if (state := self.states.get(key)) and state.run_id])
-        self._address = parent.address
+        colored = [state.run_id for key in self.jobs if (state := self.states.get(key)) and state.run_id]
+        shown = [state.run_id for state in known] if of_others else ()
+        self._address = parent.show(shown, best[0].metric if best else None, colored)
 
     def _without_store(self, error: Exception) -> None:
         """Go on without the store, which cannot be reached."""
-        if self.store is None:
+        if self.call is None:
             raise error
         say(f"{one_line(error)}. The sweep goes on with its run directories; `nnexp sync` publishes them later.")
-        self.store = self.known_runs.store = self.parent = None
+        self.store = self.call = self.parent = None

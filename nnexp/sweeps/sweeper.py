@@ -16,12 +16,14 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from nnexp.companion import companion_of
 from nnexp.compose import plain
 from nnexp.config import ConfigError, check_figures, check_flag, check_margin, check_places, check_tracking
 from nnexp.errors import ExitStatus
 from nnexp.paths import absolute
 from nnexp.sweeps import plan
 from nnexp.sweeps.composer import Composer, SweepLoader
+from nnexp.sweeps.desk import Call, here
 from nnexp.sweeps.grid import expand, refuse_bookkeeping
 from nnexp.sweeps.parent_watch import watched
 from nnexp.sweeps.session import Controls, Foresee, MakeReport, Session
@@ -99,7 +101,8 @@ class BaseSweeper(Sweeper):
         if len(distinct) < len(jobs):
             say(f"{len(jobs) - len(distinct)} of {len(jobs)} jobs duplicate others and run only once")
         task = plan.common_task(jobs)
-        self.session = session = Session.of(plan.make_plan(jobs), controls, store, self.launch, task)
+        call = None if store is None else self.call_of(controls, store)
+        self.session = session = Session.of(plan.make_plan(jobs), controls, store, self.launch, task, call)
         if not controls.dry_run:
             return session.run(distinct)
         status = session.dry_run(distinct)
@@ -108,6 +111,10 @@ class BaseSweeper(Sweeper):
             for sentence in self.foresee(task, planned, session.store):
                 say(sentence)
         return status
+
+    def call_of(self, controls: Controls, store: Store) -> Call:
+        """What does the sweep's work with the store: a dry run does it itself, so that it leaves no process."""
+        return here(store) if controls.dry_run else companion_of(controls.tracking).call
 
     def controls(self, tree: Mapping[str, Any], command: str, prints_end: bool) -> Controls:
         """How this sweep is to be run; what its jobs compute is checked job by job."""
@@ -177,7 +184,7 @@ class BaseSweeper(Sweeper):
 
     def launch(self, overrides: list[list[str]]) -> list[Any]:
         """Give jobs to Hydra's launcher and wait for them; return the outcome of each, None where there is none."""
-        watched(self.launcher)
+        watched(self.launcher, companion_of(check_tracking(plain(self.config, missing=True))))
         # Submitit starts as many processes on this machine as it is given jobs.
         at_once = self.concurrency if self._target.endswith("submitit_launcher.LocalLauncher") else len(overrides)
         outcomes: list[Any] = []

@@ -1,6 +1,5 @@
 """The name under which Hydra finds the sweeper; the work is in nnexp.sweeps, imported when a sweep runs."""
 
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -9,33 +8,19 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
-def make_report(store: Any, sweep: str, folder: Path, margin: float | None) -> Any:
-    """The report at the end of a sweep; reports are made of sweeps, so these are told how to make one."""
-    from nnexp.report import Selection
-    from nnexp.report import make_report as make
-
-    return make(store, Selection("sweep", sweep), folder, margin=margin)
-
-
-def foresee(task: Any, planned: Any, store: Any) -> list[str]:
-    """What a plan can show; as above."""
-    from nnexp.report.foresight import foresee as sentences
-
-    return sentences(task, planned, store)
-
-
 class NnexpSweeper(Sweeper):
     """Sweeps that can be killed anywhere and finished by giving the same command again."""
 
     def __init__(self, params: Any = None, search: Any = None) -> None:
-        self._settings = {"params": params, "search": search, "make_report": make_report, "foresee": foresee}
+        self._settings = {"params": params, "search": search}
         self._sweeper: Any = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hydra hands over what a sweep needs."""
+        from nnexp import sweep_report
         from nnexp.sweeps.sweeper import BaseSweeper
 
-        self._sweeper = BaseSweeper(**self._settings)
+        self._sweeper = BaseSweeper(**self._settings, make_report=sweep_report.make, foresee=sweep_report.foresee)
         self._sweeper.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> Any:
