@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -71,7 +71,7 @@ class Companion:
     """
 
     def __init__(self, root: str | Path, uri: str | None, experiment: str, heartbeat: float = 10.0) -> None:
-        self.settings = Settings(lease.owner(), str(Path(root).resolve()), uri, experiment, heartbeat, _new_bell())
+        self.settings = Settings(lease.owner(), str(Path(root).resolve()), uri, experiment, heartbeat)
         self.process: subprocess.Popen[bytes] | None = None
         self._line: Line | None = None
         self._lock = threading.RLock()
@@ -93,6 +93,8 @@ class Companion:
         with self._lock:
             if self._runs and not self._is_closed:
                 return self
+            if self.settings.bell is None:
+                self.settings = replace(self.settings, bell=_new_bell())
             errors = tempfile.TemporaryFile(dir=system_folder())
             ours, theirs = socket.socketpair()
             words = [sys.executable, "-P", "-m", "nnexp.publisher", json.dumps(asdict(self.settings))]
@@ -153,6 +155,7 @@ class Companion:
                 _close(self.process)
             if self.settings.bell is not None:
                 Path(self.settings.bell).unlink(missing_ok=True)
+                self.settings = replace(self.settings, bell=None)
 
     # What it is asked.
 
