@@ -12,7 +12,7 @@ from typing import Any
 
 import nnexp
 from nnexp import tasks
-from nnexp.companion import destination_of
+from nnexp.companion import destination_of, parent_of
 from nnexp.config import BEST, NONE, Config
 from nnexp.runs import backlog, lease, provenance
 from nnexp.runs.directory import SOURCES, RunDirectory, to_json, write_atomically

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnexp.recovery import recover
+from nnexp.recovery import draw, recover
 from nnexp.runs.directory import RunDirectory
 from nnexp.sweeps.directory import record_of
 from nnexp.sweeps.job_states import KnownRuns
@@ -39,6 +39,13 @@ def states(
 ) -> dict[str, JobState]:
     """What is known of jobs; `how` are settings of :meth:`KnownRuns.refresh`."""
     return KnownRuns(store, root, sweep, strict_before).refresh(keys, **how)
+
+
+@span("drawing")
+def draw_figures(_: Store | None, root: str, paths: Sequence[str], default_uri: str) -> None:
+    """Draw and publish the figures of runs that were made without."""
+    runs = [directory for path in paths if (directory := RunDirectory(path)).has_ended]
+    draw(root, runs, default_uri, say)
 
 
 class ParentRun:

@@ -14,7 +14,7 @@ from nnexp import tasks
 from nnexp.compose import in_grammar
 from nnexp.config import BEST, TrackingConfig
 from nnexp.errors import ExitStatus, one_line
-from nnexp.recovery import draw, remove_leftovers
+from nnexp.recovery import remove_leftovers
 from nnexp.runs import backlog, provenance
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.records import RunStatus
@@ -289,8 +289,8 @@ class Session:
         if self.draws_best and known.best:
             best = {run_id for _, run_id in known.best[0].runs[:MOST_DRAWN_BEST]}
             paths = [state.directory for state in self.states.values() if state.run_id in best and state.directory]
-            runs = [directory for path in paths if (directory := RunDirectory(path)).has_ended]
-            draw(self.root, runs, self.controls.tracking.uri, say)
+            call = self.call or (lambda function, *arguments: function(None, *arguments))
+            call(desk.draw_figures, self.root, paths, self.controls.tracking.uri)
 
     # One launch.
 
