@@ -96,6 +96,8 @@ class Publication:
     def claim(self, close: store_arbiter.Close) -> Claim:
         """Try to get the job of the run's key in this store, for the run of this directory.
 
+        Who publishes the run meanwhile, because its trainer has given up the claim, would make it a second time.
+
         Raises
         ------
         StoreError
@@ -103,7 +105,8 @@ class Publication:
         """
         record = self.directory.record
         create = lambda state: self._make(record, state)  # noqa: E731 - the claim sees by itself whether it is there
-        claim = store_arbiter.claim(self.store, record, create=create, close=close)
+        with self._alone():
+            claim = store_arbiter.claim(self.store, record, create=create, close=close)
         if claim.is_mine:
             self.run_id = claim.run_id
         return claim
