@@ -27,14 +27,15 @@ from nnexp.compose import (
     to_yaml,
     words_of,
 )
-from nnexp.config import Config, ConfigError, check_places, check_run_directory
+from nnexp.config import Config, ConfigError, TrackingConfig, check_places, check_run_directory
 from nnexp.errors import FULL_ERROR, ExitStatus, UsageError
 from nnexp.hydra_versions import BEHAVIOUR, IS_OLD, ignore_warnings, quiet
 from nnexp.launchers import set_defaults
 from nnexp.own import use_folder
 from nnexp.paths import absolute
 from nnexp.presets import FLAGS, config_directory, own_directory, preset_files
-from nnexp.runs.records import RunStatus
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.records import RunResult, RunStatus
 from nnexp.timeline import span
 from nnexp.tracking.usable import check_store
 
@@ -48,6 +49,7 @@ class _State:
 
     config: DictConfig | None = None  # once begun; Hydra writes into it where it has made a directory
     ended: tuple[Outcome, Config] | None = None
+    shown: RunResult | None = None  # what the person has been shown of it
     error: Exception | None = None
     sweep_status: int = ExitStatus.DONE
     is_called: bool = False  # from Python, where nothing is printed
@@ -127,11 +129,23 @@ def task(cfg: DictConfig) -> Outcome:
 
 @span("recording")
 def _run(cfg: DictConfig, overrides: list[str], folder: Path) -> Outcome:
-    from nnexp.execute import Request, execute
+    from nnexp import execute
+
+    config: Config | None = None
+
+    def finish(directory: RunDirectory, tracking: TrackingConfig) -> Outcome:
+        """Show what was computed before it is drawn and published."""
+        result = directory.result
+        if result is not None and config is not None and not _state.is_called:
+            from nnexp.summary import show_result
+
+            show_result(result, directory.path, config)
+            _state.shown = result
+        return execute.finish(directory, tracking)
 
     try:
         config = read_config(cfg)
-        outcome = execute(Request(config, to_yaml(cfg), overrides, folder))
+        outcome = execute.execute(execute.Request(config, to_yaml(cfg), overrides, folder), finish)
         _state.ended = outcome, config
         if outcome.status is not RunStatus.FINISHED:
             raise RunFailedError(outcome)
@@ -250,5 +264,5 @@ def _exit_status() -> int:
     from nnexp.summary import show
 
     outcome, config = _state.ended
-    show(outcome, config)
+    show(outcome, config, _state.shown)
     return outcome.exit_status

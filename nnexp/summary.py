@@ -1,26 +1,48 @@
-"""The table at the end of a run, and how to open what it left."""
+"""The table at the end of a run, and how to open what it left.
+
+Its results are shown as soon as they are known, and where the store has them when it does.
+"""
 
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from nnexp.compose import in_grammar
 from nnexp.config import Config, TrackingConfig
 from nnexp.execute import Outcome
 from nnexp.paths import absolute, absolute_uri, default_experiment, default_uri, relative
+from nnexp.runs.records import RunResult
 from nnexp.terminal import say, table
 
 
-def show(outcome: Outcome, config: Config) -> None:
-    """The table at the end of a run: results on standard output, the rest on standard error."""
-    rows = [("status", f"{outcome.status}: {outcome.message}")]
-    if outcome.result is not None:
-        rows += config.task.presentation.facts(outcome.result)
+def show_result(result: RunResult, path: str | Path, config: Config) -> None:
+    """The part of the table that is known when a run has ended."""
+    print(table(_rows_of(result, path, config)), flush=True)
+
+
+def _rows_of(result: RunResult, path: str | Path, config: Config) -> list[tuple[str, str]]:
+    rows = [("status", f"{result.status}: {result.message}"), *config.task.presentation.facts(result)]
+    return [*rows, ("directory", relative(path))]
+
+
+def show(outcome: Outcome, config: Config, shown: RunResult | None = None) -> None:
+    """The table at the end of a run: results on standard output, the rest on standard error.
+
+    `shown` is the result that stands there already.
+    """
+    result = outcome.result
+    rows = [("status", f"{outcome.status}: {outcome.message}"), ("directory", relative(outcome.path))]
+    if result is not None:
+        rows = _rows_of(result, outcome.path, config)
+    width = max(len(name) for name, _ in rows)
+    if shown is not None:
+        is_as_shown = result is not None and (result.status, result.message) == (shown.status, shown.message)
+        rows = [] if is_as_shown else rows[:1]
     rows.append(("run", str(outcome.run_id)))
-    rows.append(("directory", relative(outcome.path)))
     if outcome.address:
         rows.append(("open", how_to_open(outcome.address, config.tracking)))
-    print(table(rows), flush=True)
+    print(table(rows, width), flush=True)
     if not outcome.published:
         say(f"Not published: {outcome.problem}. The run is complete in its directory; `nnexp sync` publishes it.")
     elif outcome.problem:

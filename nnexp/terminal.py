@@ -182,7 +182,7 @@ def clock(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
-def table(rows: Sequence[tuple[str, str]]) -> str:
-    """Two aligned columns."""
-    width = max(len(name) for name, _ in rows)
+def table(rows: Sequence[tuple[str, str]], least: int = 0) -> str:
+    """Two aligned columns, the first of at least so many letters."""
+    width = max(least, *(len(name) for name, _ in rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
