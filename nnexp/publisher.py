@@ -353,6 +353,9 @@ def main() -> None:
 
     def end() -> None:
         """Let it finish, but not for ever: what is cut off is published by `nnexp sync`."""
+        if not publisher.has_begun.is_set() and not publisher.entries.directories():
+            remove_own_folder()  # the trainer was refused, and MLflow may be imported still
+            os._exit(0)
         until = time.monotonic() + WORKERS_SECONDS
         while publisher.has_workers() and time.monotonic() < until:  # they end with the trainer, and close their runs
             time.sleep(0.1)

@@ -49,6 +49,11 @@ def register(root: str | Path, record: RunRecord, directory: RunDirectory) -> No
         file.write(f"{name}\n")
 
 
+def knows(root: str | Path, run_key: str) -> bool:
+    """Whether a run of a key was ever begun here."""
+    return _list(root, run_key).exists()
+
+
 def claim(root: str | Path, record: RunRecord, *, store_is_asked: bool = False) -> Claim:
     """Who has the job of a run, by the directories alone; the caller holds the lock of the key.
 

@@ -13,6 +13,7 @@ import threading
 import time
 from typing import Any
 
+from nnexp import tasks
 from nnexp.companion import Companion, Settings, use_parents
 from nnexp.runs import lease
 
@@ -29,6 +30,28 @@ def watched(launcher: Any, companion: Companion) -> None:
     settings = getattr(launcher, "joblib", None)
     if isinstance(settings, dict):
         settings.update(initializer=begin_worker, initargs=(companion.start().settings,))
+
+
+def warm_up(launcher: Any, n_workers: int, task: str) -> threading.Thread | None:
+    """Start the workers of joblib, and have them import what the jobs of a task need, while the jobs are made ready.
+
+    In a thread, which is to be joined before the launcher uses the same workers; None for another launcher.
+    """
+    settings = getattr(launcher, "joblib", None)
+    if not isinstance(settings, dict):
+        return None
+    from joblib import Parallel, delayed
+
+    workers = Parallel(**{**settings, "backend": "loky", "n_jobs": n_workers, "batch_size": 1})
+    jobs = [delayed(_import_for)(launcher.task_function, task)] * n_workers
+    thread = threading.Thread(target=workers, args=(jobs,), name="nnexp-warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _import_for(function: Any, task: str) -> None:
+    """Import a task; that of the function is done when it arrives."""
+    tasks.recorded(task)
 
 
 def begin_worker(settings: Settings) -> None:

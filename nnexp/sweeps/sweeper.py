@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -18,15 +19,26 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nnexp.companion import companion_of
 from nnexp.compose import plain
-from nnexp.config import ConfigError, check_figures, check_flag, check_margin, check_places, check_tracking
+from nnexp.config import (
+    ConfigError,
+    TrackingConfig,
+    check_figures,
+    check_flag,
+    check_margin,
+    check_places,
+    check_tracking,
+)
 from nnexp.errors import ExitStatus
 from nnexp.paths import absolute
+from nnexp.runs import disk_arbiter
 from nnexp.sweeps import plan
 from nnexp.sweeps.composer import Composer, SweepLoader
 from nnexp.sweeps.desk import Call, here
 from nnexp.sweeps.grid import expand, refuse_bookkeeping
-from nnexp.sweeps.parent_watch import watched
+from nnexp.sweeps.jobs import Job
+from nnexp.sweeps.parent_watch import warm_up, watched
 from nnexp.sweeps.session import Controls, Foresee, MakeReport, Session
+from nnexp.tasks.interface import Task
 from nnexp.terminal import say
 from nnexp.tracking.store import Store, batches, open_store, sqlite_path
 from nnexp.tracking.usable import check_store
@@ -50,6 +62,7 @@ class BaseSweeper(Sweeper):
         self.session: Session | None = None  # once the jobs are known
         self.replaced: Collection[str] = ()  # keys whose mappings replace what they held
         self._launched = 0
+        self._warming: threading.Thread | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hydra hands over what a sweep needs."""
@@ -82,6 +95,8 @@ class BaseSweeper(Sweeper):
         check_places(controls.tracking, "hydra.sweep.dir", absolute(self.config.hydra.sweep.dir))
         check_store(tracking := controls.tracking)
         store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
+        if store is not None and not controls.dry_run:
+            companion_of(tracking).start()  # it imports MLflow while the jobs are planned
         if controls.dry_run and (path := sqlite_path(tracking.uri)) is not None and not path.exists():
             store = None  # a dry run makes none
         if self.search is not None:
@@ -104,6 +119,7 @@ class BaseSweeper(Sweeper):
         call = None if store is None else self.call_of(controls, store)
         self.session = session = Session.of(plan.make_plan(jobs), controls, store, self.launch, task, call)
         if not controls.dry_run:
+            self._warm_up(controls.tracking, distinct, task)
             return session.run(distinct)
         status = session.dry_run(distinct)
         planned = [job.config.deciding() for job in distinct if job.config is not None]
@@ -111,6 +127,12 @@ class BaseSweeper(Sweeper):
             for sentence in self.foresee(task, planned, session.store):
                 say(sentence)
         return status
+
+    def _warm_up(self, tracking: TrackingConfig, jobs: Sequence[Job], task: Task[Any]) -> None:
+        """Start the workers, unless all jobs seem to be done."""
+        n_new = sum(not disk_arbiter.knows(tracking.directory, job.key) for job in jobs)
+        watched(self.launcher, companion_of(tracking))
+        self._warming = warm_up(self.launcher, min(self.concurrency, n_new), task.name) if n_new else None
 
     def call_of(self, controls: Controls, store: Store) -> Call:
         """What does the sweep's work with the store: a dry run does it itself, so that it leaves no process."""
@@ -185,6 +207,9 @@ class BaseSweeper(Sweeper):
     def launch(self, overrides: list[list[str]]) -> list[Any]:
         """Give jobs to Hydra's launcher and wait for them; return the outcome of each, None where there is none."""
         watched(self.launcher, companion_of(check_tracking(plain(self.config, missing=True))))
+        if self._warming is not None:
+            self._warming.join()
+            self._warming = None
         # Submitit starts as many processes on this machine as it is given jobs.
         at_once = self.concurrency if self._target.endswith("submitit_launcher.LocalLauncher") else len(overrides)
         outcomes: list[Any] = []
