@@ -38,7 +38,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_own_folder, use_own_folder
-from nnexp.tasks import describe
+from nnexp.tasks import describe, prepare_to_describe
 from nnexp.timeline import end as note_end
 from nnexp.timeline import span
 from nnexp.tracking.publications import Publications
@@ -133,8 +133,10 @@ class Publisher:
     def draw(self) -> None:
         """Describe ended runs, whatever the store does."""
         self.has_begun.wait()
-        if not self.is_over.is_set():
-            import nnexp.figures  # noqa: F401 - while the trainer is training, not while it waits to begin
+        for directory in self.runs()[:1]:  # while the trainer is training, not while it waits to begin
+            if not self.is_over.is_set():
+                with span("drawing"), suppress(Exception):  # which is told where the run is described
+                    prepare_to_describe(directory)
         self.serve(Question.DRAW, self._draw)
 
     def _draw(self, directory: RunDirectory) -> dict[str, Any]:

@@ -75,6 +75,11 @@ def cut_off(directory: RunDirectory, status: RunStatus, message: str, ended: flo
     )
 
 
+def prepare_to_describe(directory: RunDirectory) -> None:
+    """Have the task of a run that trains import and load what describing it will need."""
+    recorded(directory.record.task).prepare_to_describe(directory)
+
+
 def describe(directory: RunDirectory) -> RunResult:
     """Make the table of the history, and what the task of an ended run draws and writes; return the result, completed.
 

@@ -248,6 +248,9 @@ class Task(Generic[Config]):
         """Draw and write what people look at, from the run directory alone, in any process, any number of times."""
         return Described()
 
+    def prepare_to_describe(self, directory: Any) -> None:
+        """Import and load what :meth:`describe` needs, while the run trains; what fails here will fail there."""
+
     def evaluate(self, path: Path, config: Config, run: EvaluatedRun[Config] | None = None) -> Report:
         """Judge a file of weights, of a run or of none; a ConfigError of one line if that cannot be done."""
         raise ConfigError(f"`task.name`: {self.name} has no weights that `nnexp evaluate` could judge")

@@ -18,6 +18,7 @@ import numpy as np
 from nnexp import datasets, evaluation, figures
 from nnexp.datasets import Dataset, Split
 from nnexp.figures import PART_COLORS, Chart, Line, Panel, charts, pictures
+from nnexp.figures.paint import paint
 from nnexp.nn import Forward, predict
 from nnexp.runs.directory import RunDirectory, to_json, write_atomically
 from nnexp.runs.files import read_arrays
@@ -49,14 +50,11 @@ def describe(directory: RunDirectory) -> Described:
         Where the data set can no longer be loaded or is not the one the run was trained on: nothing false is drawn.
     """
     result, record = directory.result, directory.record
-    details = dict(record.details)
     if result is None:
         raise ValueError(f"{directory.path} has not ended")
     if not (directory.path / "weights.npz").exists():
         return Described()
-    if (path := data_file(directory)) is not None:
-        details["data"] = {**details["data"], "path": path}
-    split = load_split(record, details)
+    split = load_split(record, details := _details(directory))
     stored = read_arrays(directory.path / "weights.npz")
     theta, weights = stored["theta"], stored["weights_0"]
     snapshots = {int(key.split("_")[1]): value for key, value in stored.items() if key.startswith("snapshot_")}
@@ -92,6 +90,20 @@ def describe(directory: RunDirectory) -> Described:
         _log_image(directory, step, picture, part, int(result.ended * 1000))
 
     return Described(final, TABLE_TAGS | IMAGE_TAGS)
+
+
+def prepare(directory: RunDirectory) -> None:
+    """Load what :func:`describe` needs but for the weights, while the run trains: imports, fonts, the data."""
+    figures.png(paint(charts.confusion_matrix(np.eye(2, dtype=int), ("0", "1"))))
+    load_split(directory.record, _details(directory))
+
+
+def _details(directory: RunDirectory) -> dict[str, Any]:
+    """The details of a run, with the place of its data file now."""
+    details = dict(directory.record.details)
+    if (path := data_file(directory)) is not None:
+        details["data"] = {**details["data"], "path": path}
+    return details
 
 
 def load_split(record: RunRecord, details: Mapping[str, Any]) -> Split:

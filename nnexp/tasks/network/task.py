@@ -258,6 +258,12 @@ class Network(Task[NetworkConfig]):
         """What may be rounding."""
         return rounding.tolerance(key, step, params)
 
+    def prepare_to_describe(self, directory: Any) -> None:
+        """Load data and fonts."""
+        from nnexp.tasks.network.description import prepare
+
+        prepare(directory)
+
     def describe(self, directory: Any) -> Described:
         """Reports, tables and figures of an ended run."""
         from nnexp.tasks.network.description import describe
