@@ -51,8 +51,6 @@ WORKERS_SECONDS = 20.0  # that workers have to end when the trainer is gone
 LINGER_SECONDS = 120.0  # to go on publishing when the trainer is gone
 TRAINER_LOOK_SECONDS = 5.0  # between looks at the trainer: a process that it has forked may keep the pipe open
 TURN_SECONDS = 0.0005  # that a thread which computes holds up the others: a claim must not wait for drawing
-NEXT_JOB_SECONDS = 0.03  # in which a trainer that has ended a job of a sweep asks for the next
-MOST_CLAIM_SECONDS = 0.5  # that drawing stands back for claims
 OF_THE_STORE = (Question.CLAIM, Question.PUBLISH)
 
 
@@ -140,7 +138,6 @@ class Publisher:
         self.serve(Question.DRAW, self._draw)
 
     def _draw(self, directory: RunDirectory) -> dict[str, Any]:
-        self._let_claims_pass(directory)
         try:
             with span("drawing"):
                 describe(directory)
@@ -149,17 +146,6 @@ class Publisher:
                 directory.amend_result(not_described=one_line(error))
             raise
         return {}
-
-    def _let_claims_pass(self, directory: RunDirectory) -> None:
-        """Stand back while a trainer waits for its next job: the claim would share the interpreter with drawing."""
-        if directory.record.sweep is None or self.is_over.is_set():
-            return
-        time.sleep(NEXT_JOB_SECONDS)
-        deadline = time.monotonic() + MOST_CLAIM_SECONDS
-        while time.monotonic() < deadline and any(
-            questions.is_asked(each, Question.CLAIM) for each in self.entries.directories()
-        ):
-            time.sleep(NEXT_JOB_SECONDS / 10)
 
     def _refuse(self, problem: str) -> None:
         """Let nobody wait for a store that is silent; what there is to publish stays in the backlog."""
