@@ -66,7 +66,7 @@ def _forked(words, cwd, env, given):
             stdin.write(given.encode())
             stdin.seek(0)
             server.connect(_server())
-            spares = 1 + ("-c" in words) + 2 * any("joblib" in each for each in (*words, given))
+            spares = 1 + 2 * ("-c" in words) + 2 * any("joblib" in each for each in (*words, given))
             request = json.dumps([list(map(str, words)), str(cwd), dict(env), spares]).encode()
             files = [each.fileno() for each in (stdin, out, err)]
             socket.send_fds(server, [len(request).to_bytes(8)], files)
