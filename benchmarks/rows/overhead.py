@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks import commands
+from benchmarks import commands, problem
 from benchmarks.commands import scratch, steady_overhead
 from benchmarks.measure import Line, left_out, median
 from benchmarks.rows.parallel import WORKERS
-from benchmarks.rows.training import by_us
 from benchmarks.spans import read
+from nnexp.tasks.network.training import fit
 
 TITLE = "What is beside the optimizer in a sweep of default runs, everything logged"
 LAUNCHERS = {"one after the other": ((), 1, 8, 0.9), "two workers on two cores": (WORKERS, 2, 32, 0.75)}
@@ -28,13 +28,13 @@ def run(quick: bool) -> list[Line]:
             done, beside_cpu = sweep(folder, n, *launcher, *limits)
             found = commands.runs(folder)
         alone.append(fit_alone(budget))
-        fit = fmean(alone[-2:])
+        seconds = fmean(alone[-2:])
         beside, fit_here = steady_overhead(found), median([run.fit_seconds for run in found])
-        note = f"{n} runs, fit alone {fit:.2f} s, in the sweep {fit_here:.2f} s; whole sweep {done.seconds:.1f} s"
+        note = f"{n} runs, fit alone {seconds:.2f} s, in the sweep {fit_here:.2f} s; whole sweep {done.seconds:.1f} s"
         lines += [
             Line(
                 f"{name}: runs x fit of one alone / cores / wall time",
-                n * fit / workers / done.seconds,
+                n * seconds / workers / done.seconds,
                 "",
                 at_least=target,
                 note=note,
@@ -47,8 +47,9 @@ def run(quick: bool) -> list[Line]:
 
 
 def fit_alone(budget: int) -> float:
-    """Seconds of a default run's fit with nothing beside it."""
-    return median([by_us("TNC", budget)[0] for _ in range(2)])
+    """Seconds of a default run's fit with nothing beside it, of which a run says `fit_seconds` too."""
+    split = problem.split()
+    return median([fit(split, hidden_sizes=[25], maxiter=budget, maxfun=budget).fit_seconds for _ in range(2)])
 
 
 def sweep(folder: Path, n: int, *overrides: str) -> tuple[commands.Whole, float | None]:
