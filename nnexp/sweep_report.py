@@ -18,6 +18,12 @@ def make(store: Any, sweep: str, folder: Path, margin: float | None) -> tuple[Pa
     return made.path, made.choice
 
 
+@span("imports")
+def prepare(store: Any) -> None:
+    """Import what a report needs."""
+    import nnexp.report  # noqa: F401
+
+
 def foresee(task: Any, planned: Any, store: Any) -> Sequence[str]:
     """What a plan can show."""
     from nnexp.report.foresight import foresee as sentences

@@ -16,7 +16,7 @@ from nnexp.runs.arbitration import Verdict
 from nnexp.runs.directory import RunDirectory, peek, run_directories
 from nnexp.runs.history import last_row
 from nnexp.runs.records import RunStatus
-from nnexp.runs.tags import RUN_KEY, SWEEP
+from nnexp.runs.tags import RUN_KEY, SWEEP, equals
 from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.status import JobState, State, of_record, of_stored, states
 from nnexp.tracking.store import Store, StoredRun
@@ -32,7 +32,13 @@ class KnownRuns:
         self.strict_before = strict_before  # what ended before and was made with other arithmetic stands for no job
 
     def refresh(
-        self, keys: Iterable[str], *, since: float = 0.0, repair: bool = True, elsewhere: bool = True
+        self,
+        keys: Iterable[str],
+        *,
+        since: float = 0.0,
+        repair: bool = True,
+        elsewhere: bool = True,
+        after: float | None = None,
     ) -> dict[str, JobState]:
         """The states of jobs by their keys; keys of which nothing is known are left out.
 
@@ -44,23 +50,39 @@ class KnownRuns:
             Close the runs of processes that are gone.
         elsewhere
             Look also among runs that are not of this sweep.
+        after
+            Leave out the sweep's runs that ended before this time, which the caller knows.
         """
         wanted = set(keys)
         on_disk = list(self._on_disk(wanted, since, repair))
-        return states([*on_disk, *self.stored(wanted, since, repair=repair, elsewhere=elsewhere)])
+        return states([*on_disk, *self.stored(wanted, since, repair=repair, elsewhere=elsewhere, after=after)])
 
     def stored(
-        self, wanted: Collection[str], since: float = 0.0, *, repair: bool = True, elsewhere: bool = True
+        self,
+        wanted: Collection[str],
+        since: float = 0.0,
+        *,
+        repair: bool = True,
+        elsewhere: bool = True,
+        after: float | None = None,
     ) -> list[JobState]:
         """What the store alone knows; parameters as above."""
         if self.store is None:
             return []
-        found = list(self._stored(self.store.tagged(SWEEP, self.sweep), wanted, since, repair))
+        runs = self.store.tagged(SWEEP, self.sweep) if after is None else self._runs_after(self.store, after)
+        found = list(self._stored(runs, wanted, since, repair))
         if elsewhere:
             decided = {key for key, job in states(found).items() if job.is_decided}
             others = runs_of_keys(self.store, set(wanted) - decided)
             found += [job for job in self._stored(others, wanted, since, repair) if job.is_decided]
         return found
+
+    def _runs_after(self, store: Store, moment: float) -> list[StoredRun]:
+        """The runs of the sweep that are open, or ended after a moment: to read all of a large sweep takes long."""
+        mine = equals(SWEEP, self.sweep)
+        conditions = (f"attributes.status = '{RunStatus.RUNNING}'", f"attributes.end_time > {int(1000 * moment)}")
+        found = [run for each in conditions for run in store.search(f"{mine} AND {each}")]
+        return [run for run in found if run.tags.get(SWEEP) == self.sweep]
 
     def _stored(
         self, runs: Iterable[StoredRun], wanted: Collection[str], since: float, repair: bool

@@ -35,6 +35,7 @@ REPORT = "report/report.html"  # in the folder of a sweep
 MOST_DRAWN = 100  # jobs of a sweep that are all drawn, unless `figures.of` says otherwise
 MOST_DRAWN_BEST = 10  # runs of the best setting
 POLL_SECONDS = 1.0
+LATE_SECONDS = 30.0  # after its end by which a run is in the store; one that is later is seen at the end
 INTERRUPTED_SECONDS = 10.0  # in which runs that are interrupted have to be closed
 
 Launch = Callable[[list[list[str]]], Sequence[Any] | None]  # gives the outcome of each job, where it is known
@@ -57,6 +58,7 @@ class Controls:
     command: str
     concurrency: int  # jobs that the launcher runs at a time
     make_report: MakeReport | None = None
+    prepare_report: Callable[[Any], None] | None = None  # imports what it needs
     prints_end: bool = True  # on standard output
     margin: float | None = None  # of its report
     figures_of: str | None = None  # of which runs figures are drawn
@@ -242,9 +244,15 @@ class Session:
             self._without_store(error)
             return self._read(keys)
 
-    def _read(self, keys: Sequence[str], *, repair: bool = True, elsewhere: bool = True) -> dict[str, JobState]:
+    def _newest_end(self) -> float:
+        """When the last of the runs ended that are known to have, in seconds since the epoch."""
+        return max((state.start + state.seconds for state in self.states.values() if state.seconds), default=0.0)
+
+    def _read(
+        self, keys: Sequence[str], *, repair: bool = True, elsewhere: bool = True, after: float | None = None
+    ) -> dict[str, JobState]:
         """The states of jobs by the store, where there is one, and the disk."""
-        how = {"since": self.since, "repair": repair, "elsewhere": elsewhere}
+        how = {"since": self.since, "repair": repair, "elsewhere": elsewhere, "after": after}
         if self.call is None:
             return KnownRuns(None, self.root, self.sweep, self.strict_before).refresh(keys, **how)
         return self.call(desk.states, self.root, self.sweep, keys, self.strict_before, how)
@@ -257,14 +265,22 @@ class Session:
     def _watch(self, is_over: Callable[[], bool]) -> None:
         """Bring what is known, the parent run and the progress line up to date while the launcher works."""
         returns = self.job_states.returns
-        found = self._read(list(self.jobs), repair=False, elsewhere=False)
+        found = self._read(list(self.jobs), repair=False, elsewhere=False, after=self._newest_end() - LATE_SECONDS)
         if is_over() or self.job_states.returns != returns:
             return  # the session reads anew by itself: a run that has come back would be taken for one that runs
         self.learn(found)
         self.report()
         self.beat()
+        self._prepare_report()
         if self.line.is_due() and not is_over():
             self.line.show(self.progress(), self.share())
+
+    def _prepare_report(self) -> None:
+        """Have what the report needs imported while the last jobs are trained."""
+        prepare, counts = self.controls.prepare_report, self.overview().counts
+        n_open = counts["planned"] - counts["finished"] - counts["failed"]
+        if prepare is not None and self.call is not None and n_open <= self.controls.concurrency:
+            self.call(prepare)
 
     def _learn_of(self, jobs: Sequence[Job]) -> None:
         """Find out what came of a launch or a wait; the runs of other sweeps are asked for where own ones are open."""

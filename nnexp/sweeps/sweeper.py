@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -53,9 +53,11 @@ class BaseSweeper(Sweeper):
         search: Any = None,
         make_report: MakeReport | None = None,
         foresee: Foresee | None = None,
+        prepare_report: Callable[[Any], None] | None = None,
     ) -> None:
         self.params = dict(params or {})
         self.search, self.make_report, self.foresee = search, make_report, foresee
+        self.prepare_report = prepare_report
         self.config: DictConfig
         self.launcher: Any
         self.hydra_context: HydraContext
@@ -149,6 +151,7 @@ class BaseSweeper(Sweeper):
             command,
             self.concurrency,
             self.make_report,
+            self.prepare_report,
             prints_end,
             check_margin(tree),
             check_figures(tree)["of"],

@@ -20,7 +20,8 @@ class NnexpSweeper(Sweeper):
         from nnexp import sweep_report
         from nnexp.sweeps.sweeper import BaseSweeper
 
-        self._sweeper = BaseSweeper(**self._settings, make_report=sweep_report.make, foresee=sweep_report.foresee)
+        told = sweep_report.make, sweep_report.foresee, sweep_report.prepare
+        self._sweeper = BaseSweeper(self._settings["params"], self._settings["search"], *told)
         self._sweeper.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> Any:
