@@ -8,6 +8,7 @@ Hydra, and told in its words.
 from __future__ import annotations
 
 import copy
+import secrets
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -89,13 +90,19 @@ def _clear(cfg: DictConfig, key: str) -> None:
             node.clear()
 
 
+_composers: dict[str, Composer] = {}  # of the last sweep that this process has had a job of
+
+
 class SweepLoader:
-    """Hydra's config loader, but for jobs; what it composes is what Hydra's own does. It is sent to workers."""
+    """Hydra's config loader, but for jobs; what it composes is what Hydra's own does.
+
+    It is sent to workers, anew with every job; what is composed there is kept for the next job of the sweep.
+    """
 
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader = loader
         self._groups = frozenset(loader.list_groups(""))
-        self._composer: Composer | None = None
+        self._name = secrets.token_hex(8)
         self.replaced: Collection[str] = ()
 
     def __getattr__(self, name: str) -> Any:
@@ -103,21 +110,21 @@ class SweepLoader:
             raise AttributeError(name)
         return getattr(self._loader, name)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_composer": None}
-
     @span("composing")
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The config of a job, with what Hydra says in it of the job's overrides."""
-        if self._composer is None:
+        composer = _composers.get(self._name)
+        if composer is None:
 
             def compose(overrides: list[str]) -> DictConfig:
                 return self._loader.load_sweep_config(master_config, overrides)
 
             parse = OverridesParser.create().parse_overrides
-            self._composer = Composer(parse, compose, self._groups.__contains__, self.replaced)
-        cfg = self._composer.config(sweep_overrides)
-        given = [each for each in self._composer.parse(list(sweep_overrides)) if not each.is_hydra_override()]
+            composer = Composer(parse, compose, self._groups.__contains__, self.replaced)
+            _composers.clear()
+            _composers[self._name] = composer
+        cfg = composer.config(sweep_overrides)
+        given = [each for each in composer.parse(list(sweep_overrides)) if not each.is_hydra_override()]
         cfg.hydra.overrides.task = [each.input_line for each in given]
         if OmegaConf.is_interpolation(cfg.hydra.job, "override_dirname"):  # since Hydra 1.4
             return cfg

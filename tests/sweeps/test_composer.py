@@ -68,6 +68,8 @@ def test_plain_values_are_not_composed_again(hydra, monkeypatch):
     ours.load_sweep_config(master, ["seed=0"])
     monkeypatch.setattr(type(loader), "load_sweep_config", None)
     assert [ours.load_sweep_config(master, [f"seed={i}"]).seed for i in (1, 2)] == [1, 2]
+    sent = pickle.loads(pickle.dumps(ours))  # as with each job of a worker
+    assert sent.load_sweep_config(master, ["seed=3"]).seed == 3
 
 
 def test_what_a_sweep_tells_a_job_is_not_in_the_name_of_its_folder(hydra):
