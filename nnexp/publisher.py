@@ -70,6 +70,7 @@ class Publisher:
         self.failures: list[dict[str, str]] = []  # ends that the disk cannot hold
         self._failed: set[Path] = set()
         self._orphans: set[Path] = set()  # runs of workers that are gone
+        self._looked: dict[Path, float] = {}  # when a run that trains was looked at last
 
     def _is_mine(self, record: RunRecord) -> bool:
         tracking, mine = record.tracking, self.settings
@@ -191,6 +192,7 @@ class Publisher:
         self._close_orphans()
         if self.store is not None:
             self.store.let_go_of_deleted()
+        runs = [directory for directory in runs if self._is_due(directory)]
         for directory in runs:
             with suppress(OSError, ValueError):
                 if not directory.has_ended:
@@ -200,6 +202,17 @@ class Publisher:
                 self._refuse(self.store.problem)
                 return
             self._look_at(directory)
+
+    def _is_due(self, directory: RunDirectory) -> bool:
+        """Whether there may be something to publish: of a run that trains not at every ring for another."""
+        if directory.has_ended:
+            self._looked.pop(directory.path, None)
+            return True
+        now = time.monotonic()
+        if now - self._looked.get(directory.path, -LOOK_SECONDS) < 0.9 * LOOK_SECONDS:
+            return False
+        self._looked[directory.path] = now
+        return True
 
     def _look_at(self, directory: RunDirectory) -> None:
         is_asked = questions.is_asked(directory, Question.PUBLISH)
