@@ -23,7 +23,7 @@ class Answer:
     """What came of a call; `problem` says why nothing did."""
 
     value: Any
-    said: list[str]
+    said: list[tuple[str, str]]  # lines, each with what it is about where that is to be told once
     problem: str | None = None
 
 
@@ -54,8 +54,10 @@ class Line:
                 pickle.dump(request, self._stream)
                 self._stream.flush()
                 answer.set_result(pickle.load(self._stream))
-        except BaseException as error:
-            answer.set_exception(error if isinstance(error, OSError) else EOFError(one_line(error)))
+        except (EOFError, OSError) as error:
+            answer.set_exception(error)
+        except Exception as error:  # what came back cannot be read here
+            answer.set_result(Answer(None, [], one_line(error)))
 
 
 def serve(stream: Any, store: object) -> None:
@@ -78,5 +80,5 @@ def _answered(request: bytes, store: object) -> bytes:
         try:
             function, arguments = pickle.loads(request)
             return pickle.dumps(Answer(function(store, *arguments), said))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a user's module may do that where it is imported
             return pickle.dumps(Answer(None, said, one_line(error)))

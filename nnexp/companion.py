@@ -32,6 +32,7 @@ from nnexp.errors import one_line
 from nnexp.paths import sqlite_path
 from nnexp.runs import backlog, lease, questions
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.files import tell_once
 from nnexp.runs.questions import Question
 from nnexp.runs.records import Destination
 from nnexp.runs.temporary import system_folder
@@ -44,6 +45,7 @@ BRIEFLY = 1.0  # seconds to wait for a store, once all the patience with it is u
 RESTARTS = 5  # times in a row that a companion which dies of itself is started again, though nobody waits for it
 HEALTHY_SECONDS = 60.0  # of life, after which the count of restarts begins anew
 RESTART_PAUSE = 1.0  # seconds before the first of them, doubled at each
+BELL_SECONDS = 30.0  # in which a companion that has died is started again and hears its bell
 DEATHS_PER_QUESTION = 3  # after which the question is taken for what kills it
 
 
@@ -74,7 +76,7 @@ class Companion:
         self.settings = Settings(lease.owner(), str(Path(root).resolve()), uri, experiment, heartbeat)
         self.process: subprocess.Popen[bytes] | None = None
         self._line: Line | None = None
-        self._lock = threading.RLock()
+        self._lock, self._pid = threading.RLock(), os.getpid()
         self._runs = self._is_closed = False
         self._last_words = ""
         self._deaths = self._restarts = 0
@@ -149,6 +151,8 @@ class Companion:
 
     def close(self) -> None:
         """Let the process finish what there is and end, without waiting for it."""
+        if os.getpid() != self._pid:
+            return  # a child that was forked ends, and not the trainer
         with self._lock:
             self._is_closed = True
             if self.process is not None:
@@ -180,8 +184,8 @@ class Companion:
                 while self._runs and self.process is process:  # until it is known that it is gone
                     time.sleep(SHORTEST_POLL)
                 continue
-            for text in answer.said:
-                say(text)
+            for text, about in answer.said:
+                tell_once(text, about) if about else say(text)
             if answer.problem is not None:
                 raise StoreError(answer.problem)
             return answer.value
@@ -262,10 +266,17 @@ class ParentsCompanion(Companion):
         return self
 
     def _write(self, line: bytes) -> None:
-        with suppress(OSError):  # it is being started, and will look by itself
-            bell = os.open(str(self.settings.bell), os.O_WRONLY | os.O_NONBLOCK)
-            with open(bell, "wb") as pipe:
-                pipe.write(line + b"\n")
+        """Write; only an empty line may be lost, for a companion that is being started looks by itself."""
+        until = time.monotonic() + BELL_SECONDS * bool(line)
+        while True:
+            with suppress(OSError):
+                bell = os.open(str(self.settings.bell), os.O_WRONLY | os.O_NONBLOCK)
+                with open(bell, "wb") as pipe:
+                    pipe.write(line + b"\n")
+                return
+            if time.monotonic() >= until:
+                return
+            time.sleep(LONGEST_POLL)
 
     def close(self) -> None:
         """Do nothing."""

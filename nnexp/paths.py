@@ -24,10 +24,10 @@ def absolute(path: str | Path, folder: str | Path | None = None) -> str:
     return os.path.normpath(os.path.join(folder or os.getcwd(), os.path.expanduser(path)))
 
 
-def relative(path: str | Path) -> str:
-    """The path as it is shown: from the current folder where it is in there, from the root where it is elsewhere."""
-    path = Path(path)
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+def relative(path: str | Path, folder: str | Path | None = None) -> str:
+    """The path as it is shown: from a folder, by default the current one, if it is in there; else from the root."""
+    path, folder = Path(path), Path(folder or Path.cwd())
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def sqlite_path(uri: str) -> Path | None:

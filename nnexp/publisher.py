@@ -30,11 +30,12 @@ from pathlib import Path
 from typing import Any
 
 from nnexp import calls
-from nnexp.companion import Settings
+from nnexp.companion import DEATHS_PER_QUESTION, Settings
 from nnexp.errors import one_line
 from nnexp.recovery import TRAINER_KILLED, close_and_describe, close_lost, recover, remove_leftovers
 from nnexp.runs import backlog, lease, questions
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.files import RecordError
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_own_folder, use_own_folder
@@ -70,6 +71,8 @@ class Publisher:
         self.failures: list[dict[str, str]] = []  # ends that the disk cannot hold
         self._failed: set[Path] = set()
         self._orphans: set[Path] = set()  # runs of workers that are gone
+        self._at_work: list[Path] = []  # runs that are claimed or drawn this moment
+        self._owners: dict[Path, str] = {}
         self._looked: dict[Path, float] = {}  # when a run that trains was looked at last
 
     def _is_mine(self, record: RunRecord) -> bool:
@@ -99,10 +102,13 @@ class Publisher:
             self.bells[question].clear()
             for directory in self.entries.directories():
                 if questions.is_asked(directory, question):
+                    self._at_work.append(directory.path)
                     try:
                         said = work(directory)
                     except Exception as error:
                         said = {"problem": one_line(error)}
+                    finally:
+                        self._at_work.remove(directory.path)
                     questions.answer(directory, question, **said)
                     self.bells[Question.PUBLISH].set()
             if not is_over:
@@ -140,6 +146,8 @@ class Publisher:
 
     def _draw(self, directory: RunDirectory) -> dict[str, Any]:
         try:
+            if questions.attempt(directory, Question.DRAW) > DEATHS_PER_QUESTION:
+                raise StoreError(f"the publishing process has ended {DEATHS_PER_QUESTION} times in the middle of it")
             with span("drawing"):
                 describe(directory)
         except Exception as error:
@@ -275,9 +283,16 @@ class Publisher:
 
     def _workers_runs(self) -> list[tuple[RunDirectory, bool]]:
         """The runs of the trainer's workers, and whether their worker is there."""
-        found = [(directory, directory.record.owner) for directory in self.entries.directories()]
+        found = [(directory, self._owner_of(directory)) for directory in self.entries.directories()]
         there = {owner: lease.gone_reason(owner) is None for _, owner in found if owner != self.settings.owner}
         return [(directory, there[owner]) for directory, owner in found if owner in there]
+
+    def _owner_of(self, directory: RunDirectory) -> str:
+        """Who holds a run; the trainer where that cannot be read any more."""
+        if directory.path not in self._owners:
+            with suppress(OSError, RecordError):
+                self._owners[directory.path] = directory.record.owner
+        return self._owners.get(directory.path, self.settings.owner)
 
     def has_workers(self) -> bool:
         """Whether a worker of the trainer is at work."""
@@ -286,7 +301,7 @@ class Publisher:
     def _close_orphans(self) -> None:
         """Close what workers left that are gone, while others go on."""
         for directory, is_there in self._workers_runs():
-            if not is_there and directory.path not in self._orphans:
+            if not is_there and directory.path not in (*self._orphans, *self._at_work):
                 self._orphans.add(directory.path)
                 if _attempt(self._close, directory) and backlog.has(self.settings.root, directory):
                     _attempt(self._advance, directory)
@@ -297,8 +312,10 @@ class Publisher:
         left = self.entries.directories()
         if not left and not self.has_begun.is_set():
             return
-        for directory in left:
-            _attempt(self._close, directory)
+        alive = {directory.path for directory, is_there in self._workers_runs() if is_there}
+        for directory in left:  # what a worker that does not end still writes is published by `nnexp sync`
+            if directory.path not in alive:
+                _attempt(self._close, directory)
         if self.store is None or _attempt(self.store.check):
             for directory in self.runs():
                 _attempt(self._advance, directory)
@@ -364,6 +381,8 @@ def main() -> None:
         publisher.has_begun.set()
         publisher.ring()
         publishing.join(LINGER_SECONDS)
+        if settings.bell is not None:
+            Path(settings.bell).unlink(missing_ok=True)
         sys.stderr.flush()
         remove_own_folder()
         note_end()

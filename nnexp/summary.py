@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from nnexp.compose import in_grammar
+from nnexp.compose import command_folder, in_grammar
 from nnexp.config import Config, TrackingConfig
 from nnexp.execute import Outcome
 from nnexp.paths import absolute, absolute_uri, default_experiment, default_uri, relative
@@ -23,7 +23,7 @@ def show_result(result: RunResult, path: str | Path, config: Config) -> None:
 
 def _rows_of(result: RunResult, path: str | Path, config: Config) -> list[tuple[str, str]]:
     rows = [("status", f"{result.status}: {result.message}"), *config.task.presentation.facts(result)]
-    return [*rows, ("directory", relative(path))]
+    return [*rows, ("directory", relative(path, command_folder()))]
 
 
 def show(outcome: Outcome, config: Config, shown: RunResult | None = None) -> None:

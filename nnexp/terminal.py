@@ -23,13 +23,24 @@ _heard = threading.local()
 
 
 @contextmanager
-def overheard() -> Iterator[list[str]]:
-    """What this thread says meanwhile, collected for the process that talks to the person."""
-    _heard.lines = lines = list[str]()
+def overheard() -> Iterator[list[tuple[str, str]]]:
+    """What this thread says meanwhile, collected for the process that talks to the person.
+
+    Each line with what it is about, where that is to be told once.
+    """
+    _heard.lines = lines = list[tuple[str, str]]()
     try:
         yield lines
     finally:
         del _heard.lines
+
+
+def hand_on(text: str, about: str = "") -> bool:
+    """Whether another process says it, because this thread is overheard."""
+    lines = getattr(_heard, "lines", None)
+    if lines is not None:
+        lines.append((text, about))
+    return lines is not None
 
 
 def say(text: str) -> None:
@@ -38,8 +49,7 @@ def say(text: str) -> None:
     On a terminal the line that it stands on is cleared first: a progress line may be there, of this process or of the
     one that started it.
     """
-    if (lines := getattr(_heard, "lines", None)) is not None:
-        lines.append(text)
+    if hand_on(text):
         return
     print((CLEAR if is_terminal(sys.stderr) else "") + text, file=sys.stderr, flush=True)
 

@@ -11,9 +11,13 @@ import threading
 import pytest
 
 from nnexp import calls
-from nnexp.companion import Companion
-from nnexp.runs import backlog, lease
+from nnexp.companion import Companion, Settings
+from nnexp.publisher import Publisher
+from nnexp.runs import backlog, lease, questions
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.files import tell_once
+from nnexp.runs.questions import Question
+from nnexp.sweeps import desk
 from nnexp.terminal import overheard, say
 from nnexp.tracking.store import Store, StoreError
 from tests.tools import made_up
@@ -49,7 +53,7 @@ def line():
 def test_a_function_gets_the_store_and_its_value_and_lines_come_back(line):
     answer = line.call(told, (1, "two"))
     assert answer.value == ("the store", os.getpid())
-    assert (answer.said, answer.problem) == (["to (1, 'two')"], None)
+    assert (answer.said, answer.problem) == ([("to (1, 'two')", "")], None)
 
 
 @pytest.mark.parametrize(("function", "problem"), [(fails, "no"), (unspeakable, "cannot pickle")])
@@ -77,7 +81,7 @@ def test_an_answer_that_nobody_waited_for_is_given_to_nobody_else(line, tmp_path
 
     interrupted()
     hurry.wait()
-    assert line.call(told, ("second",)).said == ["to ('second',)"]
+    assert line.call(told, ("second",)).said == [("to ('second',)", "")]
 
 
 def test_what_is_said_in_another_thread_is_not_overheard(capfd):
@@ -86,8 +90,10 @@ def test_what_is_said_in_another_thread_is_not_overheard(capfd):
         thread = threading.Thread(target=say, args=("elsewhere",))
         thread.start()
         thread.join()
+        tell_once("damaged", "a file")
+        tell_once("damaged", "a file")  # the other process knows what it has told
     say("after")
-    assert lines == ["here"]
+    assert lines == [("here", ""), *2 * [("damaged", "a file")]]
     assert capfd.readouterr().err.split() == ["elsewhere", "after"]
 
 
@@ -151,6 +157,34 @@ def test_the_run_of_a_worker_that_is_gone_is_closed_while_the_others_go_on(compa
     assert (runs[0].result.status, store.find_uid(runs[0].uid).status) == ("KILLED", "KILLED")
     assert runs[1].result is None
     made_up.end(runs[1], 2)
+
+
+def test_what_a_worker_still_holds_when_its_trainer_is_gone_is_left_to_it(tmp_path, empty_store):
+    store = Store(empty_store(tmp_path / "mlflow.db"), "e")
+    trainer = json.dumps(json.loads(lease.owner()) | {"pid": 1, "start": "0"})  # gone; this process is its worker
+    directory = made_up.begin(tmp_path, "slow", store=store)
+    directory.write_json("run.json", directory.read_json("run.json") | {"parent": trainer})
+    publisher = Publisher(Settings(trainer, str(tmp_path), store.uri, "e", 10.0))
+    publisher.has_begun.set()
+    publisher._leave()
+    assert directory.result is None
+    assert backlog.has(tmp_path, directory)
+
+
+def test_a_drawing_that_ends_the_process_again_and_again_is_given_up(tmp_path):
+    directory = made_up.whole(tmp_path, "run")
+    publisher = Publisher(Settings(lease.owner(), str(tmp_path), None, "e", 10.0))
+    questions.ask(directory, Question.DRAW)
+    assert [questions.attempt(directory, Question.DRAW) for _ in range(3)] == [1, 2, 3]  # as three that were killed
+    with pytest.raises(StoreError, match="has ended 3 times"):
+        publisher._draw(directory)
+    questions.answer(directory, Question.DRAW, problem="given up")
+    assert questions.said(directory, Question.DRAW) == {"problem": "given up"}
+
+
+def test_a_task_that_the_companion_cannot_import_is_known_as_such():
+    assert desk.knows(None, "network")
+    assert not desk.knows(None, "nowhere.train")
 
 
 def test_a_store_error_has_the_words_of_the_function(companion):

@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from nnexp.errors import UsageError, one_line
-from nnexp.terminal import say
+from nnexp.terminal import hand_on, say
 
 _told: set[object] = set()
 
@@ -30,8 +30,9 @@ class VanishedError(RecordError, FileNotFoundError):
 
 def tell_once(text: str, about: object = None) -> None:
     """Name what is left out, once in this process for what it is about: directories are listed again and again."""
-    if (about or text) not in _told:
-        _told.add(about or text)
+    key = str(about or text)
+    if not hand_on(text, key) and key not in _told:
+        _told.add(key)
         say(text)
 
 

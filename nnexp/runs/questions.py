@@ -58,6 +58,17 @@ def is_open(directory: RunDirectory, question: Question) -> bool:
     return path.exists() or _answer_of(path).exists()
 
 
+def attempt(directory: RunDirectory, question: Question) -> int:
+    """Note in a question that its answer is attempted; how often it was. On a full disk it is always the first time."""
+    path = directory.path / question
+    with suppress(OSError, ValueError), path.open("r+", encoding="utf-8") as file:
+        number = 1 + int(file.read() or 0)
+        file.seek(0)
+        file.write(str(number))
+        return number
+    return 1
+
+
 def answer(directory: RunDirectory, question: Question, **said: Any) -> None:
     """Answer a question, if it is still asked."""
     path = directory.path / question

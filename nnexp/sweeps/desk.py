@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnexp import tasks
+from nnexp.readers import ConfigError
 from nnexp.recovery import draw, recover
 from nnexp.runs.directory import RunDirectory
 from nnexp.sweeps.directory import record_of
@@ -46,6 +48,14 @@ def draw_figures(_: Store | None, root: str, paths: Sequence[str], default_uri: 
     """Draw and publish the figures of runs that were made without."""
     runs = [directory for path in paths if (directory := RunDirectory(path)).has_ended]
     draw(root, runs, default_uri, say)
+
+
+def knows(_: Store, task: str) -> bool:
+    """Whether a task can be imported: one of a script or a notebook can only there."""
+    try:
+        return bool(tasks.find(task))
+    except ConfigError:
+        return False
 
 
 class ParentRun:

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from nnexp import tasks
@@ -44,7 +45,12 @@ def warm_up(launcher: Any, n_workers: int, task: str) -> threading.Thread | None
 
     workers = Parallel(**{**settings, "backend": "loky", "n_jobs": n_workers, "batch_size": 1})
     jobs = [delayed(_import_for)(launcher.task_function, task)] * n_workers
-    thread = threading.Thread(target=workers, args=(jobs,), name="nnexp-warm-up", daemon=True)
+
+    def warm() -> None:
+        with suppress(BaseException):  # of workers that were interrupted or died; it shows where a job is to be done
+            workers(jobs)
+
+    thread = threading.Thread(target=warm, name="nnexp-warm-up", daemon=True)
     thread.start()
     return thread
 

@@ -155,6 +155,8 @@ class Session:
         self.directory = directory.begin(plan, self.task, self.root, tracking.heartbeat)
         if self.call is not None:
             try:
+                if self.store is not None and not self.call(desk.knows, self.task.name):
+                    self.call = desk.here(self.store)  # what the task says of its metrics is known here only
                 self.parent = ParentRun(self.call, self.directory)
                 self._was_broken_off = self.parent.begin()
             except Exception as error:
@@ -193,9 +195,9 @@ class Session:
     def close(self) -> int:
         """Tell how the sweep ended; return the exit status."""
         self.recover()  # what seemed to be alive on other machines when it began may have been silent ever since
-        kept = self._kept_back()
         known = self.overview()
         self._draw_best(known)
+        kept = self._kept_back()
         has_new_runs = self._has_launched or self._was_broken_off
         report = self._compare() if has_new_runs and known.counts["finished"] else None
         status, message = outcome(known.counts)
@@ -306,7 +308,10 @@ class Session:
             best = {run_id for _, run_id in known.best[0].runs[:MOST_DRAWN_BEST]}
             paths = [state.directory for state in self.states.values() if state.run_id in best and state.directory]
             call = self.call or (lambda function, *arguments: function(None, *arguments))
-            call(desk.draw_figures, self.root, paths, self.controls.tracking.uri)
+            try:
+                call(desk.draw_figures, self.root, paths, self.controls.tracking.uri)
+            except Exception as error:
+                say(f"The figures of the best setting could not be drawn: {one_line(error)}")
 
     # One launch.
 

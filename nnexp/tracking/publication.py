@@ -289,7 +289,7 @@ class Publication:
         """All that the database gets of an ended run but its status; its model there, which is to be said complete."""
         client, (values, read) = self.store.client, self._new_values()
         finals = [Value(result.step, key, float(value), result.ended) for key, value in result.final_metrics.items()]
-        history = HistoryReader(self.directory.path).new_values()[0] if self.rows else values
+        history = HistoryReader(self.directory.path).new_values()[0]  # all of it, and nothing of the machine's load
         trained = load_model(self.directory, record, result, history)
         new, last = [*values, *finals], {value.key: value for value in [*history, *finals]}  # the last are the model's
         tags = {**_note(record, result, run_id), **result.tags}
@@ -302,7 +302,7 @@ class Publication:
                 model = ensure_model(self.store, run_id, params_of(record), is_new=is_new)
                 about = {} if is_ready(model) else about_model(record, model, run_id)
             # Sent again by themselves, MLflow would look which of the last values the run has already.
-            metrics = [metric_of(value, **(about if value == last[value.key] else {})) for value in new]
+            metrics = [metric_of(value, **(about if value == last.get(value.key) else {})) for value in new]
             self._send(run_id, record, metrics, tags)
             if about:
                 link_model(self.store, model, run_id, result.step, is_new=is_new)

@@ -13,7 +13,7 @@ import sqlalchemy
 from nnexp import recovery
 from nnexp.runs import backlog
 from nnexp.runs.arbitration import ClaimState
-from nnexp.runs.history import HISTORY, HistoryReader, rows_of
+from nnexp.runs.history import HISTORY, SYSTEM, HistoryReader, HistoryWriter, rows_of
 from nnexp.runs.tags import CLAIM, UID
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store
@@ -277,3 +277,21 @@ def test_the_history_is_read_as_it_grows(tmp_path):
         read += reader.new_values()[0]
     assert rows_of(read) == directory.history()
     assert HistoryReader(directory.path).new_values(skip=15)[0] == read[15:]
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_the_load_of_the_machine_is_published_and_is_no_value_of_the_model(is_live, store, tmp_path):
+    directory = made_up.begin(tmp_path, f"loaded-{is_live}", store=store)
+    load, writer = HistoryWriter(directory.path, SYSTEM), made_up.train(directory, range(3))
+    load.log({"system/cpu": 1.0}, 0, made_up.STARTED)
+    if is_live:
+        assert not Publication(directory, store).advance(to_the_end=False)
+    load.log({"system/cpu": 2.0}, 1, made_up.STARTED + 1)
+    load.close()
+    writer.close()
+    made_up.end(directory, 2)
+    assert Publication(directory, store).advance()
+    run_id = directory.result.run_id
+    assert [value for *_, value in history(store, run_id)["system/cpu"]] == [1.0, 2.0]
+    [model] = models(store, run_id)
+    assert {key for key, *_ in model["metrics"]} & {"cost/train", "system/cpu"} == {"cost/train"}
