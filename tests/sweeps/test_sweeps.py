@@ -237,7 +237,8 @@ def test_ctrl_c_while_a_job_is_claimed_ends_its_run_at_once(with_store):
     sweep.send_signal(signal.SIGINT)
     out, err = sweep.communicate(timeout=HANGING)
     assert sweep.returncode == 130, (out, err)
-    assert all("interrupted" in result["message"] for result in nnexp.results().values())
+    messages = [result["message"] for result in nnexp.results().values()]
+    assert all("interrupted" in message for message in messages), (messages, err)
     assert len(nnexp.results()) == len(nnexp.directories()) <= 1
     store = nnexp.store()
     wait_for(lambda: not [run for run in store.search() if run.status == "RUNNING"])
