@@ -183,6 +183,7 @@ def _claimed(config: Config, directory: RunDirectory, companion: Companion) -> I
             yield _left_to(claim, f"run {claim.run_id} {does} this job")
     except KeyboardInterrupt:
         if directory.path.exists() and not directory.has_ended:  # the store may have made a run of its claim
+            questions.forget(directory)  # with one open it would be taken for a run that has not got its job
             directory.write_result(_interrupted(directory))
             finish(directory, config.tracking)
         raise
