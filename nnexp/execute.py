@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import Timeout as LockTimeout
-
+from nnexp.claims import LOCAL_SECONDS, JobClaim, JobTakenError, claimed
 from nnexp.companion import Companion, companion_of
 from nnexp.config import Config, ConfigError, TrackingConfig
 from nnexp.credentials import without_password
 from nnexp.errors import ExitStatus, one_line
 from nnexp.own import held, own_traceback, ran_otherwise
 from nnexp.recording import Request, ended, make_record, result_of, write_description
-from nnexp.runs import backlog, disk_arbiter, questions
+from nnexp.runs import backlog, questions
 from nnexp.runs.arbitration import Claim, Verdict
 from nnexp.runs.directory import PUBLISHED, RunDirectory, write_atomically
 from nnexp.runs.files import RecordError
@@ -33,11 +32,9 @@ from nnexp.timeline import span
 from nnexp.tracking.store import StoreError, open_store
 
 DRAWING_SECONDS = 120
-CLAIM_SECONDS = 10
 ERROR_FILE = "error.txt"
 BEFORE_IT_BEGAN = "interrupted before the first iteration"
 NOT_DESCRIBED = "reports and figures could not be made"
-LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy
 
 
 @dataclass(frozen=True)
@@ -136,8 +133,22 @@ def _execute(request: Request, finish: Finish | None, share: Share | None) -> Ou
         _enter(directory, tracking)
         return _do(request, directory, code, companion, finish, share)
     directory = RunDirectory.create_beside(request.path, record_in)
-    with _claimed(config, directory, companion) as other:
-        return other or _do(request, directory, code, companion, finish, share)
+    try:
+        with claimed(tracking, directory, companion) as job:
+            return _do(request, directory, code, companion, finish, share, job)
+    except JobTakenError as taken:
+        return Outcome("", reason=str(taken), claim=taken.claim)
+    except KeyboardInterrupt:
+        _close_unbegun(directory, tracking, finish)
+        raise
+
+
+def _close_unbegun(directory: RunDirectory, tracking: TrackingConfig, finish_: Finish | None) -> None:
+    """Close a run that was interrupted while it claimed its job: the store may have made a run of that."""
+    if directory.path.exists() and not directory.has_ended:
+        questions.forget(directory)  # with one open it would be taken for a run that has not got its job
+        directory.write_result(_interrupted(directory))
+        (finish_ or finish)(directory, tracking)
 
 
 def _settle(tracking: TrackingConfig) -> None:
@@ -156,79 +167,6 @@ def _enter(directory: RunDirectory, tracking: TrackingConfig) -> None:
         raise
 
 
-# The job of a sweep: who does it.
-
-
-@contextmanager
-def _claimed(config: Config, directory: RunDirectory, companion: Companion) -> Iterator[Outcome | None]:
-    """Hold the job of a sweep while it is done; gives the outcome where another has it.
-
-    A file lock settles it at once among the processes of one machine; the store, where it answers, among all.
-    """
-    root, record = config.tracking.directory, directory.record
-    lock = disk_arbiter.lock(root, record.run_key or "")
-    try:
-        lock.acquire()
-    except LockTimeout:
-        shutil.rmtree(directory.path)
-        yield _left_to(Claim(Verdict.HELD, ""), "already running in another process on this machine")
-        return
-    try:
-        claim = _claim(config, directory, companion)
-        if claim.is_mine:
-            disk_arbiter.register(root, record, directory)
-            yield None
-        else:
-            does = "has finished" if claim.verdict is Verdict.FINISHED else "is doing"
-            yield _left_to(claim, f"run {claim.run_id} {does} this job")
-    except KeyboardInterrupt:
-        if directory.path.exists() and not directory.has_ended:  # the store may have made a run of its claim
-            questions.forget(directory)  # with one open it would be taken for a run that has not got its job
-            directory.write_result(_interrupted(directory))
-            finish(directory, config.tracking)
-        raise
-    finally:
-        lock.release()
-
-
-@span("claiming")
-def _claim(config: Config, directory: RunDirectory, companion: Companion) -> Claim:
-    """Who has the job, with its lock held; a run that has not got it leaves nothing, and one that has is entered."""
-    root, record = config.tracking.directory, directory.record
-    has_store = config.tracking.backend == "mlflow"
-    claim = None
-    try:
-        claim = disk_arbiter.claim(root, record, store_is_asked=has_store)
-        if claim.is_mine and has_store:
-            # Where no answer comes, the disk alone decides: train all the same, and publish later.
-            claim = _ask_store(config.tracking, directory, companion) or disk_arbiter.claim(root, record)
-        return claim
-    finally:
-        if claim is not None and claim.is_mine:
-            _enter(directory, config.tracking)
-            questions.forget(directory)
-        else:
-            backlog.leave(root, directory)
-            shutil.rmtree(directory.path, ignore_errors=True)
-
-
-def _ask_store(tracking: TrackingConfig, directory: RunDirectory, companion: Companion) -> Claim | None:
-    """What the store says to a claim; None where it does not answer."""
-    questions.ask(directory, Question.CLAIM)  # before it is in the backlog, where it would be taken for one that trains
-    _enter(directory, tracking)
-    companion.ring()
-    try:
-        said = companion.answer(directory, Question.CLAIM, CLAIM_SECONDS if companion.is_remote else LOCAL_SECONDS)
-    except StoreError:
-        return None
-    return Claim(Verdict(said["verdict"]), said["run_id"]) if said else None
-
-
-def _left_to(claim: Claim, reason: str) -> Outcome:
-    """The outcome of a job that another run has."""
-    return Outcome("", reason=reason, claim=claim)
-
-
 # Training, and the end of it.
 
 
@@ -239,6 +177,7 @@ def _do(
     companion: Companion,
     finish_: Finish | None,
     share: Share | None,
+    job: JobClaim | None = None,
 ) -> Outcome:
     """Train in a directory that is made and entered, and see the run through to its end."""
     tracking = request.config.tracking
@@ -246,12 +185,14 @@ def _do(
         try:
             companion.ring()
             write_description(directory, request)
-            result = _train(request.config, directory, share)
+            result = _train(request.config, directory, share, job)
             if changed := ran_otherwise(code.sources.files, code.files):
                 reason = f"{', '.join(changed)} changed while the run was under way"
                 result = ended(directory, RunStatus.FAILED, reason)
         except KeyboardInterrupt:
             result = _interrupted(directory)  # by a task that does not catch it
+        except JobTakenError:
+            raise
         except (Exception, SystemExit) as error:  # a task that calls sys.exit fails, and ends no sweep
             _keep_traceback(directory, error)
             result = ended(directory, RunStatus.FAILED, f"{type(error).__name__}: {one_line(error)}")
@@ -262,6 +203,8 @@ def _do(
         reason = f"the run directory {directory.path} cannot be written: {error}"
         companion.fail(directory, reason)
         return Outcome(str(directory.path), reason=reason)
+    if job is not None:
+        job.accept() if result.status is RunStatus.KILLED else job.settle()
     try:
         return (finish_ or finish)(directory, tracking)
     except Exception as error:  # what was trained stands, whatever becomes of its publication
@@ -286,8 +229,9 @@ def _keep_traceback(directory: RunDirectory, error: BaseException) -> None:
         say(text.rstrip().encode("utf-8", "backslashreplace").decode())
 
 
-def _train(config: Config, directory: RunDirectory, share: Share | None) -> RunResult:
-    run = DiskRun(directory, share, tells=not config.task.tells_progress)
+def _train(config: Config, directory: RunDirectory, share: Share | None, job: JobClaim | None) -> RunResult:
+    check = None if job is None else job.check
+    run = DiskRun(directory, share, tells=not config.task.tells_progress, check=check)
     try:
         with span("fit"):
             ending = config.task.train(run, config.of_task)

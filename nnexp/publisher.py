@@ -36,6 +36,7 @@ from nnexp.recovery import TRAINER_KILLED, close_and_describe, close_lost, recov
 from nnexp.runs import backlog, lease, questions
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import RecordError
+from nnexp.runs.history import has_history
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_own_folder, use_own_folder
@@ -126,7 +127,7 @@ class Publisher:
         if self.store.problem is not None:
             raise StoreError(self.store.problem)
         claim = self.store.claim(directory, close_lost)
-        return {"verdict": claim.verdict, "run_id": claim.run_id}
+        return {} if claim.is_mine else {"verdict": claim.verdict, "run_id": claim.run_id}
 
     def answer_calls(self, connection: socket.socket) -> None:
         """Do with the store what the trainer wants of it, which has no MLflow."""
@@ -247,7 +248,7 @@ class Publisher:
     def beat(self) -> None:
         """Say now and then that the runs are alive, also while something large is on its way into the store."""
         while not self.is_over.wait(self.settings.heartbeat):
-            for directory in self.runs():
+            for directory in self.entries.directories():
                 backlog.beat(directory)
                 if self.store is not None:
                     self.store.beat(directory)
@@ -323,11 +324,14 @@ class Publisher:
         remove_leftovers(self.settings.root)
 
     def _close(self, directory: RunDirectory) -> None:
-        """Close a run in the middle of which its trainer was killed; one that waited to begin leaves nothing."""
+        """Close a run in the middle of which its trainer was killed; one that has not begun leaves nothing."""
         if questions.is_open(directory, Question.CLAIM):
-            backlog.leave(self.settings.root, directory)
-            shutil.rmtree(directory.path)
-        elif directory.has_ended:
+            if not (directory.has_ended or has_history(directory.path)):
+                backlog.leave(self.settings.root, directory)
+                shutil.rmtree(directory.path)
+                return
+            questions.forget(directory)  # nobody waits for the answer, and what was trained is kept
+        if directory.has_ended:
             describe(directory)  # where that fails, `nnexp sync` tries it again
         elif directory.path not in self._failed:
             close_and_describe(directory, TRAINER_KILLED, _tell)

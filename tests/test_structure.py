@@ -28,7 +28,7 @@ ORDER = (
     ("lookup",),
     ("recovery",),
     ("calls", "companion"),
-    ("publisher", "recording"),
+    ("publisher", "recording", "claims"),
     ("execute",),
     ("summary",),
     ("sweeps",),

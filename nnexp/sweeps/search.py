@@ -189,7 +189,8 @@ class Search:
         questions and answers at each start, and finished runs answer at once; so it goes on where it was.
         """
         self.session.recover()
-        self.session.open([])
+        self.session.begin([])
+        self.session.open()
         try:
             while len(self.jobs) < self.settings["n_trials"]:
                 left = self.settings["n_trials"] - len(self.jobs)

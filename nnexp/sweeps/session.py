@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from nnexp.compose import in_grammar
 from nnexp.config import BEST, TrackingConfig
 from nnexp.errors import ExitStatus, one_line
 from nnexp.recovery import remove_leftovers
-from nnexp.runs import backlog, provenance
+from nnexp.runs import backlog, disk_arbiter, provenance
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.records import RunStatus
+from nnexp.runs.tags import RUN_KEY
 from nnexp.summary import how_to_open
 from nnexp.sweeps import deferred, desk, directory, messages, sharing
 from nnexp.sweeps.desk import Call, ParentRun
@@ -29,7 +31,8 @@ from nnexp.sweeps.status import JobState, State, outcome
 from nnexp.tasks.interface import Task
 from nnexp.terminal import progress_line, say
 from nnexp.timeline import span
-from nnexp.tracking.store import Store
+from nnexp.tracking import database
+from nnexp.tracking.store import Store, sqlite_path
 
 REPORT = "report/report.html"  # in the folder of a sweep
 MOST_DRAWN = 100  # jobs of a sweep that are all drawn, unless `figures.of` says otherwise
@@ -89,6 +92,9 @@ class Session:
         self.job_states = JobStates(self.root)
         self.parent: ParentRun | None = None
         self._was_broken_off = False
+        self._opening: threading.Thread | None = None  # of the store, while the first jobs train
+        self._has_store = self.call is not None
+        self._losing = threading.Lock()
         self.directory: RunDirectory | None = None
         self.to_come = 0  # jobs that a search has yet to propose
         self.line = progress_line()
@@ -125,42 +131,74 @@ class Session:
 
     def run(self, jobs: Sequence[Job]) -> int:
         """Run a grid to its end; return the exit status."""
-        self.recover()
-        known = self.refresh(jobs)
+        if is_ahead := self.is_new(jobs):
+            known: dict[str, JobState] = {}
+        else:
+            self.recover()
+            known = self.refresh(jobs)
         messages.tell_skipped(self.name, jobs, known)
-        self.open(jobs)
+        self.begin(jobs)
         try:
+            if is_ahead:
+                self._opening = threading.Thread(target=self._open_later, name="nnexp-opening", daemon=True)
+                self._opening.start()
+            else:
+                self.open()
             self.work(jobs, known)
         except KeyboardInterrupt:
             return self.interrupted()
         return self.close()
 
+    def is_new(self, jobs: Sequence[Job]) -> bool:
+        """Whether nobody knows any of the jobs, so that they need not wait for the store: MLflow's import takes long.
+
+        Each job asks the store by itself too, while it trains.
+        """
+        keys = [job.key for job in jobs]
+        path = None if self.store is None or self.call is None else sqlite_path(self.store.uri)
+        if path is None or any(disk_arbiter.knows(self.root, key) for key in keys):
+            return False
+        return database.lacks(path, RUN_KEY, keys)
+
+    def _open_later(self) -> None:
+        """Repair and open the store while the first jobs train."""
+        try:
+            self.recover()
+        except OSError as error:  # a leftover that cannot be removed
+            say(one_line(error))
+        self.open()
+
     @span("store")
     def recover(self) -> None:
         """Close and publish what crashes left in the store and in the output directory, of whatever run or sweep."""
-        if self.call is not None:
+        if (call := self.call) is not None:
             try:
-                messages.tell_recovered(self.call(desk.repair, self.root))
+                messages.tell_recovered(call(desk.repair, self.root))
             except Exception as error:
                 self._without_store(error)
         remove_leftovers(self.root)
 
-    @span("store")
-    def open(self, jobs: Sequence[Job]) -> None:
-        """Make the sweep's directory, with its plan, and its parent run."""
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Make the sweep's directory, with its plan."""
         tracking = self.controls.tracking
         plan = directory.plan_of(
             self.sweep, self.name, self.swept_keys, self.controls.command, jobs, tracking, self.task
         )
         self.directory = directory.begin(plan, self.task, self.root, tracking.heartbeat)
-        if self.call is not None:
-            try:
-                if self.store is not None and not self.call(desk.knows, self.task.name):
-                    self.call = desk.here(self.store)  # what the task says of its metrics is known here only
-                self.parent = ParentRun(self.call, self.directory)
-                self._was_broken_off = self.parent.begin()
-            except Exception as error:
-                self._without_store(error)
+
+    @span("store")
+    def open(self) -> None:
+        """Make the sweep's parent run."""
+        if self.call is None or self.directory is None:
+            return
+        try:
+            if self.store is not None and not self.call(desk.knows, self.task.name):
+                self.call = desk.here(self.store)  # what the task says of its metrics is known here only
+            parent = ParentRun(self.call, self.directory)
+            self._was_broken_off = parent.begin()
+            self.parent = parent
+        except Exception as error:
+            self._without_store(error)
 
     def work(self, jobs: Sequence[Job], known: dict[str, JobState] | None = None) -> None:
         """Launch what is missing and wait for what others hold, until every job is decided."""
@@ -194,6 +232,8 @@ class Session:
 
     def close(self) -> int:
         """Tell how the sweep ended; return the exit status."""
+        if self._opening is not None:
+            self._opening.join()
         self.recover()  # what seemed to be alive on other machines when it began may have been silent ever since
         known = self.overview()
         self._draw_best(known)
@@ -231,6 +271,8 @@ class Session:
             if not any(state.state is State.RUNNING for state in self.states.values()):
                 break
             time.sleep(0.5)
+        if self._opening is not None:
+            self._opening.join(max(deadline - time.monotonic(), 0))
         self._end(RunStatus.KILLED, "interrupted", is_whole=not self._n_kept_back())
         return ExitStatus.INTERRUPTED
 
@@ -255,9 +297,9 @@ class Session:
     ) -> dict[str, JobState]:
         """The states of jobs by the store, where there is one, and the disk."""
         how = {"since": self.since, "repair": repair, "elsewhere": elsewhere, "after": after}
-        if self.call is None:
+        if (call := self.call) is None:
             return KnownRuns(None, self.root, self.sweep, self.strict_before).refresh(keys, **how)
-        return self.call(desk.states, self.root, self.sweep, keys, self.strict_before, how)
+        return call(desk.states, self.root, self.sweep, keys, self.strict_before, how)
 
     def learn(self, found: dict[str, JobState], *, complete: bool = False) -> None:
         """Take what was read into what is known."""
@@ -439,7 +481,11 @@ class Session:
 
     def _without_store(self, error: Exception) -> None:
         """Go on without the store, which cannot be reached."""
-        if self.call is None:
+        if not self._has_store:
             raise error
-        say(f"{one_line(error)}. The sweep goes on with its run directories; `nnexp sync` publishes them later.")
-        self.store = self.call = self.parent = None
+        with self._losing:  # which a sweep that is still opening it may find at two places
+            if self.call is not None:
+                say(
+                    f"{one_line(error)}. The sweep goes on with its run directories; `nnexp sync` publishes them later."
+                )
+            self.store = self.call = self.parent = None

@@ -26,20 +26,31 @@ class DiskRun:
         Gives the same array in memory that other processes use too; None: it stays where it is.
     tells
         Whether what is logged is shown while it trains, for a task that does not show it itself.
+    check
+        Called now and then while it trains; raises where the run is to be given up.
     """
 
-    def __init__(self, directory: RunDirectory, share: Share | None = None, *, tells: bool = False) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        share: Share | None = None,
+        *,
+        tells: bool = False,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         record = directory.record
         self.path, self.seed, self.params = directory.path, record.seed, record.params
         self.is_quiet = record.sweep is not None
         self.saved: dict[str, str] = {}
         self.figures: list[str] = []
         self._directory, self._formats, self._share = directory, record.figures, share
+        self._check = check
         self._history: HistoryWriter | None = None
         self._line = progress_line() if tells and not self.is_quiet else None
 
     def log(self, metrics: Mapping[str, float], step: int, *, time: float | None = None) -> None:
         """Keep values of metrics."""
+        self.raise_if_stopped()
         if self._history is None:
             self._history = HistoryWriter(self._directory.path)
         self._history.log(metrics, step, time)
@@ -75,7 +86,9 @@ class DiskRun:
         return array if self._share is None else self._share(name, array, depends_on)
 
     def raise_if_stopped(self) -> None:
-        """Signals raise KeyboardInterrupt by themselves; nothing else stops a run."""
+        """Signals raise KeyboardInterrupt by themselves; a run whose job another has is given up."""
+        if self._check is not None:
+            self._check()
 
     def close(self) -> None:
         """Close the history, and clear the line on the terminal."""

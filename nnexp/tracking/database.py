@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,18 @@ def has_experiment(path: Path, name: str) -> bool:
     try:
         with closing(connect(path)) as database:
             return bool(database.execute(f"SELECT 1 FROM {EXPERIMENTS} WHERE name = ?", (name,)).fetchone())
+    except sqlite3.Error:
+        return False
+
+
+def lacks(path: Path, tag: str, values: Collection[str]) -> bool:
+    """Whether there is no store yet, or none of its runs, deleted ones too, has a tag of one of the values."""
+    if not path.exists():
+        return True
+    try:
+        with closing(connect(path)) as database:
+            known = {value for (value,) in database.execute("SELECT value FROM tags WHERE key = ?", (tag,))}
+        return known.isdisjoint(values)
     except sqlite3.Error:
         return False
 

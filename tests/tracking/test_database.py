@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from nnexp.cli import main
+from nnexp.tracking import database
 from nnexp.tracking.store import Store, StoreError
 
 FIRST_USE = """
@@ -44,6 +45,17 @@ def test_a_store_whose_first_use_was_killed_opens_and_nothing_else_is_left(tmp_p
         killed_first_use(uri, after=random.uniform(0.1, 1.0))
     assert takes_a_run(uri)
     assert {path.name for path in tmp_path.iterdir()} <= {"mlflow.db", "mlflow.db.lock"}
+
+
+def test_whether_a_store_has_runs_of_a_tag_is_read_without_mlflow(tmp_path, empty_store):
+    path = tmp_path / "mlflow.db"
+    assert database.lacks(path, "key", ["a"])
+    store = Store(empty_store(path), "e")
+    store.create("run", time.time(), {"key": "a", "another": "b"})
+    assert database.lacks(path, "key", ["b", "c"])
+    assert not database.lacks(path, "key", ["b", "a"])
+    (tmp_path / "other.db").write_bytes(b"no database at all")
+    assert not database.lacks(tmp_path / "other.db", "key", ["a"])
 
 
 def test_a_half_made_store_is_rebuilt_and_one_with_runs_never_is(tmp_path, empty_store, monkeypatch):
