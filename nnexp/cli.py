@@ -16,6 +16,7 @@ from typing import Any
 
 from nnexp.credentials import extract_passwords
 from nnexp.errors import ExitStatus, UsageError, tell_failure, wants_traceback
+from nnexp.garbage import collect_seldom
 from nnexp.presets import CONFIG_GROUPS, FLAGS, choices, own_choices, own_groups, own_presets
 from nnexp.terminal import say
 from nnexp.timeline import span
@@ -65,6 +66,8 @@ def _group_help(group: str) -> str:
 @span("other")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Errors of any command are told in one line here."""
+    if argv is None:
+        collect_seldom()
     try:
         try:
             return _main(argv)

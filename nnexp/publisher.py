@@ -32,6 +32,7 @@ from typing import Any
 from nnexp import calls
 from nnexp.companion import DEATHS_PER_QUESTION, Settings
 from nnexp.errors import one_line
+from nnexp.garbage import collect_seldom
 from nnexp.recovery import TRAINER_KILLED, close_and_describe, close_lost, recover, remove_leftovers
 from nnexp.runs import backlog, lease, questions
 from nnexp.runs.directory import RunDirectory
@@ -363,6 +364,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when the trainer does, and has runs to close then
     sys.setswitchinterval(TURN_SECONDS)
+    collect_seldom()
     use_own_folder()
     publisher = Publisher(settings)
     others = [_thread(publisher.draw), _thread(publisher.answer_claims)]

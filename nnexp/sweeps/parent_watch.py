@@ -16,6 +16,7 @@ from typing import Any
 
 from nnexp import tasks
 from nnexp.companion import Companion, Settings, use_parents
+from nnexp.garbage import collect_seldom
 from nnexp.runs import lease
 
 POLL_SECONDS, REPEAT_SECONDS = 1.0, 2.0
@@ -62,6 +63,7 @@ def _import_for(function: Any, task: str) -> None:
 
 def begin_worker(settings: Settings) -> None:
     """Begin a worker process of a sweep."""
+    collect_seldom()
     if settings.bell is not None:
         use_parents(settings)
     end_with(settings.owner)
