@@ -188,9 +188,8 @@ class Search:
         The trials of a batch are asked for together, and told in their order. The study is built anew by the same
         questions and answers at each start, and finished runs answer at once; so it goes on where it was.
         """
-        self.session.recover()
-        self.session.begin([])
-        self.session.open()
+        self.session.link.recover()
+        self.session.link.open(self.session.begin([]), self.session.task.name)
         try:
             while len(self.jobs) < self.settings["n_trials"]:
                 left = self.settings["n_trials"] - len(self.jobs)

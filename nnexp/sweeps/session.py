@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,24 +14,22 @@ from nnexp import tasks
 from nnexp.compose import in_grammar
 from nnexp.config import BEST, TrackingConfig
 from nnexp.errors import ExitStatus, one_line
-from nnexp.recovery import remove_leftovers
-from nnexp.runs import backlog, disk_arbiter, provenance
+from nnexp.runs import backlog, provenance
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.records import RunStatus
-from nnexp.runs.tags import RUN_KEY
 from nnexp.summary import how_to_open
 from nnexp.sweeps import deferred, desk, directory, messages, sharing
 from nnexp.sweeps.desk import Call, ParentRun
-from nnexp.sweeps.job_states import JobStates, KnownRuns
+from nnexp.sweeps.job_states import JobStates
 from nnexp.sweeps.jobs import Job, Plan
+from nnexp.sweeps.link import StoreLink, kept_back
 from nnexp.sweeps.parent import Told
 from nnexp.sweeps.ranking import Overview, overview
 from nnexp.sweeps.status import JobState, State, outcome
 from nnexp.tasks.interface import Task
 from nnexp.terminal import progress_line, say
 from nnexp.timeline import span
-from nnexp.tracking import database
-from nnexp.tracking.store import Store, sqlite_path
+from nnexp.tracking.store import Store
 
 REPORT = "report/report.html"  # in the folder of a sweep
 MOST_DRAWN = 100  # jobs of a sweep that are all drawn, unless `figures.of` says otherwise
@@ -82,19 +79,14 @@ class Session:
         call: Call | None = None,
     ) -> None:
         self.sweep, self.name, self.swept_keys = sweep, name, swept_keys
-        self.controls, self.store, self.launch = controls, store, launch
+        self.controls, self.launch = controls, launch
         self.root = controls.tracking.directory
         self.task = task or tasks.find(tasks.NETWORK)
-        self.call = call or (desk.here(store) if store is not None else None)  # where there is a store
-        self.since = 0.0 if controls.resume else time.time()
-        self.strict_before = time.time() if controls.resume == provenance.STRICT else 0.0
+        since = 0.0 if controls.resume else time.time()
+        strict_before = time.time() if controls.resume == provenance.STRICT else 0.0
+        self.link = StoreLink(store, call, self.root, sweep, since=since, strict_before=strict_before)
         self.jobs: dict[str, Job] = {}
         self.job_states = JobStates(self.root)
-        self.parent: ParentRun | None = None
-        self._was_broken_off = False
-        self._opening: threading.Thread | None = None  # of the store, while the first jobs train
-        self._has_store = self.call is not None
-        self._losing = threading.Lock()
         self.directory: RunDirectory | None = None
         self.to_come = 0  # jobs that a search has yet to propose
         self.line = progress_line()
@@ -102,6 +94,11 @@ class Session:
         self._has_launched = False
         self._address: str | None = None  # of the runs in the UI
         self._choice: tuple[str, ...] = ()  # what the report says of the best setting
+
+    @property
+    def store(self) -> Store | None:
+        """The store, where there is one and it can be reached."""
+        return self.link.store
 
     @property
     def states(self) -> dict[str, JobState]:
@@ -131,74 +128,28 @@ class Session:
 
     def run(self, jobs: Sequence[Job]) -> int:
         """Run a grid to its end; return the exit status."""
-        if is_ahead := self.is_new(jobs):
-            known: dict[str, JobState] = {}
-        else:
-            self.recover()
+        is_new = self.link.lacks([job.key for job in jobs])  # then no job waits for the store: it is asked meanwhile
+        known: dict[str, JobState] = {}
+        if not is_new:
+            self.link.recover()
             known = self.refresh(jobs)
         messages.tell_skipped(self.name, jobs, known)
-        self.begin(jobs)
+        folder = self.begin(jobs)
         try:
-            if is_ahead:
-                self._opening = threading.Thread(target=self._open_later, name="nnexp-opening", daemon=True)
-                self._opening.start()
-            else:
-                self.open()
+            (self.link.open_later if is_new else self.link.open)(folder, self.task.name)
             self.work(jobs, known)
         except KeyboardInterrupt:
             return self.interrupted()
         return self.close()
 
-    def is_new(self, jobs: Sequence[Job]) -> bool:
-        """Whether nobody knows any of the jobs, so that they need not wait for the store: MLflow's import takes long.
-
-        Each job asks the store by itself too, while it trains.
-        """
-        keys = [job.key for job in jobs]
-        path = None if self.store is None or self.call is None else sqlite_path(self.store.uri)
-        if path is None or any(disk_arbiter.knows(self.root, key) for key in keys):
-            return False
-        return database.lacks(path, RUN_KEY, keys)
-
-    def _open_later(self) -> None:
-        """Repair and open the store while the first jobs train."""
-        try:
-            self.recover()
-        except OSError as error:  # a leftover that cannot be removed
-            say(one_line(error))
-        self.open()
-
-    @span("store")
-    def recover(self) -> None:
-        """Close and publish what crashes left in the store and in the output directory, of whatever run or sweep."""
-        if (call := self.call) is not None:
-            try:
-                messages.tell_recovered(call(desk.repair, self.root))
-            except Exception as error:
-                self._without_store(error)
-        remove_leftovers(self.root)
-
-    def begin(self, jobs: Sequence[Job]) -> None:
+    def begin(self, jobs: Sequence[Job]) -> RunDirectory:
         """Make the sweep's directory, with its plan."""
         tracking = self.controls.tracking
         plan = directory.plan_of(
             self.sweep, self.name, self.swept_keys, self.controls.command, jobs, tracking, self.task
         )
         self.directory = directory.begin(plan, self.task, self.root, tracking.heartbeat)
-
-    @span("store")
-    def open(self) -> None:
-        """Make the sweep's parent run."""
-        if self.call is None or self.directory is None:
-            return
-        try:
-            if self.store is not None and not self.call(desk.knows, self.task.name):
-                self.call = desk.here(self.store)  # what the task says of its metrics is known here only
-            parent = ParentRun(self.call, self.directory)
-            self._was_broken_off = parent.begin()
-            self.parent = parent
-        except Exception as error:
-            self._without_store(error)
+        return self.directory
 
     def work(self, jobs: Sequence[Job], known: dict[str, JobState] | None = None) -> None:
         """Launch what is missing and wait for what others hold, until every job is decided."""
@@ -232,13 +183,12 @@ class Session:
 
     def close(self) -> int:
         """Tell how the sweep ended; return the exit status."""
-        if self._opening is not None:
-            self._opening.join()
-        self.recover()  # what seemed to be alive on other machines when it began may have been silent ever since
+        self.link.wait()
+        self.link.recover()  # what seemed to be alive on other machines when it began may have been silent ever since
         known = self.overview()
         self._draw_best(known)
         kept = self._kept_back()
-        has_new_runs = self._has_launched or self._was_broken_off
+        has_new_runs = self._has_launched or self.link.was_broken_off
         report = self._compare() if has_new_runs and known.counts["finished"] else None
         status, message = outcome(known.counts)
         self._end(status, message, is_whole=not kept)
@@ -271,45 +221,29 @@ class Session:
             if not any(state.state is State.RUNNING for state in self.states.values()):
                 break
             time.sleep(0.5)
-        if self._opening is not None:
-            self._opening.join(max(deadline - time.monotonic(), 0))
+        self.link.wait(max(deadline - time.monotonic(), 0))
         self._end(RunStatus.KILLED, "interrupted", is_whole=not self._n_kept_back())
         return ExitStatus.INTERRUPTED
 
     # What is known of the jobs.
 
-    @span("store")
     def refresh(self, jobs: Sequence[Job], *, elsewhere: bool = True) -> dict[str, JobState]:
-        """The states of the jobs now. A store that cannot be reached is told once and done without."""
-        keys = [job.key for job in jobs]
-        try:
-            return self._read(keys, repair=not self.controls.dry_run, elsewhere=elsewhere)
-        except Exception as error:
-            self._without_store(error)
-            return self._read(keys)
+        """The states of the jobs now."""
+        return self.link.refresh([job.key for job in jobs], repair=not self.controls.dry_run, elsewhere=elsewhere)
 
     def _newest_end(self) -> float:
         """When the last of the runs ended that are known to have, in seconds since the epoch."""
         return max((state.start + state.seconds for state in self.states.values() if state.seconds), default=0.0)
 
-    def _read(
-        self, keys: Sequence[str], *, repair: bool = True, elsewhere: bool = True, after: float | None = None
-    ) -> dict[str, JobState]:
-        """The states of jobs by the store, where there is one, and the disk."""
-        how = {"since": self.since, "repair": repair, "elsewhere": elsewhere, "after": after}
-        if (call := self.call) is None:
-            return KnownRuns(None, self.root, self.sweep, self.strict_before).refresh(keys, **how)
-        return call(desk.states, self.root, self.sweep, keys, self.strict_before, how)
-
     def learn(self, found: dict[str, JobState], *, complete: bool = False) -> None:
         """Take what was read into what is known."""
         # Without a store, what this machine does not know of has ended.
-        self.job_states.learn(found, complete=complete or self.call is None)
+        self.job_states.learn(found, complete=complete or not self.link.is_there)
 
     def _watch(self, is_over: Callable[[], bool]) -> None:
         """Bring what is known, the parent run and the progress line up to date while the launcher works."""
         returns = self.job_states.returns
-        found = self._read(list(self.jobs), repair=False, elsewhere=False, after=self._newest_end() - LATE_SECONDS)
+        found = self.link.read(list(self.jobs), repair=False, elsewhere=False, after=self._newest_end() - LATE_SECONDS)
         if is_over() or self.job_states.returns != returns:
             return  # the session reads anew by itself: a run that has come back would be taken for one that runs
         self.learn(found)
@@ -323,8 +257,8 @@ class Session:
         """Have what the report needs imported while the last jobs are trained."""
         prepare, counts = self.controls.prepare_report, self.overview().counts
         n_open = counts["planned"] - counts["finished"] - counts["failed"]
-        if prepare is not None and self.call is not None and n_open <= self.controls.concurrency:
-            self.call(prepare)
+        if prepare is not None and self.link.is_there and n_open <= self.controls.concurrency:
+            self.link.call(prepare)
 
     def _learn_of(self, jobs: Sequence[Job]) -> None:
         """Find out what came of a launch or a wait; the runs of other sweeps are asked for where own ones are open."""
@@ -349,9 +283,8 @@ class Session:
         if self.draws_best and known.best:
             best = {run_id for _, run_id in known.best[0].runs[:MOST_DRAWN_BEST]}
             paths = [state.directory for state in self.states.values() if state.run_id in best and state.directory]
-            call = self.call or (lambda function, *arguments: function(None, *arguments))
             try:
-                call(desk.draw_figures, self.root, paths, self.controls.tracking.uri)
+                self.link.call(desk.draw_figures, self.root, paths, self.controls.tracking.uri)
             except Exception as error:
                 say(f"The figures of the best setting could not be drawn: {one_line(error)}")
 
@@ -405,26 +338,25 @@ class Session:
 
     def report(self) -> None:
         """Counts, best settings and failures to the parent run."""
-        if self.parent is not None:
-            self.parent.say(Told.of(self.overview(), self._choice))
+        if self.link.parent is not None:
+            self.link.parent.say(Told.of(self.overview(), self._choice))
 
     def beat(self) -> None:
         """Say that the sweep is alive, on the disk and in the store."""
         if self.directory is not None:
             backlog.beat(self.directory)
-        if self.parent is not None:
-            self.parent.beat()
+        if self.link.parent is not None:
+            self.link.parent.beat()
 
     @span("waiting")
     def _compare(self) -> Path | None:
         """The report of the sweep, in its folder and at the parent run; None where there is no store to read."""
         make = self.controls.make_report
-        if make is None or self.call is None or self.parent is None or self.directory is None:
+        if make is None or self.link.parent is None or self.directory is None:
             return None
         try:
             folder = (self.directory.path / REPORT).parent
-            path, self._choice = self.call(make, self.sweep, folder, self.controls.margin)
-            self.parent.attach(path)
+            path, self._choice = self.link.make_report(make, folder, self.controls.margin)
             return path
         except Exception as error:
             say(f"The report could not be made: {one_line(error)}")
@@ -434,16 +366,7 @@ class Session:
         """How many ended runs of this sweep the store does not have whole, once there was time for the rest."""
         if self.controls.tracking.backend != "mlflow":
             return 0
-        deadline = time.monotonic() + (self.controls.tracking.patience if self.call is not None else 0)
-        while (kept := self._n_kept_back()) and time.monotonic() <= deadline:
-            time.sleep(0.2)
-        if kept and self.call is not None:
-            try:  # their companions were killed too often, or the store was away until now
-                self.call(desk.repair, self.root, self.sweep)
-            except Exception as error:
-                say(one_line(error))
-            kept = self._n_kept_back()
-        return kept
+        return kept_back(self.link, self._n_kept_back, self.controls.tracking.patience)
 
     def _n_kept_back(self) -> int:
         known = [found for each in backlog.entries(self.root) if (found := peek(each))]
@@ -456,10 +379,10 @@ class Session:
         """Close the parent run and the directory; what could not be published stays in the backlog for `nnexp sync`."""
         run_id = None
         try:
-            if self.parent is not None:
-                self._show(self.parent)
+            if (parent := self.link.parent) is not None:
+                self._show(parent)
                 self.report()
-                run_id = self.parent.end(status, message)
+                run_id = parent.end(status, message)
         except Exception as error:
             say(f"The parent run could not be closed: {one_line(error)}")
         try:
@@ -478,14 +401,3 @@ class Session:
         colored = [state.run_id for key in self.jobs if (state := self.states.get(key)) and state.run_id]
         shown = [state.run_id for state in known] if of_others else ()
         self._address = parent.show(shown, best[0].metric if best else None, colored)
-
-    def _without_store(self, error: Exception) -> None:
-        """Go on without the store, which cannot be reached."""
-        if not self._has_store:
-            raise error
-        with self._losing:  # which a sweep that is still opening it may find at two places
-            if self.call is not None:
-                say(
-                    f"{one_line(error)}. The sweep goes on with its run directories; `nnexp sync` publishes them later."
-                )
-            self.store = self.call = self.parent = None
