@@ -257,7 +257,7 @@ class Session:
         """Have what the report needs imported while the last jobs are trained."""
         prepare, counts = self.controls.prepare_report, self.overview().counts
         n_open = counts["planned"] - counts["finished"] - counts["failed"]
-        if prepare is not None and self.link.is_there and n_open <= self.controls.concurrency:
+        if prepare is not None and self.link.is_there and n_open <= 2 * self.controls.concurrency:
             self.link.call(prepare)
 
     def _learn_of(self, jobs: Sequence[Job]) -> None:
