@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -20,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from nnexp.compose import plain
+from nnexp.readers import ConfigError
 from nnexp.timeline import span
 
 Parse = Callable[[list[str]], list[Override]]
@@ -46,9 +48,18 @@ class Composer:
     ) -> None:
         self.parse, self._compose, self._is_group, self._replaced = parse, compose, is_group, replaced
         self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._trees: dict[tuple[str, ...], Tree | None] = {}
 
     def __call__(self, overrides: Sequence[str]) -> dict[str, Any]:
         """The config of a job as nested dictionaries."""
+        with suppress(HydraException, OmegaConfBaseException):
+            parsed = self.parse(list(overrides))
+            base = self._base_of(parsed)
+            if base not in self._trees:
+                self._trees[base] = Tree.of(self._base(base))
+            tree, changes = self._trees[base], [each for each in parsed if self._is_plain(each)]
+            if tree is not None and all(tree.takes(each) for each in changes):
+                return tree.changed(changes)
         return plain(self.config(overrides))
 
     def config(self, overrides: Sequence[str]) -> DictConfig:
@@ -59,10 +70,7 @@ class Composer:
             return self._compose(list(overrides))
 
     def _from_base(self, overrides: Sequence[Override]) -> DictConfig:
-        base = tuple(override.input_line or "" for override in overrides if not self._is_plain(override))
-        if base not in self._bases:
-            self._bases[base] = self._compose(list(base))
-        cfg = copy.deepcopy(self._bases[base])
+        cfg = copy.deepcopy(self._base(self._base_of(overrides)))
         for override in overrides:
             if self._is_plain(override):
                 if override.key_or_group in self._replaced:
@@ -70,6 +78,15 @@ class Composer:
                 adds = override.type == OverrideType.FORCE_ADD
                 OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True, force_add=adds)
         return cfg
+
+    def _base_of(self, overrides: Sequence[Override]) -> tuple[str, ...]:
+        """Those overrides that say which files are composed."""
+        return tuple(override.input_line or "" for override in overrides if not self._is_plain(override))
+
+    def _base(self, base: tuple[str, ...]) -> DictConfig:
+        if base not in self._bases:
+            self._bases[base] = self._compose(list(base))
+        return self._bases[base]
 
     def _is_plain(self, override: Override) -> bool:
         """Whether an override changes a value, and not which files are composed."""
@@ -80,6 +97,66 @@ class Composer:
             and not override.is_hydra_override()
             and not self._is_group(override.key_or_group)
         )
+
+
+class Tree:
+    """A composed config as nested dictionaries, of which values can be changed: a tenth of the work of a config.
+
+    Parameters
+    ----------
+    values
+        All of them, interpolations resolved.
+    texts
+        The interpolations, which name the keys of which others are made.
+    """
+
+    def __init__(self, values: dict[str, Any], texts: Sequence[str]) -> None:
+        self._values, self._texts = values, texts
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> Tree | None:
+        """The tree of a config; None where values are missing or cannot be made."""
+        try:
+            raw: Any = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
+            return cls(plain(cfg), [text for text in _texts(raw) if "${" in text])
+        except ConfigError:
+            return None
+
+    def takes(self, override: Override) -> bool:
+        """Whether an override gives one value in place of another, of which no third is made."""
+        value, key = override.value(), override.key_or_group
+        if override.type != OverrideType.CHANGE or not isinstance(value, bool | int | float | str):
+            return False
+        if isinstance(value, str) and ("${" in value or value == "???"):
+            return False
+        name = key.partition(".")[0]
+        is_used = any(name in text or "${." in text for text in self._texts)
+        holder = self._holder(self._values, key)
+        last = key.rpartition(".")[2]
+        return not is_used and holder is not None and last in holder and not isinstance(holder[last], dict | list)
+
+    def changed(self, overrides: Sequence[Override]) -> dict[str, Any]:
+        """A tree of its own with the values of overrides that it takes."""
+        values = copy.deepcopy(self._values)
+        for override in overrides:
+            holder = self._holder(values, override.key_or_group)
+            if holder is not None:
+                holder[override.key_or_group.rpartition(".")[2]] = override.value()
+        return values
+
+    @staticmethod
+    def _holder(values: Any, key: str) -> dict[str, Any] | None:
+        """The mapping that holds a key."""
+        for name in key.split(".")[:-1]:
+            values = values.get(name) if isinstance(values, dict) else None
+        return values if isinstance(values, dict) else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(each)
 
 
 def _clear(cfg: DictConfig, key: str) -> None:

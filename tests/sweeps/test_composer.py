@@ -6,12 +6,14 @@ import pickle
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from nnexp.compose import plain
 from nnexp.hydra_versions import BEHAVIOUR
 from nnexp.presets import config_directory
-from nnexp.sweeps.composer import SweepLoader
+from nnexp.sweeps.composer import Composer, SweepLoader
 
 JOBS = [
     ["seed=3"],
@@ -52,6 +54,37 @@ def test_configs_are_hydras(hydra):
     assert not any(isinstance(outcome(loader, master, job)[0], type) for job in JOBS[:6])
     for job in JOBS * 2:  # the second time from what is kept
         assert outcome(ours, master, job) == outcome(loader, master, job), job
+
+
+def test_planned_configs_are_those_that_are_run(hydra):
+    loader, master = hydra
+    parse = OverridesParser.create().parse_overrides
+    groups = frozenset(loader.list_groups(""))
+    composer = Composer(parse, lambda words: loader.load_sweep_config(master, words), groups.__contains__)
+    more = [["tracking.directory=elsewhere"], ["tracking.directory=/else/where", "seed=1"], ["model.l2=null"],
+            ["data.cache='${tracking.directory}/x'"], ["data.cache='a b'", "data.cache=c"]]  # fmt: skip
+    for job in [*JOBS, *more] * 2:
+        try:
+            expected = plain(composer.config(job))
+        except Exception as error:
+            with pytest.raises(type(error)):
+                composer(job)
+        else:
+            assert composer(job) == expected, job
+            assert str(composer(job)) == str(expected), job  # 1 and 1.0, true and 1 are told apart
+
+
+def test_a_value_of_which_others_are_made_changes_these_too(hydra):
+    master = copy.deepcopy(hydra[1])
+    OmegaConf.update(master, "data.cache", "at ${seed}")
+
+    def compose(words):
+        cfg = copy.deepcopy(master)
+        cfg.merge_with_dotlist(words)
+        return cfg
+
+    composer = Composer(OverridesParser.create().parse_overrides, compose, lambda key: False)
+    assert [composer([f"seed={i}"])["data"]["cache"] for i in (1, 2)] == ["at 1", "at 2"]
 
 
 def test_errors_are_hydras(hydra):
