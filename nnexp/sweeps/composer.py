@@ -62,10 +62,10 @@ class Composer:
                 return tree.changed(changes)
         return plain(self.config(overrides))
 
-    def config(self, overrides: Sequence[str]) -> DictConfig:
-        """The config of a job; errors are those of `compose`."""
+    def config(self, overrides: Sequence[str], parsed: Sequence[Override] | None = None) -> DictConfig:
+        """The config of a job; errors are those of `compose`. `parsed` are the overrides as `parse` reads them."""
         try:
-            return self._from_base(self.parse(list(overrides)))
+            return self._from_base(self.parse(list(overrides)) if parsed is None else parsed)
         except (HydraException, OmegaConfBaseException):
             return self._compose(list(overrides))
 
@@ -200,8 +200,9 @@ class SweepLoader:
             composer = Composer(parse, compose, self._groups.__contains__, self.replaced)
             _composers.clear()
             _composers[self._name] = composer
-        cfg = composer.config(sweep_overrides)
-        given = [each for each in composer.parse(list(sweep_overrides)) if not each.is_hydra_override()]
+        parsed = composer.parse(list(sweep_overrides))
+        cfg = composer.config(sweep_overrides, parsed)
+        given = [each for each in parsed if not each.is_hydra_override()]
         cfg.hydra.overrides.task = [each.input_line for each in given]
         if OmegaConf.is_interpolation(cfg.hydra.job, "override_dirname"):  # since Hydra 1.4
             return cfg
