@@ -61,6 +61,7 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    warm.install()
     if not hasattr(config, "workerinput"):  # the tests' workers are processes of the session like any other
         config.add_cleanup(processes.end_with_this_process().communicate)
 

@@ -2,11 +2,15 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.tools import warm
+from tests.tools import processes, warm
+from tests.tools.waiting import wait_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -72,3 +76,50 @@ def test_a_process_with_another_environment_is_a_new_one(tmp_path, monkeypatch):
     monkeypatch.delenv("PATH")
     assert "PATH" not in os.environ
     assert warm.run([sys.executable, "-c", code], tmp_path, {})[1] == "False\n"
+
+
+WAITS = """
+import json, os, sys
+passed = int(sys.argv[1])
+seen = {name: open(f"/proc/self/{name}", "rb").read().rstrip(b"\\0").decode() for name in ("cmdline", "environ")}
+seen["mark"] = "NNEXP_TEST=" + os.environ["NNEXP_TEST"] in seen.pop("environ").split("\\0")
+seen["session"] = os.getsid(0) == os.getpid()
+os.write(passed, json.dumps(seen).encode())
+os.close(passed)
+print(sys.stdin.read())
+print("to nobody", file=sys.stderr, flush=True)
+sys.stdin = open(os.devnull)
+import time
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("cold", [{}, {"NNEXP_COLD": "1"}], ids=["forked", "new"])
+def test_a_process_that_is_started_is_a_process_like_any_other(tmp_path, cold):
+    (tmp_path / "nnexp.py").write_text(WAITS)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    reading, writing = os.pipe()
+    words = [sys.executable, "-m", "nnexp", str(writing), "a"]
+    settings = {"cwd": tmp_path, "env": os.environ | cold, "start_new_session": True, "pass_fds": (writing,)}
+    process = subprocess.Popen(words, **pipes | settings)
+    os.close(writing)
+    with open(reading) as file:
+        assert json.load(file) == {"cmdline": "\0".join(words), "mark": True, "session": True}
+    assert process.pid in processes.marked(processes.TEST, os.environ[processes.TEST])
+    assert process.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.01)
+    process.stdin.write("given")
+    process.stdin.close()
+    assert [process.stdout.readline() for _ in range(2)] == ["given\n", "to nobody\n"]
+    os.killpg(process.pid, signal.SIGTERM)
+    assert wait_for(process.poll) == process.wait() == -signal.SIGTERM
+    assert process.stdout.read() == ""
+    process.stdout.close()
+    wait_for(lambda: not Path(f"/proc/{process.pid}").exists())
+
+
+def test_a_process_that_fails_has_its_exit_status(tmp_path):
+    (tmp_path / "nnexp.py").write_text("import sys; sys.exit(len(sys.argv))")
+    done = subprocess.run([sys.executable, "-m", "nnexp", "a", "b"], cwd=tmp_path, env=dict(os.environ))
+    assert done.returncode == 3

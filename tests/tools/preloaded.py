@@ -7,16 +7,20 @@ line: they have neither its threads nor its connections. Whatever else it starts
 
 import _posixsubprocess
 import atexit
+import ctypes
+import fcntl
 import gc
 import importlib
 import json
 import os
 import runpy
+import select
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import ModuleType
 
 PATH = tuple(sys.path[1:])  # without the folder of this program
@@ -70,17 +74,25 @@ def role_of(words: Sequence[str]) -> str:
     return "worker" if any("loky" in word for word in words[:3]) else "parent"
 
 
-def start(words: Sequence[str], enter: Callable[[], None], install: Install, spares: Mapping[str, int] = SPARES) -> int:
-    """Run `python WORDS` in a new process, set up by `enter` (folder, streams, environment, session); return its id."""
+def start(
+    words: Sequence[str],
+    enter: Callable[[], Sequence[int] | None],
+    install: Install,
+    spares: Mapping[str, int] = SPARES,
+) -> int:
+    """Run `python WORDS` in a new process, set up by `enter` (folder, streams, environment, session); return its id.
+
+    `enter` may return the descriptors that are for this process and for none that it starts.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
         try:
-            enter()
+            own = enter() or ()
         except BaseException:
             os._exit(99)
-        _become(list(words), install, spares)
+        _become(list(words), install, spares, own)
     return pid
 
 
@@ -98,12 +110,13 @@ def _run(words: list[str]) -> None:
         exec(compile(what, "<string>", "exec"), main.__dict__)
 
 
-def _become(words: list[str], install: Install, numbers: Mapping[str, int]) -> None:
+def _become(words: list[str], install: Install, numbers: Mapping[str, int], own: Sequence[int] = ()) -> None:
     """Be the process of these words until its end, and of nothing else after."""
     status = 1
     try:
         role = role_of(words)
-        spares = _Spares(numbers, role, install)
+        _show_words(words)
+        spares = _Spares(numbers, role, install, own)
         install(role)
         _posixsubprocess.fork_exec = subprocess._fork_exec = spares.fork_exec
         try:
@@ -128,7 +141,7 @@ def _become(words: list[str], install: Install, numbers: Mapping[str, int]) -> N
 class _Spares:
     """Children that wait to become what this process starts."""
 
-    def __init__(self, numbers: Mapping[str, int], role: str, install: Install) -> None:
+    def __init__(self, numbers: Mapping[str, int], role: str, install: Install, own: Sequence[int]) -> None:
         self._usual, self._lock = _posixsubprocess.fork_exec, threading.Lock()
         self._ready: list[tuple[int, socket.socket]] = []
         for _ in range(numbers[role]):
@@ -137,6 +150,8 @@ class _Spares:
             if pid == 0:
                 for _, other in self._ready:
                     other.close()
+                for fd in own:
+                    os.close(fd)
                 here.close()
                 self._wait(there, install, numbers)
             there.close()
@@ -145,29 +160,40 @@ class _Spares:
     def fork_exec(self, arguments, executables, close_fds, pass_fds, cwd, env, *rest) -> int:
         """In place of the function of that name of `_posixsubprocess`."""
         words = [os.fsdecode(word) for word in arguments]
-        with self._lock:
-            is_module = words[1:2] == ["-m"] or words[1:3] == ["-P", "-m"]
-            spare = self._ready.pop(0) if is_module and self._ready else None
+        is_module = words[1:2] == ["-m"] or words[1:3] == ["-P", "-m"]
+        spare = self._spare() if is_module else None
         if spare is None:
             return self._usual(arguments, executables, close_fds, pass_fds, cwd, env, *rest)
         pid, line = spare
         p2cread, _, _, c2pwrite, _, errwrite, _, told_of_exec = rest[:8]
         streams = [(fd, number) for number, fd in enumerate((p2cread, c2pwrite, errwrite)) if fd != -1]
         fds = [*streams, *((fd, fd) for fd in pass_fds if fd != told_of_exec)]
+        if env is None:
+            env = [f"{name}={value}" for name, value in os.environ.items()]  # as they are now
         message = {
             "words": words[1:],
             "fds": [number for _, number in fds],
-            "env": None if env is None else [os.fsdecode(item) for item in env],
+            "env": [os.fsdecode(item) for item in env],
             "session": rest[9],
         }
         content = json.dumps(message).encode()
         # The answer to the length says that it has come, so that the descriptors and it do not mix.
-        socket.send_fds(line, [len(content).to_bytes(4, "big")], [fd for fd, _ in fds])
-        line.recv(1)
-        line.sendall(content)
-        line.recv(1)
-        line.close()
+        with line, suppress(OSError):  # where it was killed meanwhile, it is a child that was killed
+            socket.send_fds(line, [len(content).to_bytes(4, "big")], [fd for fd, _ in fds])
+            line.recv(1)
+            line.sendall(content)
+            line.recv(1)
         return pid
+
+    def _spare(self) -> tuple[int, socket.socket] | None:
+        """One that lives: a test that kills the children of a process kills these too."""
+        with self._lock:
+            while self._ready:
+                pid, line = self._ready.pop(0)
+                if not select.select([line], [], [], 0)[0]:
+                    return pid, line
+                line.close()
+        return None
 
     def _wait(self, line: socket.socket, install: Install, numbers: Mapping[str, int]) -> None:
         """In a spare: until it is wanted, or its parent is gone."""
@@ -178,25 +204,57 @@ class _Spares:
             line.sendall(b".")
             with line.makefile("rb") as reader:
                 message = json.loads(reader.read(int.from_bytes(length, "big")))
-            high = [_move_up(fd) for fd in received]
             line.sendall(b".")
             line.close()
-            for fd, number in zip(high, message["fds"], strict=True):
-                os.dup2(fd, number)
-                os.close(fd)
-            if message["env"] is not None:
-                os.environ.clear()
-                os.environ.update(item.split("=", 1) for item in message["env"])
+            take(received, message["fds"])
+            own = [number for number in message["fds"] if number > 2]
+            os.environ.clear()
+            os.environ.update(item.split("=", 1) for item in message["env"])
             if message["session"]:
                 os.setsid()
         except BaseException:
             os._exit(1)
-        _become(message["words"], install, numbers)
+        _become(message["words"], install, numbers, own)
 
 
-def _move_up(fd: int) -> int:
-    import fcntl
+def take(fds: Sequence[int], numbers: Sequence[int]) -> None:
+    """Have descriptors under other numbers."""
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, HIGH) for fd in fds]
+    for fd in fds:
+        os.close(fd)
+    for fd, number in zip(high, numbers, strict=True):
+        os.dup2(fd, number)
+        os.close(fd)
 
-    moved = fcntl.fcntl(fd, fcntl.F_DUPFD, HIGH)
-    os.close(fd)
-    return moved
+
+# What the table of processes shows of this one: Linux reads it from where the process was given it when it was started.
+
+_room = 0
+
+
+def make_room(n_bytes: int) -> None:
+    """Say that the arguments of this program, which may be written over, have as many bytes."""
+    global _room
+    _room = n_bytes
+
+
+def _show_words(words: Sequence[str]) -> None:
+    if _room:
+        text = "\0".join([sys.executable, *words]).encode()[: _room - 1]
+        begin, end = _places()[:2]
+        ctypes.memmove(begin, text.ljust(end - begin, b"\0"), end - begin)
+
+
+def show_mark(name: str, value: str) -> None:
+    """Set a variable of the environment in the table, where the program was started with one that is as long."""
+    begin, end = _places()[2:]
+    there = ctypes.string_at(begin, end - begin)
+    at = there.find(f"\0{name}=".encode()) + 1
+    length = there.index(b"\0", at) - at
+    ctypes.memmove(begin + at, f"{name}={value}".encode()[:length].ljust(length, b"\0"), length)
+
+
+def _places() -> list[int]:
+    """Begin and end of the arguments and of the environment in the memory of this process."""
+    with open("/proc/self/stat", encoding="utf-8") as file:
+        return [int(field) for field in file.read().rpartition(")")[2].split()[45:49]]

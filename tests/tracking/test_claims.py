@@ -21,7 +21,7 @@ from nnexp.tracking import store_arbiter
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store
 from tests.conftest import ROOT
-from tests.tools import made_up
+from tests.tools import made_up, warm
 from tests.tools.waiting import HANGING, wait_for
 
 
@@ -151,7 +151,7 @@ def test_of_many_processes_exactly_one_gets_each_job(store, tmp_path):
         folder=str(tmp_path / "runs"),
     )
     started = [
-        subprocess.Popen([sys.executable, "-c", program, f"p{i}"], stdout=subprocess.PIPE, text=True)
+        warm.popen([sys.executable, "-c", program, f"p{i}"], stdout=subprocess.PIPE, text=True)
         for i in range(processes)
     ]
     assert [process.stdout.readline() for process in started] == ["ready\n"] * processes

@@ -5,6 +5,7 @@ import textwrap
 import pytest
 
 from nnexp.tracking.store import Store, StoreError, absolute_uri, ui_address
+from tests.tools import warm
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def test_many_processes_may_touch_a_new_store_at_once(tmp_path):
         run = store.create("run", time.time(), {{"nnexp.uid": "x"}})
         store.terminate(run, "FINISHED")
     """)
-    processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    processes = [warm.popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(4)]
     errors = [process.communicate()[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, errors
     runs = Store(uri, "race").search()
