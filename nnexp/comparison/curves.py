@@ -5,24 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from nnexp.comparison.drawing import (
-    MOST_LINES,
-    drawn,
-    fitting_columns,
-    legend_below,
-    line_styles,
-    log_axis,
-    panels,
-)
+from nnexp.comparison.drawing import MOST_LINES, drawn, fitting_columns, line_styles
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.settings import Group, Setting
 from nnexp.comparison.spec import STEPS, Axis, History
+from nnexp.figures import scales
+from nnexp.figures.chart import Axis as DrawnAxis
+from nnexp.figures.sketch import Band, Line, Panel, Sketch, values_of
 
 POINTS = 120
 SHORT = 0.01  # seconds; the numbers on a shorter axis are long, and few have room
@@ -30,6 +23,8 @@ LOG_FROM = 20  # an axis that spans this factor is drawn on a logarithmic scale
 MOST_BANDS = 6
 LEGEND_COLUMNS = 4
 PANEL_WIDTH = 3.2  # inches
+MOST_STEPS = 6  # of an axis
+PLAIN_RANGE = 150  # up to which a logarithmic axis of this width has room for 1, 2, 5 of each decade
 
 
 @dataclass(frozen=True)
@@ -86,49 +81,47 @@ def _mean_at(found: Sequence[History], axis: Axis, key: str, budget: float) -> f
     return float(np.mean([held(history, axis, key, np.array([budget]))[0] for history in found]))
 
 
-@drawn
-def draw(group: Group, histories: Mapping[str, History], metrics: Sequence[Metric]) -> Figure:
-    """Draw the curves of the best settings: the median over the seeds, and from the lowest to the highest as a band."""
-    axes_of_task = group.spec.axes
+def sketch(group: Group, histories: Mapping[str, History], metrics: Sequence[Metric]) -> Sketch:
+    """The curves of the best settings: the median over the seeds, and from the lowest to the highest as a band."""
     histories = having(histories, [metric.key for metric in metrics])
     shown = {s.label for s in group.ranked[:MOST_LINES]}
     settings = [s for s in group.settings if s.label in shown and histories_of(s, histories)]
-    width = round(PANEL_WIDTH * len(axes_of_task), 1)
+    width = round(PANEL_WIDTH * len(group.spec.axes), 1)
     columns = fitting_columns([setting.label for setting in settings], width, LEGEND_COLUMNS)
     legend_rows = math.ceil(len(settings) / columns) if len(settings) > 1 else 0
-    figure, axes = panels(
-        width,
-        2.45 * len(metrics) + 0.3 + 0.19 * legend_rows,
-        len(metrics),
-        len(axes_of_task),
-        sharey="row",
-        sharex="col",
-    )
-    styles, bands = line_styles(settings), len(settings) <= MOST_BANDS
-    for column, axis in enumerate(axes_of_task):
+    styles, drawn_x, marks = line_styles(settings), list[DrawnAxis](), list[list[list[Line | Band]]]()
+    for axis in group.spec.axes:
         longest = [max(h[axis.column][-1] for h in histories_of(s, histories)) for s in settings]
         grid = _grid(axis, settings, histories, min(longest), max(longest))
-        for row, metric in enumerate(metrics):
-            for setting, end in zip(settings, longest, strict=True):
-                found = histories_of(setting, histories)
-                places = np.append(grid[grid < end], end)
-                _line(axes[row, column], setting, found, axis, metric, places, styles[setting.label], bands=bands)
-            axes[row, column].grid(visible=True)
-        axes[-1, column].set_xlabel(axis.label)
-        if max(longest) > LOG_FROM * max(min(longest), 1e-9):
-            _log_x(axes[-1, column], axis)
-        else:
-            axes[-1, column].xaxis.set_major_locator(
-                MaxNLocator(5 if axis.is_whole or max(longest) > SHORT else 3, integer=axis.is_whole)
-            )
-    for row, metric in enumerate(metrics):
-        axes[row, 0].set_ylabel(metric.axis_label)
-        if _is_log(metric, np.concatenate([np.asarray(line.get_ydata()) for p in axes[row] for line in p.lines])):
-            for panel in axes[row]:
-                panel.set_yscale("log")
-            log_axis(axes[row, 0].yaxis)
-    legend_below(figure, axes[0, 0], columns=columns)
-    return figure
+        ends = [np.append(grid[grid < end], end) for end in longest]
+        drawn_x.append(_x_axis(axis, grid, longest))
+        marks.append([
+            [
+                mark
+                for setting, places in zip(settings, ends, strict=True)
+                for mark in _marks(setting, histories_of(setting, histories), axis, metric, places,
+                                   styles[setting.label], bands=len(settings) <= MOST_BANDS)
+            ]
+            for metric in metrics
+        ])  # fmt: skip
+    rows: list[list[Panel]] = []
+    for metric, *of_axes in zip(metrics, *marks, strict=True):
+        y = _y_axis(metric, [mark for each in of_axes for mark in each])
+        rows.append([Panel(x, y, each) for x, each in zip(drawn_x, of_axes, strict=True)])
+    height = 2.45 * len(metrics) + 0.3 + 0.19 * legend_rows
+    return Sketch(width, height, rows, shares_x=True, shares_y=True, legend=columns)
+
+
+draw = drawn(sketch)
+
+
+def _y_axis(metric: Metric, marks: Sequence[Line | Band]) -> DrawnAxis:
+    """As far as lines and bands reach."""
+    values = np.concatenate([mark.y for mark in marks if isinstance(mark, Line)])
+    everything = values_of(marks)
+    if _is_log(metric, values):
+        return scales.logarithmic(everything[everything > 0], metric.axis_label)
+    return scales.of_numbers(everything, metric.axis_label, most=MOST_STEPS)
 
 
 def _is_log(metric: Metric, values: np.ndarray) -> bool:
@@ -151,30 +144,31 @@ def _grid(
     return np.linspace(first, longest, POINTS)
 
 
-def _log_x(panel: Axes, axis: Axis) -> None:
+def _x_axis(axis: Axis, grid: np.ndarray, longest: Sequence[float]) -> DrawnAxis:
+    """Logarithmic where some run lasted many times as long as another."""
+    if max(longest) <= LOG_FROM * max(min(longest), 1e-9):
+        most = 5 if axis.is_whole or max(longest) > SHORT else 3
+        return scales.of_numbers(grid, axis.label, is_whole=axis.is_whole, most=most)
     if axis.column == STEPS.column:
-        panel.set_xscale("symlog", linthresh=1, linscale=0.3)
-        panel.set_xlim(left=0)
-    else:
-        panel.set_xscale("log")
-        log_axis(panel.xaxis)
+        return scales.from_zero(max(longest), axis.label)
+    return scales.logarithmic(grid, axis.label, plain=PLAIN_RANGE)
 
 
-def _line(
-    panel: Axes,
+def _marks(
     setting: Setting,
     found: Sequence[History],
     axis: Axis,
     metric: Metric,
     grid: np.ndarray,
-    look: tuple,
+    look: tuple[Any, Any],
     *,
     bands: bool,
-) -> None:
+) -> list[Line | Band]:
     color, dash = look
     values = metric.scale * np.array([held(history, axis, metric.key, grid) for history in found])
     middle = np.median(values, axis=0)
-    panel.plot(grid, middle, color=color, linestyle=dash, label=setting.label)
-    panel.plot(grid[-1:], middle[-1:], color=color, marker="o", markersize=3.2)
-    if bands and len(found) > 1:
-        panel.fill_between(grid, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0)
+    line = Line(grid, middle, color, dash, label=setting.label)
+    end = Line(grid[-1:], middle[-1:], color, "", marker="o", size=3.2)
+    if not bands or len(found) < 2:
+        return [line, end]
+    return [Band(grid, values.min(axis=0), values.max(axis=0), color, 0.15), line, end]

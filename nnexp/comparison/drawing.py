@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from nnexp.comparison.settings import Setting, is_number, sort_key
+from nnexp.figures.sketch import Sketch
+from nnexp.figures.sketch_figure import figure_of
 from nnexp.figures.style import STYLE, new_figure, own_style
 
 MOST_LINES = 12
@@ -35,21 +37,28 @@ REPORT_STYLE: Any = {
 LEGEND_ENTRY, LEGEND_LETTER = 0.55, 0.068  # inches that an entry takes, and each letter of its text
 
 P = ParamSpec("P")
-R = TypeVar("R")
 
 
-def drawn(draw: Callable[P, R]) -> Callable[P, R]:
-    """Run `draw` under the report's style, the project's own with one ink, and lay out the figure that it makes."""
+def drawn(draw: Callable[P, Any]) -> Callable[P, Any]:
+    """A function that draws under the report's style, the project's own with one ink, and returns a laid out figure.
+
+    `draw` makes a Figure, or a sketch, of which one is made.
+    """
 
     @wraps(draw)
-    def in_style(*args: P.args, **kwargs: P.kwargs) -> R:
+    def in_own_style(*args: P.args, **kwargs: P.kwargs) -> Any:
         with own_style(REPORT_STYLE):
             made = draw(*args, **kwargs)
+            if isinstance(made, Sketch):
+                return figure_of(made)
             if isinstance(made, Figure):
                 _lay_out(made)
             return made
 
-    return in_style
+    return in_own_style
+
+
+in_style = drawn(figure_of)
 
 
 def _lay_out(figure: Figure) -> None:

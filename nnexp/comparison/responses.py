@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from nnexp.comparison.drawing import INK, drawn, legend_below, panels
+from nnexp.comparison.drawing import INK, drawn, fitting_columns
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.scales import KeyScale
 from nnexp.comparison.settings import Group, Setting, is_number, sort_key
 from nnexp.comparison.wording import ends
+from nnexp.figures import scales
+from nnexp.figures.sketch import Bars, Line, Panel, Sketch, values_of
 
 LEAST_NUMBERS, LEAST_TEXTS = 3, 2
+MOST_STEPS = 7  # of the upright axis
 WIDTHS = {1: 5.1, 2: 9.6}  # inches, by the number of panels; of more each is narrower
 
 
@@ -36,28 +37,34 @@ def curve_keys(group: Group) -> list[str]:
     return [key for key in group.keys if is_enough(key)]
 
 
-@drawn
-def response_curve(group: Group, key: str) -> Figure:
-    """Draw the figures of the task over the values of a key, with the spread over the seeds.
+def sketch(group: Group, key: str) -> Sketch:
+    """The figures of the task over the values of a key, with the spread over the seeds.
 
     The line joins the means over numbers; the bars are 95 % intervals, the small dots single runs. Other keys stay as
     in the best setting.
     """
     settings = slice_through_best(group, key)
     scale = KeyScale.of([setting.values[key] for setting in settings])
-    shown = group.spec.panels(group, settings)
-    figure, axes = panels(WIDTHS.get(len(shown), 3.4 * len(shown)), 3.2, 1, len(shown))
-    for panel, one in zip(axes[0], shown, strict=True):
-        for shift, (metric, name, color) in zip(_shifts(len(one.lines), scale), one.lines, strict=True):
-            _line(panel, settings, scale, key, metric, shift, label=name, color=color)
-        panel.set(xlabel=group.spec.axis_name(key), ylabel=one.label)
-        panel.grid(visible=True)
-        panel.margins(x=0.06)
-        scale.put_on(panel)
+    shown, row = group.spec.panels(group, settings), list[Panel]()
+    for one in shown:
+        shifts = _shifts(len(one.lines), scale)
+        marks = [
+            mark
+            for shift, (metric, name, color) in zip(shifts, one.lines, strict=True)
+            for mark in _marks(settings, scale, key, metric, shift, label=name, color=color)
+        ]
+        places = [np.asarray(mark.x) for mark in marks if isinstance(mark, Line)]
+        x = scale.axis(np.concatenate(places), group.spec.axis_name(key))
+        y = scales.of_numbers(values_of(marks), one.label, most=MOST_STEPS)
         if group.has_choice:
-            _mark_best(panel, scale(group.best.values[key]))
-    legend_below(figure, axes[0, 0], columns=3)
-    return figure
+            marks.append(Line([scale(group.best.values[key])], [1.0], INK, "", marker="v", size=6, is_on_edge=True))
+        row.append(Panel(x, y, marks, scale.break_marks(y.low)))
+    width = WIDTHS.get(len(shown), 3.4 * len(shown))
+    columns = fitting_columns([name for _, name, _ in shown[0].lines], width, 3)
+    return Sketch(width, 3.2, [row], legend=columns)
+
+
+response_curve = drawn(sketch)
 
 
 def _shifts(n: int, scale: KeyScale) -> np.ndarray:
@@ -66,8 +73,7 @@ def _shifts(n: int, scale: KeyScale) -> np.ndarray:
     return (np.arange(n) - (n - 1) / 2) * (0.008 if scale.is_numeric else 0.02) * width
 
 
-def _line(
-    panel: Axes,
+def _marks(
     settings: Sequence[Setting],
     scale: KeyScale,
     key: str,
@@ -76,38 +82,19 @@ def _line(
     *,
     label: str,
     color: str,
-) -> None:
+) -> Iterator[Line | Bars]:
     places = np.array([scale(setting.values[key]) for setting in settings]) + shift
     summaries = [setting.summary(metric.key) for setting in settings]
     means = metric.scale * np.array([summary.mean for summary in summaries])
-    bars = [ends(summary, metric) for summary in summaries]
-    errors = (
-        metric.scale
-        * np.array([[s.mean - low, high - s.mean] for s, (low, high) in zip(summaries, bars, strict=True)]).T
-    )
+    bars = metric.scale * np.array([ends(summary, metric) for summary in summaries]).T
+    low, high = np.fmin(bars[0], means), np.fmax(bars[1], means)  # where there is no interval, at the mean
     if scale.is_numeric:
         first = 1 if scale.is_broken else 0
-        panel.plot(places[: first + 1], means[: first + 1], color=color, linestyle=(0, (1, 2)))
-        panel.plot(places[first:], means[first:], color=color)
-    panel.plot(places, means, color=color, marker="o", markersize=4, linestyle="none", label=label)
-    panel.errorbar(
-        places,
-        means,
-        np.nan_to_num(np.maximum(errors, 0)),
-        color=color,
-        fmt="none",
-        capsize=2.5,
-        linewidth=1.1,
-    )
+        yield Line(places[: first + 1], means[: first + 1], color, (0, (1, 2)))
+        yield Line(places[first:], means[first:], color)
+    yield Line(places, means, color, "", marker="o", size=4, label=label)
+    yield Bars(np.stack([places, low], axis=1), np.stack([places, high], axis=1), color, cap=2.5)
     for place, setting in zip(places, settings, strict=True):
         if len(setting.runs) > 1:
-            seeds = metric.scale * setting.column(metric.key)
-            panel.plot(
-                [place] * len(seeds), seeds, color=color, marker="o", markersize=2.6, linestyle="none", alpha=0.35
-            )
-
-
-def _mark_best(panel: Axes, place: float) -> None:
-    panel.plot(
-        [place], [1.0], marker="v", color=INK, markersize=6, transform=panel.get_xaxis_transform(), clip_on=False
-    )
+            seeds = metric.scale * setting.column(metric.key).to_numpy(float)
+            yield Line(np.full(len(seeds), place), seeds, color, "", marker="o", size=2.6, alpha=0.35)

@@ -12,10 +12,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from nnexp.comparison.drawing import INK
 from nnexp.comparison.settings import is_number, show_value, sort_key
+from nnexp.figures.chart import Axis, Label
 
 LOG_FROM = 10  # a key whose values span this factor stands on a logarithmic scale
 AXIS_LETTERS = 52  # along an axis
+MOST_LETTERS = 42  # of all labels, to stand upright
+ROOM = 0.06  # of the values' range, on each side
 LEAST_GAP = 0.045  # of an axis, between labels one above another
 
 
@@ -98,13 +102,28 @@ class KeyScale:
         step = math.ceil((high - low) / most)
         return [float(d) for d in decades if low - 1e-9 <= d <= high + 1e-9 and d % step == 0]
 
+    def axis(self, places: np.ndarray, label: str) -> Axis:
+        """The x axis with room for what stands at these places."""
+        (ticks, labels), margin = self.ticks(room=AXIS_LETTERS), ROOM * (float(np.ptp(places)) or 1.0)
+        low, high = float(places.min()) - margin, float(places.max()) + margin
+        return Axis(low, high, list(zip(ticks, labels, strict=True)), label, angle=30 * _is_crowded(labels))
+
+    def break_marks(self, y: float) -> list[Label]:
+        """What marks the break before zero on the axis at the height `y`."""
+        return [Label((self.positions[0] + self.positions[1]) / 2, y, "//", 9, INK)] if self.is_broken else []
+
     def put_on(self, axes: Axes) -> None:
         """Label the x axis of `axes`, and mark the break before zero."""
         places, labels = self.ticks(room=AXIS_LETTERS)
-        crowded = sum(len(label) for label in labels) > 42
+        crowded = _is_crowded(labels)
         axes.set_xticks(places, labels, rotation=30 if crowded else 0, ha="right" if crowded else "center")
         axes.xaxis.set_minor_locator(NullLocator())
         if self.is_broken:
             middle = (self.positions[0] + self.positions[1]) / 2
             transform = axes.get_xaxis_transform()
             axes.text(middle, 0, "//", transform=transform, ha="center", va="center", fontsize=9, clip_on=False)
+
+
+def _is_crowded(labels: Sequence[str]) -> bool:
+    """Whether the labels of an x axis are to be turned."""
+    return sum(map(len, labels)) > MOST_LETTERS

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from matplotlib.figure import Figure
 
 from nnexp.comparison.citing import Sentence
+from nnexp.comparison.drawing import in_style
+from nnexp.figures.sketch import Sketch
 
 WORDS_OF_A_NAME = 3
 
@@ -35,11 +38,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with the name of its file and its caption."""
+    """What is drawn, with the name of its file and its caption."""
 
     name: str
-    figure: Figure
+    drawing: Figure | Sketch
     caption: str
+
+    @cached_property
+    def figure(self) -> Figure:
+        """The figure of matplotlib, made where it is wanted: of a sketch it takes ten times as long as to draw it."""
+        return in_style(self.drawing) if isinstance(self.drawing, Sketch) else self.drawing
 
 
 @dataclass

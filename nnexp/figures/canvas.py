@@ -30,6 +30,14 @@ class Canvas:
         self.image = Image.new("L" if is_gray else "RGB", (width, height), "white")
         self._draw = ImageDraw.Draw(self.image)
 
+    @classmethod
+    def over(cls, pixels: np.ndarray) -> Canvas:
+        """A page on which these pixels are, of shape (height, width, 3)."""
+        made = cls(1, 1)
+        made.image = Image.fromarray(pixels)
+        made._draw = ImageDraw.Draw(made.image)
+        return made
+
     def pixels(self) -> np.ndarray:
         """What was drawn: uint8 of shape (height, width), or (height, width, 3)."""
         return np.asarray(self.image)
@@ -55,13 +63,16 @@ class Canvas:
         *,
         turned: bool = False,
     ) -> None:
-        """Write lines of a size in points; `at` says which side of them, or ``baseline``, is at (x, y)."""
+        """Write lines of a size in points; `at` says which side of them, or ``baseline``, is at (x, y).
+
+        The baseline of turned text is upright.
+        """
         mask, (horizontal, vertical) = _text_mask(text, size, turned), at.split()
         ascent = _font(size).getmetrics()[0]
         accents = max(0.0, ascent - LETTER * size * POINT)  # room above the letters; in turned text beside them
-        before = {"left": accents * turned, "center": mask.width / 2, "right": mask.width}[horizontal]
-        above = {"top": accents * (not turned), "center": mask.height / 2, "baseline": ascent}[vertical]
-        self.image.paste(color, (round(x - before), round(y - above)), mask)
+        across = {"left": accents * turned, "baseline": ascent, "center": mask.width / 2, "right": mask.width}
+        down = {"top": accents * (not turned), "baseline": ascent, "center": mask.height / 2, "bottom": mask.height}
+        self.image.paste(color, (round(x - across[horizontal]), round(y - down[vertical])), mask)
 
     def line(
         self,

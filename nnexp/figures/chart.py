@@ -16,6 +16,7 @@ from nnexp.figures.colors import INK
 
 DPI = 110
 POINT = DPI / 72  # pixels
+DECADES_TO_ONE = 1 / 3
 LEAST_BAR, MOST_BAR = 1.1, 2.2  # inches that a colour bar is high
 
 Tick = tuple[float, str]
@@ -32,13 +33,20 @@ class Axis:
     label: str = ""
     is_log: bool = False
     minor: Sequence[float] = ()
-    is_turned: bool = False  # the labels of the ticks stand upright
+    angle: int = 0  # degrees to which the labels of the ticks are turned
+    is_from_zero: bool = False  # logarithmic from 1 on, and linear from there to zero
 
     def share(self, values: Any) -> np.ndarray:
         """Where values are: 0 at `low`, 1 at `high`."""
-        scale = np.log10 if self.is_log else np.asarray
+        scale = _from_zero if self.is_from_zero else np.log10 if self.is_log else np.asarray
         low, high = scale(self.low), scale(self.high)
         return (scale(values) - low) / (high - low)
+
+
+def _from_zero(values: Any) -> np.ndarray:
+    """Decades from 1 on, and from 0 to 1 what `DECADES_TO_ONE` says, as matplotlib's symlog has it."""
+    values = np.asarray(values, dtype=float)
+    return np.where(values <= 1, DECADES_TO_ONE * values, DECADES_TO_ONE + np.log10(np.maximum(values, 1)))
 
 
 @dataclass(frozen=True, eq=False)

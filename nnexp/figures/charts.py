@@ -101,7 +101,7 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Chart:
         for row, column in np.argwhere(counts).tolist()
     ]
     ticks = list(enumerate(classes))
-    x = Axis(-0.5, n_classes - 0.5, ticks, "predicted class", is_turned=turned)
+    x = Axis(-0.5, n_classes - 0.5, ticks, "predicted class", angle=90 * turned)
     y = Axis(n_classes - 0.5, -0.5, ticks, "true class")
     bar = Bar("share of the true class", [(0, "0 %"), (0.01, "1 %"), (0.1, "10 %"), (0.3, "30 %"), (1, "100 %")])
     return Chart(width, height, [Plot(box, x, y, title, raster, bar, labels=labels)])

@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 
-INK, SIGNED, SHARE = "gray_r", "RdBu_r", "Blues"
-GAP_COLORS = {INK: "#ffffff", SIGNED: "#bdbdbd", SHARE: "#ffffff"}
+INK, SIGNED, SHARE, DIFFERENCE = "gray_r", "RdBu_r", "Blues", "PuOr_r"
+GAP_COLORS = {INK: "#ffffff", SIGNED: "#bdbdbd", SHARE: "#ffffff", DIFFERENCE: "#bdbdbd"}
 
 # Safe for colour-blind readers: M. Okabe and K. Ito, Color universal design, 2008.
 PART_COLORS = {"train": "#0072B2", "validation": "#009E73", "test": "#D55E00"}
@@ -19,6 +19,7 @@ OVER, BAD = N_COLORS, N_COLORS + 1  # beyond the scale, and no number
 ANCHORS = {
     INK: "ffffff 000000",
     SIGNED: "053061 2166ac 4393c3 92c5de d1e5f0 f7f7f7 fddbc7 f4a582 d6604d b2182b 67001f",
+    DIFFERENCE: "2d004b 542788 8073ac b2abd2 d8daeb f7f7f7 fee0b6 fdb863 e08214 b35806 7f3b08",
     SHARE: "f7fbff deebf7 c6dbef 9ecae1 6baed6 4292c6 2171b5 08519c 08306b",
 }
 

@@ -75,7 +75,7 @@ def _set_axis(axis: Any, described: Axis) -> None:
     if described.is_log:
         axis.axes.set_yscale("log")
     values, texts = zip(*described.ticks, strict=True) if described.ticks else ((), ())
-    axis.set_ticks(values, texts, rotation=90 * described.is_turned)
+    axis.set_ticks(values, texts, rotation=described.angle)
     axis.set_minor_locator(FixedLocator(list(described.minor)))
     axis.set_minor_formatter(NullFormatter())
 

@@ -86,12 +86,12 @@ def _paint_axes(canvas: Canvas, plot: Plot) -> None:
         canvas.rectangle(box.left, box.bottom, box.width, 1, "black")
     below, beside = box.bottom + tick + TICK_PAD, box.left - tick - TICK_PAD
     for x, (_, text) in zip(xs, plot.x.ticks, strict=True):
-        canvas.text(x, below, text, TEXT, "center top", turned=plot.x.is_turned)
+        canvas.text(x, below, text, TEXT, "center top", turned=plot.x.angle == 90)
     for y, (_, text) in zip(ys, plot.y.ticks, strict=True):
         canvas.text(beside, y, text, TEXT, "right center")
     widths = [[text_width(text, TEXT) for _, text in axis.ticks] for axis in (plot.x, plot.y)]
     if plot.x.label:
-        below += LABEL_PAD + (max(widths[0], default=0) if plot.x.is_turned else 1.2 * TEXT * POINT)
+        below += LABEL_PAD + (max(widths[0], default=0) if plot.x.angle else 1.2 * TEXT * POINT)
         canvas.text(box.left + box.width / 2, below, plot.x.label, TEXT, "center top")
     if plot.y.label:
         beside -= max(widths[1], default=0) + LABEL_PAD

@@ -16,14 +16,14 @@ PLAIN_RANGE = 1000  # of a logarithmic axis; over more, its ticks are powers of 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def linear(low: float, high: float, label: str, *, is_whole: bool = False) -> Axis:
+def linear(low: float, high: float, label: str, *, is_whole: bool = False, most: int = MOST_STEPS) -> Axis:
     """An axis of numbers, `is_whole`: of counts."""
-    return Axis(low, high, round_ticks(low, high, is_whole=is_whole), label)
+    return Axis(low, high, round_ticks(low, high, is_whole=is_whole, most=most), label)
 
 
 def of_shares(values: np.ndarray, label: str) -> Axis:
     """An axis for shares between 0 and 1, in percent."""
-    low, high = _with_margins(values)
+    low, high = with_margins(values)
     step = _step(low, high)
     decimals = max(0, _decimals(step) - 2)
     ticks = [(tick, f"{100 * tick:.{decimals}f} %") for tick in _multiples(step, low, high) if -1e-9 < tick < 1 + 1e-9]
@@ -33,17 +33,41 @@ def of_shares(values: np.ndarray, label: str) -> Axis:
 def of_amounts(values: np.ndarray, label: str) -> Axis:
     """An axis for numbers: logarithmic, where all are positive."""
     if not values.size or values.min() <= 0:
-        low, high = _with_margins(values)
-        return linear(low, high, label)
-    low, high = (float(10**power) for power in _with_margins(np.log10(values)))
-    if high >= PLAIN_RANGE * low:
+        return of_numbers(values, label)
+    return logarithmic(values, label)
+
+
+def of_numbers(values: np.ndarray, label: str, *, is_whole: bool = False, most: int = MOST_STEPS) -> Axis:
+    """An axis for numbers of whatever sign."""
+    low, high = with_margins(values)
+    return linear(low, high, label, is_whole=is_whole, most=most)
+
+
+def from_zero(high: float, label: str) -> Axis:
+    """An axis from 0, by decades from 1 on."""
+    ticks = [(10.0**power, f"{10**power}") for power in range(math.floor(math.log10(max(high, 1))) + 1)]
+    return Axis(0, 1.2 * high, [(0.0, "0"), *ticks], label, is_from_zero=True)
+
+
+def powers(low: float, high: float, label: str) -> Axis:
+    """A logarithmic axis between limits, with the powers of ten as they are written."""
+    exponents = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
+    ticks = [(10.0**power, f"{10.0**power:g}") for power in exponents]
+    return Axis(low, high, ticks, label, is_log=True, minor=_times(range(2, 10), low, high))
+
+
+def logarithmic(values: np.ndarray, label: str, *, plain: float = PLAIN_RANGE) -> Axis:
+    """A logarithmic axis for positive numbers: 1, 2, 5 of each decade up to a range of `plain`, then powers of ten."""
+    low, high = (float(10**power) for power in with_margins(np.log10(values)))
+    if high >= plain * low:
         powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
         every = -(-len(powers) // MOST_STEPS)
         ticks = [(10.0**power, f"10{str(power).translate(SUPERSCRIPTS)}") for power in powers if power % every == 0]
         minor = _times(range(2, 10), low, high) if every == 1 else ()
         return Axis(low, high, ticks, label, is_log=True, minor=minor)
     ticks = [(tick, f"{tick:g}") for tick in _times((1, 2, 5), low, high)]
-    return Axis(low, high, ticks if len(ticks) > 1 else round_ticks(low, high), label, is_log=True)
+    ticks = ticks if len(ticks) > 1 else round_ticks(low, high)
+    return Axis(low, high, ticks, label, is_log=True, minor=_times(range(1, 10), low, high))
 
 
 def round_ticks(low: float, high: float, *, is_whole: bool = False, most: int = MOST_STEPS) -> list[Tick]:
@@ -55,7 +79,8 @@ def round_ticks(low: float, high: float, *, is_whole: bool = False, most: int = 
     return [(tick, text.replace("-", "−")) for tick, text in written]
 
 
-def _with_margins(values: np.ndarray) -> tuple[float, float]:
+def with_margins(values: np.ndarray) -> tuple[float, float]:
+    """From where to where an axis goes with these values on it."""
     if not values.size:
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())

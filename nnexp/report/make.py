@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from nnexp import tasks
@@ -16,18 +17,22 @@ from nnexp.comparison.settings import Frame, Group
 from nnexp.comparison.spec import ComparisonSpec, Evidence, History, Reader, References
 from nnexp.comparison.wording import count
 from nnexp.errors import UsageError
+from nnexp.figures import scales
 from nnexp.figures.canvas import png
+from nnexp.figures.sketch import Panel, Sketch
 from nnexp.figures.style import save
-from nnexp.report import claims, latex, method, pictures, rendering, sentences, table, tables
+from nnexp.report import claims, latex, method, page, pictures, rendering, sentences, table, tables
 from nnexp.report.files import RunFiles
 from nnexp.report.page import Page
 from nnexp.report.selection import Found, Selection, find
+from nnexp.runs import tags
 from nnexp.runs.directory import write_atomically
 from nnexp.tracking.registry import Registered
 from nnexp.tracking.store import Store
 
 PAGE, FIGURES, LATEX = "report.html", "figures", "latex"
 MOST_GROUPS = 4
+NEWEST = 4  # runs, of whose tasks a report will be
 SUFFIXES = (".png", ".svg", ".pdf")
 FEW = (
     "No interval is given for fewer than three replicates, nor where all are equal. p-values are two-sided; those of "
@@ -66,6 +71,15 @@ class ReportResult:
     files: tuple[Path, ...]
     latex: Path | None = None
     registered: Registered | None = None
+
+
+def prepare(store: Store) -> None:
+    """Import and read what a report on the newest runs will need: the first one of a process takes half longer else."""
+    import_module("pyarrow.parquet")
+    for task in {run.tags.get(tags.TASK, tasks.NETWORK) for run in store.search(newest_first=True, limit=NEWEST)}:
+        spec_of(task)
+    page.template()
+    rendering.render(Sketch(1, 1, [[Panel(scales.linear(0, 100, "of (%)"), scales.linear(0.1, 1, ""), title="runs")]]))
 
 
 def make_report(
@@ -150,7 +164,7 @@ def write_report(
         sections[0].sentences = []
     software = method.software(frame[frame[COUNTED]], files.reader(runs))
     svgs, drawn = _draw(sections, folder / FIGURES, formats)
-    page = Page(
+    made = Page(
         title=f"Report: {found.title}",
         facts=_facts(frame),
         command=found.plan.command if found.plan else None,
@@ -162,8 +176,8 @@ def write_report(
         made_with=software.note,
         svgs=svgs,
     )
-    write_atomically(folder / PAGE, page.html())
-    for_paper = latex.write(page, folder / LATEX) if with_latex else []
+    write_atomically(folder / PAGE, made.html())
+    for_paper = latex.write(made, folder / LATEX) if with_latex else []
     written = (folder / PAGE, *table.write(frame, folder), *drawn, *for_paper)
     document = folder / LATEX / latex.DOCUMENT if with_latex else None
     return ReportResult(folder / PAGE, len(frame), tuple(said), (*_choice(parts), *overall), written, document)
@@ -282,7 +296,7 @@ def _draw(sections: Sequence[Section], folder: Path, formats: Sequence[str]) -> 
     """The figures as SVG for the page by their names, and their files in the asked formats."""
     svgs, written = {}, []
     for picture in (picture for section in sections for picture in section.pictures):
-        svgs[picture.name], pixels = rendering.render(picture.figure)
+        svgs[picture.name], pixels = rendering.render(picture.drawing)
         folder.mkdir(exist_ok=True)
         for suffix in formats:
             written.append(folder / f"{picture.name}.{suffix}")

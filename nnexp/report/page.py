@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from nnexp.comparison.citing import Sentence, cited, written
 from nnexp.comparison.drawing import GRID, INK
@@ -39,12 +40,9 @@ class Page:
 
     def html(self) -> str:
         """The page as one HTML document."""
-        templates = Environment(
-            loader=PackageLoader("nnexp.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-        )
         pictures = [picture for section in self.sections for picture in section.pictures]
         svgs = {picture.name: _svg(picture, self.svgs.get(picture.name)) for picture in pictures}
-        return templates.get_template(TEMPLATE).render(
+        return template().render(
             page=self,
             palette=_palette("".join(svgs.values())),
             svg_of=lambda picture: svgs[picture.name],
@@ -57,6 +55,15 @@ class Page:
         """The keys of the works that the methods cite, by their authors."""
         keys = cited(sentence for paragraph in self.methods for sentence in paragraph)
         return sorted(keys, key=lambda key: REFERENCES[key].short)
+
+
+@cache
+def template() -> Template:
+    """What the page is made by: to read it takes as long as to fill it."""
+    templates = Environment(
+        loader=PackageLoader("nnexp.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return templates.get_template(TEMPLATE)
 
 
 def _plain(sentence: Sentence) -> str:
@@ -79,7 +86,7 @@ def lighter(color: str) -> str:
 
 def _svg(picture: Picture, drawn: str | None) -> str:
     """The figure as an SVG element, as wide as it was drawn where there is room, with its caption for a reader."""
-    svg = embedded(drawn or render(picture.figure)[0], picture.name)
+    svg = embedded(drawn or render(picture.drawing)[0], picture.name)
     found = re.search(r'data-width="([\d.]+)"', svg)
     width = round(PIXELS_PER_POINT * float(found.group(1))) if found else 900
     size = f"width: {width}px; max-width: max(100%, {min(width, READABLE)}px)"

@@ -26,7 +26,7 @@ def of_curves(group: Group, histories: Mapping[str, History]) -> Iterator[Pictur
         caption += " A run that has ended keeps its last value."
     if len(group.settings) > MOST_LINES:
         caption += f" {group.top} {MOST_LINES} of {len(group.settings):,} settings are shown."
-    yield Picture("curves", curves.draw(group, histories, metrics), caption)
+    yield Picture("curves", curves.sketch(group, histories, metrics), caption)
 
 
 def of_responses(group: Group) -> Iterator[Picture]:
@@ -42,7 +42,7 @@ def of_responses(group: Group) -> Iterator[Picture]:
             f"the {group.noun}s, as bars their 95 % intervals (from three {group.noun}s on), single runs as faint dots"
         )
         caption += "; the triangle marks the best." if group.has_choice else "."
-        yield Picture(f"over-{slug(key)}", responses.response_curve(group, key), caption)
+        yield Picture(f"over-{slug(key)}", responses.sketch(group, key), caption)
     if not group.has_choice:
         return
     if maps.is_grid(group):

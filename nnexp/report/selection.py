@@ -92,7 +92,9 @@ def _sweep(store: Store, value: str, root: str | Path | None) -> Found:
             f"The experiment {store.experiment!r} has no sweep; "
             f"`nnexp report --experiment {store.experiment}` compares all its runs."
         )
-    sweep = Lookup(root, store).sweep(value).sweep if value else parents[0].tags[SWEEP]
+    sweep = value or parents[0].tags[SWEEP]
+    if not any(run.tags[SWEEP] == sweep for run in parents):
+        sweep = Lookup(root, store).sweep(value).sweep
     parent = next((run for run in parents if run.tags[SWEEP] == sweep), None)
     if parent is None:
         raise NothingToReportError(

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import PowerNorm, TwoSlopeNorm
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from nnexp.comparison.drawing import drawn, legend_below, panels
+from nnexp.comparison.drawing import drawn, fitting_columns
 from nnexp.comparison.settings import Group
 from nnexp.comparison.spec import Reader
+from nnexp.figures import scales
+from nnexp.figures.chart import Axis, Label, Raster
+from nnexp.figures.colors import DIFFERENCE, SHARE, colored
+from nnexp.figures.sketch import Band, Bars, Image, Line, Mark, Panel, Sketch
 
 FIGURES = ("precision", "recall", "f1-score")
 MOST_SETTINGS, MOST_CLASSES, MOST_NUMBERED = 6, 30, 15
 MARKERS = "oDs^vP"
+MOST_NAMED, LONG_NAME = 20, 2  # classes; letters of a name beneath its column, longer ones are turned
+MAPS_WIDTH = 10.4  # inches
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,87 +80,82 @@ def class_figures(label: str, reports: Sequence[dict[str, Any]]) -> ClassFigures
     return ClassFigures(label, classes, figures, confusion)
 
 
-@drawn
-def per_class(found: Sequence[ClassFigures], styles: Mapping[str, tuple[Any, Any]]) -> Figure:
-    """Draw precision, recall and F1 of each class: a mark at the mean over the seeds, a line from lowest to highest."""
+def per_class_sketch(found: Sequence[ClassFigures], styles: Mapping[str, tuple[Any, Any]]) -> Sketch:
+    """Precision, recall and F1 of each class: a mark at the mean over the seeds, a line from lowest to highest."""
     classes = found[0].classes[:MOST_CLASSES]
     rows = np.arange(len(classes))
     height = 0.9 + len(classes) * max(0.3, 0.085 * len(found)) + 0.2 * -(-len(found) // 3)
-    figure, axes = panels(9.6, height, 1, 3, sharey=True, sharex=True)
     steps = (np.arange(len(found)) - (len(found) - 1) / 2) * 0.7 / max(len(found), 1)
-    for panel, name in zip(axes[0], FIGURES, strict=True):
+    marks: dict[str, list[Mark]] = {}
+    stripes = [Band(None, row - 0.5, row + 0.5, "#888888", 0.1) for row in rows[1::2]]
+    for name in FIGURES:
+        marks[name] = [*stripes]
         for one, step, marker in zip(found, steps, MARKERS, strict=False):
-            color = styles[one.label][0]
             values = 100 * one.figures[name][:, : len(classes)]
             there = np.isfinite(values).any(axis=0)
-            at, values = rows[there] + step, values[:, there]
-            low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-            panel.hlines(at, low, high, color=color, linewidth=1.3, alpha=0.7)
-            panel.plot(
-                np.nanmean(values, axis=0),
-                at,
-                color=color,
-                marker=marker,
-                markersize=4,
-                linestyle="none",
-                label=one.label,
-            )
-        for row in rows[1::2]:
-            panel.axhspan(row - 0.5, row + 0.5, color="#888888", alpha=0.1, linewidth=0)
-        panel.set_xlabel(f"{'F1' if name.startswith('f1') else name} (%)")
-        panel.xaxis.set_major_locator(MaxNLocator(5))
-        panel.grid(visible=True, axis="x")
-    axes[0, 0].set_yticks(rows, classes)
-    axes[0, 0].set_ylim(len(classes) - 0.5, -0.5)
-    axes[0, 0].set_ylabel("class")
-    axes[0, 0].tick_params(axis="y", length=0)
-    legend_below(figure, axes[0, 0], columns=3)
-    return figure
+            at, values, color = rows[there] + step, values[:, there], styles[one.label][0]
+            low, high = (np.stack([end(values, axis=0), at], axis=1) for end in (np.nanmin, np.nanmax))
+            marks[name] += [
+                Bars(low, high, color, width=1.3, alpha=0.7),
+                Line(np.nanmean(values, axis=0), at, color, "", marker=marker, label=one.label),
+            ]
+    bars = [mark for each in marks.values() for mark in each if isinstance(mark, Bars)]
+    values = np.concatenate([end[:, 0] for bar in bars for end in (bar.starts, bar.ends)])
+    y = Axis(len(classes) - 0.5, -0.5, list(enumerate(classes)), "class")
+    panels = [
+        Panel(scales.of_numbers(values, f"{'F1' if name.startswith('f1') else name} (%)", most=5), y, each, grid="x")
+        for name, each in marks.items()
+    ]
+    return Sketch(9.6, height, [panels], shares_y=True, legend=fitting_columns([one.label for one in found], 9.6, 3))
 
 
-@drawn
-def confusions(first: ClassFigures, second: ClassFigures) -> Figure:
-    """Draw two confusion matrices side by side and their difference, all as percent of the true class."""
-    n = len(first.classes)
-    made, axes = panels(10.4, 4.1, 1, 3)
-    figure: Any = made
-    drawn_map: Any = None
-    for panel, one in zip(axes[0, :2], (first, second), strict=True):
-        drawn_map = panel.imshow(100 * one.shares, cmap="Blues", norm=PowerNorm(0.4, 0, 100))
-        _numbers(panel, 100 * one.shares, drawn_map, "{:.0f}")
-        panel.set_title(one.label if len(one.label) < 40 else one.label[:38] + "…")
-    shares_bar = figure.colorbar(drawn_map, ax=axes[0, :2], location="bottom", aspect=45, pad=0.02, shrink=0.8)
-    shares_bar.set_ticks([0, 1, 10, 30, 100])
-    shares_bar.set_label("% of the true class")
+def confusions_sketch(first: ClassFigures, second: ClassFigures) -> Sketch:
+    """Two confusion matrices side by side and their difference, all as percent of the true class."""
+    n, names = len(first.classes), list(first.classes)
+    every = max(1, -(-n // MOST_NAMED))
+    ticks = [(place, names[place]) for place in range(0, n, every)]
+    longest = max(map(len, names))
+    x = Axis(-0.5, n - 0.5, ticks, "predicted class", angle=90 * (longest > LONG_NAME))
+    beside, beneath = 0.5 + 0.075 * longest, 0.45 + 0.075 * longest * (longest > LONG_NAME)  # inches, like all below
+    side = (MAPS_WIDTH - 3 * beside - 0.1) / 3
+    height = 0.3 + side + beneath + 0.72
     difference = 100 * (first.shares - second.shares)
     reach = max(float(np.abs(difference).max()), 1.0)  # a tenth of a point is no colourful matter
-    last = axes[0, 2]
-    drawn_map = last.imshow(difference, cmap="PuOr_r", norm=TwoSlopeNorm(0, -reach, reach))
-    _numbers(last, difference, drawn_map, "{:+.0f}")
-    last.set_title("difference, left minus middle")
-    difference_bar = figure.colorbar(drawn_map, ax=last, location="bottom", aspect=22, pad=0.02, shrink=0.8)
-    difference_bar.set_label("percentage points")
-    for bar in (shares_bar, difference_bar):
-        bar.outline.set_visible(False)
-    for panel in axes[0]:
-        every = max(1, -(-n // 20))
-        names = first.classes[::every]
-        turned = 90 if max(map(len, names)) > 2 else 0
-        panel.set_xticks(range(0, n, every), names, rotation=turned)
-        panel.set_yticks(range(0, n, every), names)
-        panel.set(xlabel="predicted class")
-        panel.tick_params(length=0)
-        panel.spines[:].set_visible(False)
-    axes[0, 0].set_ylabel("true class")
-    return figure
+    shares = [Raster(100 * one.shares, SHARE, 0, 100, gamma=0.4) for one in (first, second)]
+    maps = [(_title(one.label), raster, "{:.0f}") for one, raster in zip((first, second), shares, strict=True)]
+    maps.append(("difference, left minus middle", Raster(difference, DIFFERENCE, -reach, reach), "{:+.0f}"))
+    panels: list[Panel] = []
+    for column, (title, raster, form) in enumerate(maps):
+        y = Axis(n - 0.5, -0.5, ticks, "" if column else "true class")
+        pixels = colored(raster.share(raster.values), raster.colors)
+        panels.append(Panel(x, y, [Image(pixels)], _numbers(raster.values, pixels, form), title, grid="", frame=""))
+    lefts = [beside + column * (side + beside) for column in range(3)]
+    boxes = [(left, 0.72 + beneath, side, side) for left in lefts]
+    bars = [(lefts[0], 2 * side + beside, maps[0][1], [(place, str(place)) for place in (0, 1, 10, 30, 100)],
+             "% of the true class"),
+            (lefts[2], side, maps[2][1], scales.round_ticks(-reach, reach, most=5), "percentage points")]  # fmt: skip
+    for left, width, raster, marked, label in bars:
+        boxes.append((left + 0.1 * width, 0.5, 0.8 * width, 0.09))
+        shades = colored(np.linspace(0, 1, 256)[None], raster.colors)
+        places = [(float(raster.share(value)), text) for value, text in marked]
+        panels.append(Panel(Axis(0, 1, places, label), Axis(0, 1), [Image(shades)], grid="", frame="ticks"))
+    return Sketch(MAPS_WIDTH, height, [panels], boxes=boxes)
 
 
-def _numbers(panel: Any, values: np.ndarray, drawn_map: Any, form: str) -> None:
-    """Write the values that do not round to zero into their cells, where there is room."""
+per_class, confusions = drawn(per_class_sketch), drawn(confusions_sketch)
+
+
+def _title(label: str) -> str:
+    return label if len(label) < 40 else label[:38] + "…"
+
+
+def _numbers(values: np.ndarray, pixels: np.ndarray, form: str) -> list[Label]:
+    """The values that do not round to zero for their cells, where there is room."""
     if len(values) > MOST_NUMBERED:
-        return
-    for row, column in np.argwhere(np.rint(values) != 0):
-        red, green, blue, _ = drawn_map.to_rgba(values[row, column])
-        color = "white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else "black"
-        text = form.format(values[row, column]).replace("-", "−")
-        panel.text(column, row, text, ha="center", va="center", fontsize=7, color=color, in_layout=False)
+        return []
+    is_dark = pixels @ np.array([0.3, 0.59, 0.11]) < 0.5 * 255
+    return [
+        Label(column, row, form.format(values[row, column]).replace("-", "−"), 7,
+              "white" if is_dark[row, column] else "black")
+        for row, column in np.argwhere(np.rint(values) != 0).tolist()
+    ]  # fmt: skip

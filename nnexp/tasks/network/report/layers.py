@@ -9,15 +9,15 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
-from nnexp.comparison.drawing import drawn
+from nnexp.comparison.drawing import INK, drawn
 from nnexp.comparison.settings import Group
 from nnexp.comparison.spec import Reader
 from nnexp.datasets import upright
-from nnexp.figures.style import new_figure
+from nnexp.figures.chart import Axis, Label
+from nnexp.figures.colors import SIGNED, colored
+from nnexp.figures.sketch import Image, Panel, Sketch
 from nnexp.runs import files
 
 ODD = ("sigmoid", "tanh")  # a unit with all signs turned does the same work: 1 - sigmoid(z), -tanh(z)
@@ -117,9 +117,8 @@ def _layer(label: str, content: bytes) -> Layer | None:
     return Layer(label, weights, upright(weights, shape, order), activation) if len(shape) == 2 else None
 
 
-@drawn
-def draw(layers: Sequence[Layer]) -> Figure:
-    """Draw the units of the first layer in a row, and beneath each the unit of every other layer that is most like it.
+def sketch(layers: Sequence[Layer]) -> Sketch:
+    """The units of the first layer in a row, and beneath each the unit of every other layer that is most like it.
 
     Under each picture stands the correlation of its weights with those on top. A unit that is like with all signs
     turned is drawn so that it looks like it, its correlation with a minus.
@@ -137,26 +136,28 @@ def draw(layers: Sequence[Layer]) -> Figure:
     pitch, rows = min(LARGEST_CELL + GAP, (WIDTH - left) / len(units)), len(layers)
     cell = pitch - GAP
     width, height = left + len(units) * pitch + 0.1, rows * (pitch + CAPTION) + 0.1
-    figure: Any = new_figure(width, height)
-    for row, layer in enumerate(layers):
-        bottom = height - (row + 1) * (pitch + CAPTION) + CAPTION
-        place = (left / width, bottom / height, len(units) * pitch / width, cell / height)
-        axes = figure.add_axes(place)
-        axes.set_axis_off()
-        match = None if row == 0 else matches[row - 1]
-        strip, captions = _strip(layer, units, match, GAP / cell)
-        axes.imshow(
-            strip, cmap=matplotlib.colormaps["RdBu_r"].with_extremes(bad=(0, 0, 0, 0)), vmin=-1, vmax=1, aspect="auto"
-        )
-        step = strip.shape[1] / len(units)
-        for column, caption in enumerate(captions):
-            axes.text((column + 0.46) * step - 0.5, 1.02 * len(strip), caption, ha="center", va="top", fontsize=6.5)
-        label = layer.label if len(layer.label) <= 36 else layer.label[:34] + "…"
-        figure.text((left - 0.1) / width, (bottom + cell / 2) / height, label, ha="right", va="center", fontsize=8)
-    return figure
+    panels = [_panel(layer, units, match, cell) for layer, match in zip(layers, [None, *matches], strict=True)]
+    bottoms = [height - (row + 1) * (pitch + CAPTION) + CAPTION for row in range(rows)]
+    boxes = [(left, bottom, len(units) * pitch, cell) for bottom in bottoms]
+    return Sketch(width, height, [[panel] for panel in panels], boxes=boxes)
 
 
-def _strip(layer: Layer, units: np.ndarray, match: Any, gap_share: float) -> tuple[np.ndarray, list[str]]:
+draw = drawn(sketch)
+
+
+def _panel(layer: Layer, units: np.ndarray, match: Match | None, cell: float) -> Panel:
+    """A row of pictures `cell` inches high."""
+    strip, captions = _strip(layer, units, match, GAP / cell)
+    (high, wide), label = strip.shape, layer.label if len(layer.label) <= 36 else layer.label[:34] + "…"
+    step, y = wide / len(units), high * (1 + CAPTION / 2 / cell)
+    labels = [Label((column + 0.46) * step - 0.5, y, text, 6.5, INK) for column, text in enumerate(captions) if text]
+    seen = np.uint8(255) * np.isfinite(strip)[..., None]
+    pixels = np.concatenate([colored((strip + 1) / 2, SIGNED), seen], axis=2)
+    upright = Axis(high - 0.5, -0.5, [((high - 1) / 2, label)])
+    return Panel(Axis(-0.5, wide - 0.5), upright, [Image(pixels)], labels, grid="", frame="")
+
+
+def _strip(layer: Layer, units: np.ndarray, match: Match | None, gap_share: float) -> tuple[np.ndarray, list[str]]:
     """A row of pictures, each scaled by its largest weight, and what stands under each."""
     _, high, wide = layer.images.shape
     gap = max(1, round(wide * gap_share))

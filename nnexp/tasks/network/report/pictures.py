@@ -26,7 +26,7 @@ def of_classes(group: Group, read: Reader) -> Iterator[Picture]:
     )
     if len(shown) < len(group.settings):
         caption += f" {group.top} {len(found)} settings are shown."
-    yield Picture("classes", classes.per_class(found, line_styles(shown)), caption)
+    yield Picture("classes", classes.per_class_sketch(found, line_styles(shown)), caption)
     if not group.has_choice:
         return
     first, second = found[:2]
@@ -35,7 +35,7 @@ def of_classes(group: Group, read: Reader) -> Iterator[Picture]:
         f"and {second.label} (middle), and left minus middle: on the diagonal brown is good for the left one, beside "
         "it purple. Less than half a percent is not written."
     )
-    yield Picture("confusion", classes.confusions(first, second), caption)
+    yield Picture("confusion", classes.confusions_sketch(first, second), caption)
 
 
 def _replicates(group: Group) -> str:
@@ -57,4 +57,4 @@ def of_layers(group: Group, read: Reader) -> Iterator[Picture]:
         caption += f" {group.top} {len(found)} of {len(group.settings):,} settings are shown."
     if (units := len(found[0].weights)) > layers.MOST_UNITS:
         caption += f" Of {units} units the {layers.MOST_UNITS} with the closest partners are shown."
-    yield Picture("hidden_layers", layers.draw(found), caption)
+    yield Picture("hidden_layers", layers.sketch(found), caption)

@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from nnexp.comparison.spec import Reader, References
 from nnexp.datasets import Dataset
 from nnexp.errors import one_line
@@ -149,6 +147,8 @@ def _config_of(problem: Problem, read_file: Reader, evaluations: int) -> Network
 
 
 def _tree(content: bytes) -> dict[str, Any]:
+    from omegaconf import OmegaConf  # for a report that has references; to import it takes a fifth of the rest
+
     tree: Any = OmegaConf.to_container(OmegaConf.create(content.decode()))
     if not isinstance(tree, dict):
         raise ValueError("it is no mapping")

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.figure import Figure
+import numpy as np
 
 from nnexp.comparison.citing import Sentence, cite
-from nnexp.comparison.drawing import GRID, INK, drawn, legend_below, line_styles, panels
+from nnexp.comparison.drawing import INK, line_styles
 from nnexp.comparison.metric import Metric
 from nnexp.comparison.sections import Picture, Section, Table
 from nnexp.comparison.settings import Group
 from nnexp.comparison.spec import Reader
 from nnexp.comparison.wording import count, ends, listed
+from nnexp.figures import scales
+from nnexp.figures.sketch import Line, Panel, Sketch
 from nnexp.statistics.calibration import EDGES, N_BINS, Calibration, pooled
 from nnexp.statistics.intervals import Summary
 
@@ -24,6 +26,8 @@ MOST_ROWS = 12
 MOST_SETTINGS = 3  # more lines cross each other beyond telling apart
 LEAST_SHOWN = 10  # samples of a bin; of fewer, a share says nothing
 MARKERS = "oDs"
+MOST_STEPS = 6  # of an axis
+NONE = 1e-9  # of all, percent: where a bin has no predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +68,7 @@ def pictures(group: Group, read: Reader) -> list[Picture]:
         "over the classes (0 to 2); ECE: the mean distance of the marks from the dotted line, weighted by their "
         f"predictions.{shown}"
     )
-    return [Picture(NAME, draw(found, line_styles(settings)), caption)]
+    return [Picture(NAME, sketch(found, line_styles(settings)), caption)]
 
 
 def about(section: Section) -> list[Sentence]:
@@ -106,29 +110,23 @@ def _parse(content: bytes) -> Calibration:
     return Calibration.from_dict(json.loads(content))
 
 
-@drawn
-def draw(found: Sequence[Measured], styles: Mapping[str, tuple[Any, Any]]) -> Figure:
-    """Draw the share of right predictions over the probability, and below how many predictions there are of each."""
-    figure, axes = panels(5.6, 5.9, 2, 1, sharex=True, height_ratios=(3, 1))
-    above, below = axes[:, 0]
-    above.plot([0, 100], [0, 100], color=INK, linewidth=0.9, linestyle=(0, (1, 2)), label="as good as stated")
+def sketch(found: Sequence[Measured], styles: Mapping[str, tuple[Any, Any]]) -> Sketch:
+    """The share of right predictions over the probability, and below how many predictions there are of each."""
+    diagonal = Line([0, 100], [0, 100], INK, dash=(0, (1, 2)), width=0.9, label="as good as stated")
+    above, below = [diagonal], list[Line]()
     for one, marker in zip(found, MARKERS, strict=False):
         measured, (color, dash) = one.calibration, styles[one.label]
         kept = measured.counts >= LEAST_SHOWN
-        line = {"color": color, "linestyle": dash}
-        above.plot(
-            100 * measured.confidences[kept],
-            100 * measured.accuracies[kept],
-            marker=marker,
-            markersize=4.5,
-            label=f"{one.label}: Brier {measured.brier:.3f}, ECE {100 * measured.ece:.1f} %",
-            **line,
-        )
-        below.stairs(100 * measured.counts / measured.n, 100 * EDGES, linewidth=1.4, **line)
-    above.set(ylabel="right predictions (%)", ylim=(0, 102), xlim=(0, 100))
-    below.set(ylabel="of all (%)", xlabel="probability of the predicted class (%)", yscale="log", ylim=(None, 100))
-    below.yaxis.set_major_formatter("{x:g}")
-    for each in (above, below):
-        each.grid(visible=True, color=GRID)
-    legend_below(figure, above, columns=1)
-    return figure
+        shown = f"{one.label}: Brier {measured.brier:.3f}, ECE {100 * measured.ece:.1f} %"
+        places = 100 * measured.confidences[kept], 100 * measured.accuracies[kept]
+        above.append(Line(*places, color, dash, marker=marker, size=4.5, label=shown))
+        share = np.repeat(100 * measured.counts / measured.n, 2)
+        below.append(Line(np.repeat(100 * EDGES, 2)[1:-1], np.maximum(share, NONE), color, dash, width=1.4))
+    shares = np.concatenate([line.y for line in below])
+    x = scales.linear(0, 100, "probability of the predicted class (%)", most=MOST_STEPS)
+    low = scales.logarithmic(np.append(shares[shares > NONE], 100), "").low
+    rows = [
+        [Panel(x, scales.linear(0, 102, "right predictions (%)", most=MOST_STEPS), above)],
+        [Panel(x, scales.powers(low, 100, "of all (%)"), below)],
+    ]
+    return Sketch(5.6, 5.9, rows, shares_x=True, heights=(3, 1), legend=1)
