@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ def make(store: Any, sweep: str, folder: Path, margin: float | None) -> tuple[Pa
     return made.path, made.choice
 
 
+@lru_cache(1)  # it is called for as long as the last jobs are trained
 @span("imports")
 def prepare(store: Any) -> None:
-    """Import what a report needs."""
-    import nnexp.report  # noqa: F401
+    """Import and read what a report will need."""
+    from nnexp.report import prepare
+
+    prepare(store)
 
 
 def foresee(task: Any, planned: Any, store: Any) -> Sequence[str]:
