@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -76,8 +77,9 @@ class ReportResult:
 def prepare(store: Store) -> None:
     """Import and read what a report on the newest runs will need: the first one of a process takes half longer else."""
     import_module("pyarrow.parquet")
-    for task in {run.tags.get(tags.TASK, tasks.NETWORK) for run in store.search(newest_first=True, limit=NEWEST)}:
-        spec_of(task)
+    with suppress(Exception):  # what is wrong with the store, the report itself will say
+        for task in {run.tags.get(tags.TASK, tasks.NETWORK) for run in store.search(newest_first=True, limit=NEWEST)}:
+            spec_of(task)
     page.template()
     rendering.render(Sketch(1, 1, [[Panel(scales.linear(0, 100, "of (%)"), scales.linear(0.1, 1, ""), title="runs")]]))
 
