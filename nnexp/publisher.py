@@ -37,17 +37,19 @@ from nnexp.recovery import TRAINER_KILLED, close_and_describe, close_lost, recov
 from nnexp.runs import backlog, lease, questions
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import RecordError
-from nnexp.runs.history import has_history
+from nnexp.runs.history import HISTORY, has_history
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_own_folder, use_own_folder
 from nnexp.tasks import describe, prepare_to_describe
 from nnexp.timeline import end as note_end
 from nnexp.timeline import span
+from nnexp.tracking.publication import LIVE_AFTER
 from nnexp.tracking.publications import Publications
 from nnexp.tracking.store import Store, StoreError, import_mlflow
 from nnexp.tracking.system_metrics import SystemMetrics, are_wanted
 
+TABLE_GROWS = 1.5  # times as long as when its table was made last a history is, where a new one is made
 LOOK_SECONDS = 2.0  # between two looks at what is new, where the trainer does not ring
 SUSPICIOUS_SECONDS = 2.0  # of waiting for a store, after which it is asked whether it is there at all
 WORKERS_SECONDS = 20.0  # that workers have to end when the trainer is gone
@@ -76,6 +78,7 @@ class Publisher:
         self._at_work: list[Path] = []  # runs that are claimed or drawn this moment
         self._owners: dict[Path, str] = {}
         self._looked: dict[Path, float] = {}  # when a run that trains was looked at last
+        self._tabled: dict[Path, int] = {}  # how long its history was when its table was made
 
     def _is_mine(self, record: RunRecord) -> bool:
         tracking, mine = record.tracking, self.settings
@@ -205,8 +208,7 @@ class Publisher:
         runs = [directory for directory in runs if self._is_due(directory)]
         for directory in runs:
             with suppress(OSError, ValueError):
-                if not directory.has_ended:
-                    directory.write_history_table()
+                self._write_table(directory)
         for directory in runs:
             if self.store is not None and self.store.problem is not None and self.store.is_left_alone:
                 self._refuse(self.store.problem)
@@ -217,12 +219,25 @@ class Publisher:
         """Whether there may be something to publish: of a run that trains not at every ring for another."""
         if directory.has_ended:
             self._looked.pop(directory.path, None)
+            self._tabled.pop(directory.path, None)
             return True
         now = time.monotonic()
         if now - self._looked.get(directory.path, -LOOK_SECONDS) < 0.9 * LOOK_SECONDS:
             return False
         self._looked[directory.path] = now
         return True
+
+    def _write_table(self, directory: RunDirectory) -> None:
+        """Make the table of a run that trains, anew as its history grows: of long ones it would take ever longer.
+
+        The trainer makes it at the end of the run, and who closes the run of a trainer that was killed.
+        """
+        if directory.has_ended or time.time() - directory.record.started < LIVE_AFTER:
+            return
+        length = (directory.path / HISTORY).stat().st_size
+        if length >= TABLE_GROWS * self._tabled.get(directory.path, 1):
+            self._tabled[directory.path] = length
+            directory.write_history_table()
 
     def _look_at(self, directory: RunDirectory) -> None:
         is_asked = questions.is_asked(directory, Question.PUBLISH)

@@ -58,7 +58,7 @@ from nnexp.tracking.transaction import one_transaction, together
 from nnexp.tracking.uploads import Artifacts, log_all, log_data_set, metric_of, params_of, remove_half_uploads
 
 LOCK, LOCK_SECONDS = ".publishing.lock", 30.0
-LIVE_AFTER = 2.0  # seconds of training: a shorter run is published in one piece
+LIVE_AFTER = 5.0  # seconds of training: a shorter run is published in one piece
 
 
 class Publication:
