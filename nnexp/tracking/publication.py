@@ -248,7 +248,11 @@ class Publication:
         tags = {CLAIM: ClaimState.HELD.value} if is_bid else {}
         if self._has_inputs and not values and not tags:
             return
-        together(self.store.client, lambda: self._send(run_id, record, [metric_of(value) for value in values], tags))
+
+        def send(*, is_new: bool) -> None:
+            self._send(run_id, record, [metric_of(value) for value in values], tags, is_new=is_new)
+
+        together(self.store.client, lambda: send(is_new=self._is_new), lambda: send(is_new=False))
         self._sent(read, tags)
         if values:
             self._remember()
@@ -259,9 +263,11 @@ class Publication:
         self._pending += [*values, *self._system.new_values()[0]]  # these are few and may be sent again
         return list(self._pending), read
 
-    def _send(self, run_id: str, record: RunRecord, metrics: Sequence[Any], tags: Mapping[str, str]) -> None:
+    def _send(
+        self, run_id: str, record: RunRecord, metrics: Sequence[Any], tags: Mapping[str, str], *, is_new: bool
+    ) -> None:
         params = {} if self._has_inputs else params_of(record)
-        log_all(self.store, run_id, metrics, params, tags)
+        log_all(self.store, run_id, metrics, params, tags, is_new=is_new)
         if not self._has_inputs:
             log_data_set(self.store, run_id, record)
 
@@ -303,7 +309,7 @@ class Publication:
                 about = {} if is_ready(model) else about_model(record, model, run_id)
             # Sent again by themselves, MLflow would look which of the last values the run has already.
             metrics = [metric_of(value, **(about if value == last.get(value.key) else {})) for value in new]
-            self._send(run_id, record, metrics, tags)
+            self._send(run_id, record, metrics, tags, is_new=is_new)
             if about:
                 link_model(self.store, model, run_id, result.step, is_new=is_new)
             return model, about

@@ -3,17 +3,19 @@
 MLflow opens a session for each call, for some several, and commits each: publishing a run of a second would be some
 twenty commits, each of which waits for the disk. Within :func:`one_transaction` all calls of this thread share one
 session, which is committed at the end, or not at all. It knows one thing of MLflow's store, the function that gives a
-session; where that is missing, as in a store behind a server, each call is by itself as ever.
+session; where that is missing, as in a store behind a server, each call is by itself as ever. The values of a run are
+many, and so they are inserted here (:func:`insert_values`).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 SESSIONS = "ManagedSessionMaker"
+COLUMNS = {"run_uuid", "key", "value", "timestamp", "step", "is_nan"}  # of the values, as far as it is known here
 
 T = TypeVar("T")
 Sessions = Callable[..., AbstractContextManager[Any]]
@@ -90,6 +92,41 @@ def runs_tagged(client: Any, key: str, value: str) -> set[str] | None:
 
     with sessions() as session:
         return {run_id for (run_id,) in session.query(SqlTag.run_uuid).filter(SqlTag.key == key, SqlTag.value == value)}
+
+
+def insert_values(client: Any, run_id: str, metrics: Sequence[Any]) -> Sequence[Any]:
+    """Insert values of a run, of which the store has none, in one statement; gives those that are left for MLflow.
+
+    It makes an object of each value, and looks at it several times, which takes most of the time of publishing a run.
+    Left are the last value of each key, which is in other tables too, and all of them outside of a transaction.
+    """
+    store: Any = getattr(getattr(client, "_tracking_client", None), "store", None)
+    session = _session_of(store)
+    if session is None:
+        return metrics
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+
+    table = SqlMetric.__table__
+    if set(table.columns.keys()) != COLUMNS:
+        return metrics
+    kept = {metric.key: metric for metric in sorted(metrics, key=_moment)}
+    left, rows = list(kept.values()), dict[Any, dict[str, Any]]()
+    for metric in metrics:
+        if metric is kept[metric.key]:
+            continue
+        if metric.model_id is not None or _moment(metric) == _moment(kept[metric.key]):
+            left.append(metric)
+            continue
+        is_nan, value = store.sanitize_metric_value(metric.value)
+        row = metric.key, value, metric.timestamp, metric.step, is_nan
+        rows[row] = dict(zip(("key", "value", "timestamp", "step", "is_nan"), row, strict=True), run_uuid=run_id)
+    if rows:
+        session.execute(table.insert(), list(rows.values()))
+    return left
+
+
+def _moment(metric: Any) -> tuple[int, int]:
+    return metric.step, metric.timestamp
 
 
 def _session_of(store: Any) -> Any:

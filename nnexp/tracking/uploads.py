@@ -14,6 +14,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import Value
 from nnexp.runs.records import RunRecord
 from nnexp.tracking.store import HALF_UPLOADS, Store, batches
+from nnexp.tracking.transaction import insert_values
 
 MOST = 1000  # values, params and tags together, that MLflow takes in a call
 PARAMS_PER_CALL = 100
@@ -46,11 +47,20 @@ def metric_of(value: Value, **model: Any) -> Any:
 
 
 def log_all(
-    store: Store, run_id: str, metrics: Sequence[Any], params: Mapping[str, str], tags: Mapping[str, str]
+    store: Store,
+    run_id: str,
+    metrics: Sequence[Any],
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+    *,
+    is_new: bool = False,
 ) -> None:
-    """Metrics, params and tags in as few calls as can be; the store holds equal values once."""
+    """Metrics, params and tags in as few calls as can be; the store holds equal values once, `is_new`: none so far."""
     client = store.client
     from mlflow.entities import Param, RunTag
+
+    if is_new:
+        metrics = insert_values(client, run_id, metrics)
 
     first, *more = list(batches([Param(*item) for item in params.items()], PARAMS_PER_CALL)) or [[]]
     for chunk in more:

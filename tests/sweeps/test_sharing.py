@@ -1,11 +1,14 @@
-"""Workers of a sweep train on the same copy of the data: the same bits, or their own."""
+"""Workers of a sweep: they train on the same copy of the data, the same bits, or their own."""
 
 import numpy as np
 import pytest
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
 
 from nnexp import datasets
 from nnexp.compose import compose, read_config
 from nnexp.sweeps.directory import write_plan
+from nnexp.sweeps.parent_watch import keep_plugins
 from nnexp.sweeps.sharing import clear, share_in
 from nnexp.tasks.network.task import SHARED_UNLESS, _shared
 from tests.tools import made_up
@@ -85,3 +88,12 @@ def test_seeds_with_one_split_share_their_training_data(split_seed, is_shared, s
 def test_without_a_plan_on_this_machine_nothing_is_shared(split, tmp_path):
     config = read_config(compose([f"tracking.directory={tmp_path}", "tracking.sweep=elsewhere"]))
     assert share(split.train.X, config) is split.train.X
+
+
+def test_a_worker_looks_for_hydras_plugins_once(monkeypatch):
+    monkeypatch.setattr(Singleton, "set_state", staticmethod(Singleton.set_state))
+    monkeypatch.setattr(Singleton, "_instances", dict(Singleton._instances))
+    keep_plugins()
+    known = Plugins.instance()
+    Singleton.set_state(Singleton.get_state())  # as Hydra's launcher does at each job
+    assert Plugins.instance() is known
