@@ -57,6 +57,8 @@ class Parent:
         self.run_id: str | None = None
         self.was_broken_off = False  # the sweep was begun before, and did not come to its end
         self._links: dict[str, str] = {}
+        self._said: dict[str, str] = {}  # what is shown of the sweep,
+        self._told = self._beaten = float("-inf")  # and when that was said last, and that it is alive
 
     def ensure(self) -> str:
         """Find the parent run of the sweep or make it; open it again where it had ended."""
@@ -144,8 +146,14 @@ class Parent:
         self.store.client.log_artifact(self.ensure(), str(page))
 
     def beat(self) -> None:
-        """Say that the sweep is alive."""
-        self.store.beat(self.ensure())
+        """Say that the sweep is alive, unless that was said a moment ago."""
+        if self._is_due(self._beaten):
+            self.store.beat(self.ensure())
+            self._beaten = time.monotonic()
+
+    def _is_due(self, last: float) -> bool:
+        """Whether it was long ago, on the scale of heartbeats, that something was said."""
+        return time.monotonic() - last > self.record.heartbeat / 2
 
     def say(self, told: Told) -> None:
         """Bring counts, best settings, what the report says of them, and the note up to date."""
@@ -154,7 +162,9 @@ class Parent:
         tags[NOTE] = sweep_note(self.plan, told.counts, told.best, told.heading, told.failures, *links, told.choice)
         if told.best:
             tags[BEST] = str(told.best[0])
-        self.store.tag(self.ensure(), tags)
+        if tags != self._said or self._is_due(self._told):
+            self.store.tag(self.ensure(), tags)
+            self._said, self._told = tags, time.monotonic()
 
     def end(self, status: str, message: str, ended: float | None = None) -> str:
         """Close the sweep, and return its id; a run that ended meanwhile may name the parent of an earlier start."""

@@ -18,6 +18,7 @@ SESSIONS = "ManagedSessionMaker"
 COLUMNS = {"run_uuid", "key", "value", "timestamp", "step", "is_nan"}  # of the values, as far as it is known here
 
 T = TypeVar("T")
+Stage = tuple[str, int | None]  # status and end of a run, in milliseconds
 Sessions = Callable[..., AbstractContextManager[Any]]
 _shared = threading.local()  # the session of this thread's transaction, by the id of its store
 _patching = threading.Lock()
@@ -92,6 +93,30 @@ def runs_tagged(client: Any, key: str, value: str) -> set[str] | None:
 
     with sessions() as session:
         return {run_id for (run_id,) in session.query(SqlTag.run_uuid).filter(SqlTag.key == key, SqlTag.value == value)}
+
+
+def stages_of_runs(client: Any, key: str, value: str, after: int) -> dict[str, Stage] | None:
+    """Status and end of the runs with a tag that are open or ended after a moment, in milliseconds, by their ids.
+
+    Of every experiment; None where it is not a database. MLflow's search reads all that the runs have logged.
+    """
+    sessions = getattr(getattr(getattr(client, "_tracking_client", None), "store", None), SESSIONS, None)
+    if sessions is None:
+        return None
+    from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
+
+    with sessions() as session:
+        found = (
+            session.query(SqlRun.run_uuid, SqlRun.status, SqlRun.end_time)
+            .join(SqlTag)
+            .filter(
+                SqlTag.key == key,
+                SqlTag.value == value,
+                SqlRun.lifecycle_stage == "active",
+                (SqlRun.status == "RUNNING") | (SqlRun.end_time > after),
+            )
+        )
+        return {run_id: (status, end) for run_id, status, end in found}
 
 
 def insert_values(client: Any, run_id: str, metrics: Sequence[Any]) -> Sequence[Any]:

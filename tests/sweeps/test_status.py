@@ -4,11 +4,12 @@ import pytest
 
 from nnexp.config import TrackingConfig
 from nnexp.runs import backlog
-from nnexp.runs.tags import RERUN_OF
+from nnexp.runs.tags import RERUN_OF, RUN_KEY, SWEEP
 from nnexp.sweeps.job_states import KnownRuns
 from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import JobState, State, count, outcome, states
+from nnexp.tracking.store import Store
 from tests.tools import made_up
 
 
@@ -72,3 +73,25 @@ def test_a_job_that_ran_when_the_store_was_lost_is_not_waited_for_in_vain(tmp_pa
     assert session.states["key of a"].state == "finished"
     assert session.states["key of b"].state == "failed"  # the launcher of this test trains nothing
     assert [[job[-1] for job in batch] for batch in launched] == [["tracking.run_name='seed=1'"]] * 2
+
+
+def test_a_look_at_a_sweep_under_way_finds_what_is_open_and_what_has_just_ended(tmp_path, empty_store):
+    store = Store(empty_store(tmp_path / "mlflow.db"), "e")
+    ids = {key: store.create(key, 1.0, {SWEEP: "s", RUN_KEY: key}) for key in "abcd"}
+    store.create("other", 1.0, {SWEEP: "t", RUN_KEY: "a"})
+
+    def look():
+        found = KnownRuns(store, str(tmp_path), "s").stored("abcd", repair=False, elsewhere=False, after=150.0)
+        return {job.key: (job.state.value, job.metrics.get("m"), job.seconds) for job in found}
+
+    for key, end in {"a": 100.0, "b": 200.0}.items():
+        store.terminate(ids[key], "FINISHED", end)
+    began = {"b": ("finished", None, 199.0), "c": ("running", None, None), "d": ("running", None, None)}
+    assert look() == look() == began
+    store.client.log_metric(ids["c"], "m", 2.0)
+    assert look() == began | {"c": ("running", 2.0, None)}
+    store.terminate(ids["c"], "FAILED", 300.0)
+    store.delete(ids["d"])
+    assert look() == look() == {"b": began["b"], "c": ("failed", 2.0, 299.0)}
+    store.terminate(ids["b"], "KILLED", 250.0)
+    assert look()["b"] == ("lost", None, 249.0)
