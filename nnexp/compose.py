@@ -98,7 +98,7 @@ def tracking_of(overrides: Sequence[str]) -> TrackingConfig:
 
 def plain(cfg: DictConfig, *, missing: bool = False) -> dict[str, Any]:
     """A composed config as nested dictionaries, without Hydra's own part; `missing`: values in it may be missing."""
-    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]) if "hydra" in cfg else cfg
     try:
         tree: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=not missing)
     except MissingMandatoryValue as error:
