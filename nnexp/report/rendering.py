@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
-from matplotlib.transforms import Affine2D, TransformedBbox, TransformedPath
+from matplotlib.transforms import Affine2D, Bbox, TransformedPath
 
 from nnexp.comparison.drawing import REPORT_STYLE
 from nnexp.figures.canvas import Canvas
@@ -99,7 +99,7 @@ class _Both:
         own = self._pixels.new_gc()
         own.copy_properties(gc)
         if (box := gc.get_clip_rectangle()) is not None:
-            own.set_clip_rectangle(TransformedBbox(box, self._scaled))
+            own.set_clip_rectangle(Bbox(SCALE * box.get_points()))
         path, transform = gc.get_clip_path()
         if path is not None:
             own.set_clip_path(TransformedPath(path, transform + self._scaled))
