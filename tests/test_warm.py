@@ -123,3 +123,10 @@ def test_a_process_that_fails_has_its_exit_status(tmp_path):
     (tmp_path / "nnexp.py").write_text("import sys; sys.exit(len(sys.argv))")
     done = subprocess.run([sys.executable, "-m", "nnexp", "a", "b"], cwd=tmp_path, env=dict(os.environ))
     assert done.returncode == 3
+
+
+def test_a_process_that_is_interrupted_at_once_ends(tmp_path):
+    for _ in range(5):
+        process = warm.popen([sys.executable, "-c", "import time; time.sleep(600)"], stderr=subprocess.DEVNULL)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() in (130, -signal.SIGINT)

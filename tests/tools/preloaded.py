@@ -15,6 +15,7 @@ import json
 import os
 import runpy
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -120,6 +121,7 @@ def _become(words: list[str], install: Install, numbers: Mapping[str, int], own:
         install(role)
         _posixsubprocess.fork_exec = subprocess._fork_exec = spares.fork_exec
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # not before: after a fork it would be lost
             _run(words)
             status = 0
         except SystemExit as end:
@@ -206,6 +208,8 @@ class _Spares:
                 message = json.loads(reader.read(int.from_bytes(length, "big")))
             line.sendall(b".")
             line.close()
+            for handler in (signal.SIG_IGN, signal.default_int_handler):  # what was meant for others is forgotten
+                signal.signal(signal.SIGINT, handler)
             take(received, message["fds"])
             own = [number for number in message["fds"] if number > 2]
             os.environ.clear()

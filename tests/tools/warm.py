@@ -216,12 +216,13 @@ def answer(connection):
         os.chdir(asked["cwd"])
         os.environ.clear()
         os.environ.update(asked["env"])
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         if asked["session"]:
             os.setsid()
         show_mark(MARK, asked["env"].get(MARK, ""))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return [number for number in asked["fds"] if number > 2]
 
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # else one that comes at once would be ignored
     numbers = {"parent": asked["spares"], "worker": 0, "companion": 0}
     pid = start(asked["words"], enter, lambda role: None, numbers)
     connection.sendall(pid.to_bytes(8))
