@@ -1,5 +1,6 @@
 """What the tests share: the real command in a folder of its own, and the store it leaves behind."""
 
+import gc
 import json
 import os
 import shutil
@@ -62,6 +63,7 @@ def pytest_configure(config):
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     warm.install()
+    gc.set_threshold(50_000, 10, 10)  # a tenth of the tests' own time goes into looking for garbage by Python's 700
     if not hasattr(config, "workerinput"):  # the tests' workers are processes of the session like any other
         config.add_cleanup(processes.end_with_this_process().communicate)
 
