@@ -61,12 +61,12 @@ def render(figure: Figure | Sketch) -> tuple[str, np.ndarray]:
             sketching.draw(figure, both)
             drawn = both.with_letters()
         else:
-            _draw(figure, MixedModeRenderer(figure, width, height, DPI, both))
+            _draw(figure, both)
     svg.finalize()
     return written.getvalue(), drawn[..., :3]
 
 
-def _draw(figure: Figure, renderer: Any) -> None:
+def _draw(figure: Figure, both: Any) -> None:
     """Draw a figure in points, without its ground."""
     grounds = [each for each in (figure.patch, *(axes.patch for axes in figure.axes)) if each.get_visible()]
     dpi = figure.dpi
@@ -74,7 +74,7 @@ def _draw(figure: Figure, renderer: Any) -> None:
         for ground in grounds:
             ground.set_visible(False)
         figure.dpi = POINTS_PER_INCH
-        figure.draw(renderer)
+        figure.draw(MixedModeRenderer(figure, *figure.get_size_inches(), DPI, both))  # once it has its unit
     finally:
         figure.dpi = dpi
         for ground in grounds:

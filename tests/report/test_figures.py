@@ -55,3 +55,18 @@ def test_the_pixels_are_those_of_a_figure_saved_by_itself(tmp_path):
     save(figure, tmp_path / "figure.png")
     saved = imread(tmp_path / "figure.png")[..., :3]
     assert np.mean(np.abs(saved - pixels / 255) > 0.5) < 0.01  # but for letters, which are some tenths of a pixel aside
+
+
+def test_a_scale_of_colours_is_where_it_belongs(tmp_path):
+    @drawn
+    def with_bar():
+        figure, axes = panels(4, 2, 1, 1)
+        figure.colorbar(axes[0, 0].imshow(np.eye(2), cmap="Blues"))
+        return figure
+
+    figure = with_bar()
+    _, pixels = render(figure)
+    save(figure, tmp_path / "figure.png")
+    saved = imread(tmp_path / "figure.png")[..., :3]
+    column = int(figure.axes[1].get_window_extent().x0) + 4
+    assert np.mean(np.abs(saved - pixels / 255)[:, column] > 0.2) < 0.05
