@@ -1,6 +1,6 @@
 """Draw a sketch onto a renderer of matplotlib, whose unit is the point, without any of matplotlib's figures and axes.
 
-These cost twenty times as much: an artist for each tick, and a layout that asks each for its size, twice.
+These cost ten times as much: an artist for each tick, and a layout that asks each for its size, twice.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ class Pen:
             self._renderer.draw_path(gc, Path(points.reshape(-1, 2), codes), ASIS)
 
     def area(self, points: np.ndarray, color: Any, **looks: Any) -> None:
-        """Fill what points go around."""
+        """Fill what points go around, those that are numbers."""
+        points = points[np.isfinite(points).all(axis=1)]
+        if not len(points):
+            return
         path = Path(np.vstack([points, points[:1]]), closed=True)
         self._renderer.draw_path(self._context(color, 0, **looks), path, ASIS, to_rgba(color))
 

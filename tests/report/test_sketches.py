@@ -101,6 +101,17 @@ def test_the_letters_of_a_text_are_those_of_matplotlib():
     assert np.array(found) == pytest.approx(np.array(expected), abs=0.2)
 
 
+def test_what_is_no_number_is_left_out():
+    x, nothing = np.arange(3.0), np.full(3, np.nan)
+    axis = scales.linear(0, 2, "")
+    marks = [Band(x, nothing, nothing, "#0072B2", 0.2), Line(x, nothing, "#0072B2", marker="o")]
+    bars = Bars(np.stack([x, nothing], axis=1), np.stack([x, x], axis=1), "#009E73", cap=2.5)
+    (svg, pixels), (_, empty) = (render(Sketch(3, 2, [[Panel(axis, axis, [*each])]])) for each in ([*marks, bars], []))
+    assert "nan" not in svg
+    assert (pixels == empty).mean() > 0.99
+    assert not values_of(marks).size
+
+
 def test_an_axis_from_zero_has_zero_and_decades():
     axis = scales.from_zero(400, "steps")
     assert [text for _, text in axis.ticks] == ["0", "1", "10", "100"]
