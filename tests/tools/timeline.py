@@ -5,6 +5,7 @@ By kind of process, and by file of tests. What is no process of nnexp (browsers,
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,9 @@ def main() -> int:
     adopts = adopt_orphans()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        done = subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], env=os.environ | {FOLDER: name})
+        tests = subprocess.Popen([sys.executable, "-m", "pytest", *sys.argv[1:]], env=os.environ | {FOLDER: name})
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the tests, and what is known by then is told
+        status = tests.wait()
         wait_for_children()
         total = cpu_of_children()
         kinds, files, counts, spans = Counter(), Counter(), Counter(), Counter()
@@ -61,7 +64,7 @@ def main() -> int:
         print(f"{cpu:7.1f} {counts[kind]:5} {kind:<18}", ", ".join(f"{name} {cpu:.1f}" for cpu, name in parts[:5]))
     for file, cpu in files.most_common():
         print(f"{cpu:7.1f}  {file}")
-    return done.returncode
+    return status
 
 
 if __name__ == "__main__":
