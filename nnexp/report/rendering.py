@@ -74,7 +74,9 @@ def _draw(figure: Figure, both: Any) -> None:
         for ground in grounds:
             ground.set_visible(False)
         figure.dpi = POINTS_PER_INCH
-        figure.draw(MixedModeRenderer(figure, *figure.get_size_inches(), DPI, both))  # once it has its unit
+        width, height = figure.get_size_inches()
+        renderer: Any = MixedModeRenderer(figure, width, height, DPI, both)  # it keeps the unit that is set now
+        figure.draw(renderer)
     finally:
         figure.dpi = dpi
         for ground in grounds:
