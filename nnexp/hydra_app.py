@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from nnexp.compose import (
 )
 from nnexp.config import Config, ConfigError, TrackingConfig, check_places, check_run_directory
 from nnexp.errors import FULL_ERROR, ExitStatus, UsageError
-from nnexp.hydra_versions import BEHAVIOUR, IS_OLD, ignore_warnings, quiet
+from nnexp.hydra_versions import BEHAVIOUR, IS_OLD, ignore_warnings, mode_known, quiet
 from nnexp.launchers import set_defaults
 from nnexp.own import use_folder
 from nnexp.paths import absolute
@@ -176,7 +177,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     own = [FLAGS[0], str(own_directory())] if own_directory() is not None else []
     arguments = [*own, *(one_spelling(word) for word in arguments)]
-    if not IS_OLD and _is_sweep(arguments):
+    mode = RunMode.MULTIRUN if _is_sweep(arguments) else None
+    if not IS_OLD and mode is not None:
         arguments.insert(0, "-m")
     sys.argv[1:] = arguments
     asked = os.environ.get(FULL_ERROR)
@@ -185,7 +187,7 @@ def main(arguments: Sequence[str]) -> int:
     use_folder(Path.cwd())  # where the user's callbacks are
     app = hydra.main(**BEHAVIOUR, config_path=str(config_directory()), config_name="config")(task)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), mode_known(mode) if _is_all_ours(arguments) else nullcontext():
             ignore_warnings()
             _begin(app)
     except (*COMPOSING, ConfigError, ValueError) as error:
@@ -250,6 +252,13 @@ def _is_sweep(arguments: Sequence[str]) -> bool:
         if choice in files and OmegaConf.select(OmegaConf.load(files[choice]), "hydra.mode") == "MULTIRUN":
             return True
     return False
+
+
+def _is_all_ours(arguments: Sequence[str]) -> bool:
+    """Whether all files that are composed are those of the package, whose presets alone say that it is a sweep."""
+    says = ("hydra.mode=", "hydra.searchpath=")
+    is_plain = all(word in ("-m", "--multirun") or not word.startswith("-") for word in arguments)
+    return is_plain and own_directory() is None and not any(word.lstrip("+").startswith(says) for word in arguments)
 
 
 def _exit_status() -> int:

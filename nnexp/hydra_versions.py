@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import hydra
+from hydra._internal.hydra import Hydra
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 IS_OLD = hydra.__version__.startswith("1.3.")
@@ -25,6 +27,23 @@ def ignore_warnings() -> None:
     """Silence what Hydra says to developers; the callbacks that it would have named in code are the user's own."""
     warnings.filterwarnings("ignore", message=".*overriding with `hydra.mode=MULTIRUN`.*")
     warnings.filterwarnings("ignore", message="(?s).*_execution_whitelist_")
+
+
+@contextmanager
+def mode_known(mode: RunMode | None) -> Iterator[None]:
+    """Have Hydra 1.3 take whether it is a sweep from here, or from its flags where it is None.
+
+    It composes the whole config to look into it for `hydra.mode`, and then composes it again: a tenth of a second.
+    """
+    if not IS_OLD:
+        yield
+        return
+    ask = Hydra.get_mode
+    Hydra.get_mode = lambda *_, **__: mode
+    try:
+        yield
+    finally:
+        Hydra.get_mode = ask
 
 
 @contextmanager

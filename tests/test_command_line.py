@@ -5,8 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from hydra.types import RunMode
 
+from nnexp import hydra_app
 from nnexp.cli import main
+from nnexp.compose import initialized_hydra, one_spelling
+from nnexp.presets import CONFIG_GROUPS, choices
 
 SMALL = ["data=digits", "data.cache=null", "model.hidden_size=5", "optimizer.maxfun=5", "tracking=none"]
 
@@ -196,3 +200,15 @@ def test_a_wrong_config_ends_with_2_and_its_traceback_where_it_is_asked_for(call
     assert status == 2
     assert any("ConfigError: `model.l2` must be in [0, 1e12], got -1" in line for line in err)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_whether_it_is_a_sweep_is_known_as_hydra_finds_it():
+    groups = [group for group in CONFIG_GROUPS if not group.startswith("hydra")]
+    words = [[one_spelling(f"{group}={name}")] for group in groups for name in choices(group)]
+    with initialized_hydra() as hydra:
+        for each in [[], ["seed=1"], *words]:
+            found = hydra.get_mode("config", each)
+            assert found == (RunMode.MULTIRUN if hydra_app._is_sweep(each) else None), each
+    assert not hydra_app._is_all_ours(["hydra.mode=MULTIRUN"])
+    assert not hydra_app._is_all_ours(["--config-dir", "mine"])

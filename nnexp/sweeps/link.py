@@ -103,8 +103,8 @@ class StoreLink:
         except Exception as error:
             self.break_off(error)
 
-    def open_later(self, directory: RunDirectory, task: str) -> None:
-        """Recover and open while the first jobs train; :meth:`wait` for it."""
+    def open_later(self, directory: RunDirectory, task: str, then: Callable[[], None] = lambda: None) -> None:
+        """Recover, open and do what there is `then` while the first jobs train; :meth:`wait` for it."""
 
         def work() -> None:
             try:
@@ -112,6 +112,7 @@ class StoreLink:
             except OSError as error:  # a leftover that cannot be removed
                 say(one_line(error))
             self.open(directory, task)
+            then()
 
         self._opening = threading.Thread(target=work, name="nnexp-opening", daemon=True)
         self._opening.start()

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,10 @@ class Session:
         messages.tell_skipped(self.name, jobs, known)
         folder = self.begin(jobs)
         try:
-            (self.link.open_later if is_new else self.link.open)(folder, self.task.name)
+            if is_new:
+                self.link.open_later(folder, self.task.name, self._prepare_report)
+            else:
+                self.link.open(folder, self.task.name)
             self.work(jobs, known)
         except KeyboardInterrupt:
             return self.interrupted()
@@ -249,16 +253,17 @@ class Session:
         self.learn(found)
         self.report()
         self.beat()
-        self._prepare_report()
+        counts = self.overview().counts
+        if counts["planned"] - counts["finished"] - counts["failed"] <= 2 * self.controls.concurrency:
+            self._prepare_report()
         if self.line.is_due() and not is_over():
             self.line.show(self.progress(), self.share())
 
     def _prepare_report(self) -> None:
-        """Have what the report needs imported while the last jobs are trained."""
-        prepare, counts = self.controls.prepare_report, self.overview().counts
-        n_open = counts["planned"] - counts["finished"] - counts["failed"]
-        if prepare is not None and self.link.is_there and n_open <= 2 * self.controls.concurrency:
-            self.link.call(prepare)
+        """Have what the report needs imported while jobs are trained; asked for again, it does nothing."""
+        if self.controls.prepare_report is not None and self.link.is_there:
+            with suppress(Exception):  # which is told where the report is made
+                self.link.call(self.controls.prepare_report)
 
     def _learn_of(self, jobs: Sequence[Job]) -> None:
         """Find out what came of a launch or a wait; the runs of other sweeps are asked for where own ones are open."""
