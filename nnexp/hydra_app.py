@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,8 +177,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     own = [FLAGS[0], str(own_directory())] if own_directory() is not None else []
     arguments = [*own, *(one_spelling(word) for word in arguments)]
-    mode = RunMode.MULTIRUN if _is_sweep(arguments) else None
-    if not IS_OLD and mode is not None:
+    if not IS_OLD and _is_sweep(arguments):
         arguments.insert(0, "-m")
     sys.argv[1:] = arguments
     asked = os.environ.get(FULL_ERROR)
@@ -187,7 +186,7 @@ def main(arguments: Sequence[str]) -> int:
     use_folder(Path.cwd())  # where the user's callbacks are
     app = hydra.main(**BEHAVIOUR, config_path=str(config_directory()), config_name="config")(task)
     try:
-        with warnings.catch_warnings(), mode_known(mode) if _is_all_ours(arguments) else nullcontext():
+        with warnings.catch_warnings(), _mode(arguments):
             ignore_warnings()
             _begin(app)
     except (*COMPOSING, ConfigError, ValueError) as error:
@@ -252,6 +251,13 @@ def _is_sweep(arguments: Sequence[str]) -> bool:
         if choice in files and OmegaConf.select(OmegaConf.load(files[choice]), "hydra.mode") == "MULTIRUN":
             return True
     return False
+
+
+def _mode(arguments: Sequence[str]) -> AbstractContextManager[None]:
+    """Spare Hydra the search for whether it is a sweep, where that is known."""
+    if not _is_all_ours(arguments):
+        return nullcontext()
+    return mode_known(RunMode.MULTIRUN if _is_sweep(arguments) else None)
 
 
 def _is_all_ours(arguments: Sequence[str]) -> bool:

@@ -9,8 +9,8 @@ from hydra.types import RunMode
 
 from nnexp import hydra_app
 from nnexp.cli import main
-from nnexp.compose import initialized_hydra, one_spelling
-from nnexp.presets import CONFIG_GROUPS, choices
+from nnexp.compose import initialized_hydra
+from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, choices
 
 SMALL = ["data=digits", "data.cache=null", "model.hidden_size=5", "optimizer.maxfun=5", "tracking=none"]
 
@@ -205,7 +205,7 @@ def test_a_wrong_config_ends_with_2_and_its_traceback_where_it_is_asked_for(call
 @pytest.mark.slow
 def test_whether_it_is_a_sweep_is_known_as_hydra_finds_it():
     groups = [group for group in CONFIG_GROUPS if not group.startswith("hydra")]
-    words = [[one_spelling(f"{group}={name}")] for group in groups for name in choices(group)]
+    words = [[f"{'+' * (group in ADDED_GROUPS)}{group}={name}"] for group in groups for name in choices(group)]
     with initialized_hydra() as hydra:
         for each in [[], ["seed=1"], *words]:
             found = hydra.get_mode("config", each)

@@ -124,6 +124,8 @@ def _ended(line, flags=0):
 
 def popen(words, **settings):
     """A process of ``PYTHON -m MODULE ...`` or ``PYTHON -c CODE``, as of `subprocess.Popen`."""
+    if sys.platform == "linux":
+        _server()  # which must not be started by itself
     _asked.always = True
     try:
         return subprocess.Popen(words, **settings)
