@@ -44,6 +44,7 @@ from nnexp.runs.temporary import remove_own_folder, use_own_folder
 from nnexp.tasks import describe, prepare_to_describe
 from nnexp.timeline import end as note_end
 from nnexp.timeline import span
+from nnexp.tracking import models
 from nnexp.tracking.publication import LIVE_AFTER
 from nnexp.tracking.publications import Publications
 from nnexp.tracking.store import Store, StoreError, import_mlflow
@@ -147,6 +148,8 @@ class Publisher:
             if not self.is_over.is_set():
                 with span("drawing"), suppress(Exception):  # which is told where the run is described
                     prepare_to_describe(directory)
+                    if self.store is not None:
+                        models.prepare()
         self.serve(Question.DRAW, self._draw)
 
     def _draw(self, directory: RunDirectory) -> dict[str, Any]:

@@ -59,14 +59,12 @@ def user() -> str:
 @cache
 def git_state() -> dict[str, Any]:
     """Commit, branch and uncommitted difference of the project's checkout, new files included; empty without one."""
-    top = _git("rev-parse", "--show-toplevel")
-    if top is None or Path(top.strip()).resolve() != PACKAGE.parent:
-        return {}
-    commit, branch = _git("rev-parse", "HEAD"), _git("rev-parse", "--abbrev-ref", "HEAD")
-    if commit is None:
+    known = _git("rev-parse", "--show-toplevel", "HEAD", "--abbrev-ref", "HEAD")
+    top, commit, branch = (known or "").splitlines() if known else ("", "", "")
+    if not top or Path(top).resolve() != PACKAGE.parent:
         return {}
     diff = (_git("diff", "HEAD", "--", *SOURCES) or "") + _untracked()
-    return {"commit": commit.strip(), "branch": (branch or "").strip(), "dirty": bool(diff), "diff": diff}
+    return {"commit": commit, "branch": branch, "dirty": bool(diff), "diff": diff}
 
 
 def _untracked() -> str:

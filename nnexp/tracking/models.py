@@ -183,6 +183,11 @@ def save_model(path: Path, trained: TrainedModel, **ids: str) -> None:
 RUN_ID, MODEL_ID, MADE, SIZE = "nnexp--run--id", "nnexp--model--id", "nnexp--time--made", str(10**15 + 7)
 
 
+def prepare() -> None:
+    """Have what the first model needs imported and made, which takes a twentieth of a second."""
+    _description(1, (("label", "string"),))
+
+
 @cache
 def _description(n_features: int, columns: tuple[tuple[str, str], ...]) -> str:
     """MLflow's description of a model, which differs from one to the next of a kind by four values only."""

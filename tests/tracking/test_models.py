@@ -12,6 +12,7 @@ from nnexp.nn import initialize, pack, unpack
 from nnexp.runs.files import read_arrays
 from nnexp.tasks.network.estimator import from_run
 from nnexp.tasks.network.served_model import ServedNetwork, labels_of, probabilities
+from nnexp.tracking import models as making
 from tests.tools import warm
 from tests.tools.stored import models
 
@@ -122,3 +123,8 @@ def test_mlflow_evaluates_the_model_and_loads_it_as_a_classifier_that_has_the_ru
     assert told["loss"] == result["loss"]
     assert told["n_rows"] == result["n_iter"] + 1
     assert told["theta"] == read_arrays(with_store.folder / "outputs/runs" / name / "weights.npz")["theta"].tolist()
+
+
+def test_what_the_first_model_needs_can_be_had_before():
+    making.prepare()
+    assert making._description.cache_info().currsize
