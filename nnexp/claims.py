@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from filelock import Timeout as LockTimeout
 
@@ -18,6 +18,7 @@ from nnexp.config import TrackingConfig
 from nnexp.runs import backlog, disk_arbiter, questions
 from nnexp.runs.arbitration import Claim, Verdict
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.history import has_history
 from nnexp.runs.questions import Question
 from nnexp.timeline import span
 from nnexp.tracking.store import StoreError
@@ -26,8 +27,14 @@ CLAIM_SECONDS = 10  # for a tracking server, once the run is trained
 LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy
 
 
-class JobTakenError(Exception):
-    """Another run has finished the job, or does it; `claim` says which."""
+_was_refused = False  # a job of this process, by the store: others are at work on the same jobs
+
+
+class JobTakenError(BaseException):
+    """Another run has finished the job, or does it; `claim` says which.
+
+    No Exception, so that a task which passes over errors is ended by it, as by Ctrl-C.
+    """
 
     def __init__(self, claim: Claim, reason: str) -> None:
         super().__init__(reason)
@@ -41,7 +48,7 @@ class JobClaim:
         self._root, self._directory, self._companion = tracking.directory, directory, companion
         self._record = directory.record
         self._has_store = tracking.backend == "mlflow"
-        self._is_open = False
+        self._is_open = self._has_job = False
 
     @span("claiming")
     def ask(self) -> None:
@@ -61,6 +68,8 @@ class JobClaim:
         self._is_open = True
         backlog.enter(self._root, self._directory)
         self._companion.ring()
+        if _was_refused:  # then training meanwhile would be in vain again and again
+            self.settle()
 
     def check(self) -> None:
         """See whether there is an answer, which costs a look for a file.
@@ -81,6 +90,7 @@ class JobClaim:
         JobTakenError
             If another run has the job.
         """
+        global _was_refused
         if not self._is_open:
             return
         try:
@@ -88,7 +98,10 @@ class JobClaim:
                 seconds = CLAIM_SECONDS if self._companion.is_remote else LOCAL_SECONDS
                 said = self._companion.answer(self._directory, Question.CLAIM, seconds)
             if said:
+                _was_refused = True
                 self._follow(Claim(Verdict(said["verdict"]), said["run_id"]))
+            elif questions.is_open(self._directory, Question.CLAIM):
+                raise StoreError("the answer could not be written")  # on a full disk
         except StoreError:
             self._follow(disk_arbiter.claim(self._root, self._record))
         except KeyboardInterrupt:
@@ -98,10 +111,18 @@ class JobClaim:
 
     def accept(self) -> None:
         """Have the job, whatever the store may say: with a question open it would be taken for a run that has none."""
-        self._is_open = False
-        disk_arbiter.register(self._root, self._record, self._directory)
-        backlog.enter(self._root, self._directory)
-        questions.forget(self._directory)
+        if self._has_job:
+            return
+        self._is_open, self._has_job = False, True
+        try:
+            disk_arbiter.register(self._root, self._record, self._directory)
+            backlog.enter(self._root, self._directory)
+        except OSError:  # as on a full disk; before it trains that is an error
+            if not (self._directory.has_ended or has_history(self._directory.path)):
+                raise
+        finally:
+            with suppress(OSError):
+                questions.forget(self._directory)
 
     def _follow(self, claim: Claim) -> None:
         if not claim.is_mine:

@@ -206,7 +206,7 @@ class Companion:
         self.ring()
 
     def answer(self, directory: RunDirectory, question: Question, seconds: float) -> dict[str, Any]:
-        """Wait for the answer to what was asked. A claim stays asked until the trainer forgets it.
+        """Wait for the answer to what was asked. A claim that is refused stays asked until the trainer forgets it.
 
         The waits for a slow store do not add up over the runs of this process: together they take `seconds`, and then
         each of them :data:`BRIEFLY`.

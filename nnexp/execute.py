@@ -15,6 +15,7 @@ from nnexp.companion import Companion, companion_of
 from nnexp.config import Config, ConfigError, TrackingConfig
 from nnexp.credentials import without_password
 from nnexp.errors import ExitStatus, one_line
+from nnexp.garbage import collected_as_usual
 from nnexp.own import held, own_traceback, ran_otherwise
 from nnexp.recording import Request, ended, make_record, result_of, write_description
 from nnexp.runs import backlog, questions
@@ -145,7 +146,9 @@ def _execute(request: Request, finish: Finish | None, share: Share | None) -> Ou
 
 def _close_unbegun(directory: RunDirectory, tracking: TrackingConfig, finish_: Finish | None) -> None:
     """Close a run that was interrupted while it claimed its job: the store may have made a run of that."""
-    if directory.path.exists() and not directory.has_ended:
+    if not backlog.has(tracking.directory, directory):
+        shutil.rmtree(directory.path, ignore_errors=True)  # not even asked
+    elif directory.path.exists() and not directory.has_ended:
         questions.forget(directory)  # with one open it would be taken for a run that has not got its job
         directory.write_result(_interrupted(directory))
         (finish_ or finish)(directory, tracking)
@@ -233,7 +236,7 @@ def _train(config: Config, directory: RunDirectory, share: Share | None, job: Jo
     check = None if job is None else job.check
     run = DiskRun(directory, share, tells=not config.task.tells_progress, check=check)
     try:
-        with span("fit"):
+        with span("fit"), collected_as_usual():
             ending = config.task.train(run, config.of_task)
     finally:
         run.close()

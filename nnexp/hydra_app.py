@@ -34,7 +34,7 @@ from nnexp.hydra_versions import BEHAVIOUR, IS_OLD, ignore_warnings, mode_known,
 from nnexp.launchers import set_defaults
 from nnexp.own import use_folder
 from nnexp.paths import absolute
-from nnexp.presets import FLAGS, config_directory, own_directory, preset_files
+from nnexp.presets import CONFIG_GROUPS, FLAGS, choices, config_directory, own_directory, preset_files
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.records import RunResult, RunStatus
 from nnexp.timeline import span
@@ -262,9 +262,19 @@ def _mode(arguments: Sequence[str]) -> AbstractContextManager[None]:
 
 def _is_all_ours(arguments: Sequence[str]) -> bool:
     """Whether all files that are composed are those of the package, whose presets alone say that it is a sweep."""
-    says = ("hydra.mode=", "hydra.searchpath=")
-    is_plain = all(word in ("-m", "--multirun") or not word.startswith("-") for word in arguments)
-    return is_plain and own_directory() is None and not any(word.lstrip("+").startswith(says) for word in arguments)
+    return own_directory() is None and all(map(_is_ours, arguments))
+
+
+def _is_ours(word: str) -> bool:
+    """Whether a word is a flag of sweeps, a value of a key, or one of the package's presets by its plain name."""
+    if word.startswith("-"):
+        return word in ("-m", "--multirun")
+    key, _, value = word.lstrip("+~").partition("=")
+    if "@" in key or key == "hydra" or key.startswith(("hydra.mode", "hydra.searchpath")):
+        return False
+    if key in CONFIG_GROUPS:
+        return value in (*choices(key), "null")
+    return "/" not in key or key == "hydra/launcher"
 
 
 def _exit_status() -> int:

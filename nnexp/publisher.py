@@ -71,7 +71,7 @@ class Publisher:
         self.entries = backlog.Watch(settings.root, self._is_mine)
         self.bells = {question: threading.Event() for question in Question}
         self.is_ready = threading.Event()  # MLflow is imported
-        self.has_begun = threading.Event()  # the trainer trains, or has ended
+        self.has_begun = threading.Event()  # a run of the trainer is to be published, or it has ended
         self.is_over = threading.Event()  # the trainer is gone
         self.failures: list[dict[str, str]] = []  # ends that the disk cannot hold
         self._failed: set[Path] = set()
@@ -121,7 +121,7 @@ class Publisher:
                 self.bells[question].wait(LOOK_SECONDS)
 
     def answer_claims(self) -> None:
-        """Get jobs for runs that are to begin."""
+        """Get the jobs of runs that may be training already."""
         self.is_ready.wait()
         self.serve(Question.CLAIM, self._claim)
 
@@ -138,13 +138,14 @@ class Publisher:
         """Do with the store what the trainer wants of it, which has no MLflow."""
         self.is_ready.wait()
         if self.store is not None:
-            with connection, connection.makefile("rwb") as stream:
-                calls.serve(stream, self.store.store)
+            with suppress(OSError):  # of an answer that nobody is there to read, which closing would write again
+                with connection, connection.makefile("rwb") as stream:
+                    calls.serve(stream, self.store.store)
 
     def draw(self) -> None:
         """Describe ended runs, whatever the store does."""
         self.has_begun.wait()
-        for directory in self.runs()[:1]:  # while the trainer is training, not while it waits to begin
+        for directory in self.runs()[:1]:  # while the trainer is training
             if not self.is_over.is_set():
                 with span("drawing"), suppress(Exception):  # which is told where the run is described
                     prepare_to_describe(directory)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -185,6 +186,23 @@ def test_a_drawing_that_ends_the_process_again_and_again_is_given_up(tmp_path):
 def test_a_task_that_the_companion_cannot_import_is_known_as_such():
     assert desk.knows(None, "network")
     assert not desk.knows(None, "nowhere.train")
+
+
+def test_a_trainer_that_is_gone_before_its_answer_ends_no_companion(tmp_path, empty_store):
+    store = Store(empty_store(tmp_path / "mlflow.db"), "e")
+    publisher = Publisher(Settings(lease.owner(), str(tmp_path), store.uri, "e", 10.0))
+    publisher.is_ready.set()
+    ours, theirs = socket.socketpair()
+    calls_made = ours.makefile("wb")
+    pickle.dump(pickle.dumps((large, ())), calls_made)
+    calls_made.flush()
+    calls_made.close()
+    ours.close()
+    publisher.answer_calls(theirs)
+
+
+def large(store):
+    return b"0" * 10_000_000
 
 
 def test_a_store_error_has_the_words_of_the_function(companion):

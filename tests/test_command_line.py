@@ -210,5 +210,18 @@ def test_whether_it_is_a_sweep_is_known_as_hydra_finds_it():
         for each in [[], ["seed=1"], *words]:
             found = hydra.get_mode("config", each)
             assert found == (RunMode.MULTIRUN if hydra_app._is_sweep(each) else None), each
-    assert not hydra_app._is_all_ours(["hydra.mode=MULTIRUN"])
-    assert not hydra_app._is_all_ours(["--config-dir", "mine"])
+        assert hydra_app._is_all_ours(each), each
+
+
+@pytest.mark.parametrize("word", [
+    "hydra.mode=MULTIRUN", "++hydra={mode: MULTIRUN}", "hydra={mode: MULTIRUN}", "--config-dir", "-cd", "--cfg",
+    "+sweep=[seeds]", "+sweep=[seeds,hidden_size]", "+sweep@_global_=seeds", "experiment=../sweep/seeds",
+    "hydra.searchpath=[mine]", "hydra/sweeper=basic", "hydra/output=mine",
+])  # fmt: skip
+def test_where_it_is_not_known_whether_it_is_a_sweep_hydra_is_asked(word):
+    assert not hydra_app._is_all_ours(["seed=1", word])
+
+
+def test_several_sweep_presets_are_a_sweep(call):
+    status, out, _ = call("+sweep=[seeds,hidden_size]", "data=digits", "data.cache=null", "dry_run=true")
+    assert (status, out.splitlines()[-1]) == (0, "25 of 25 jobs would run.")

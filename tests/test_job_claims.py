@@ -7,6 +7,7 @@ import pytest
 from filelock import FileLock
 
 from nnexp.claims import JobTakenError, claimed
+from nnexp.cli import main
 from nnexp.companion import ParentsCompanion, Settings
 from nnexp.config import TrackingConfig
 from nnexp.publisher import Publisher
@@ -50,6 +51,12 @@ def publisher(settings):
         thread.join()
 
 
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    """Nobody else is known to be at work on the same jobs."""
+    monkeypatch.setattr("nnexp.claims._was_refused", False)
+
+
 def begun(tmp_path, store, name="here"):
     directory = made_up.begin(tmp_path, name, store=store, sweep=SWEEP)
     backlog.leave(tmp_path, directory)
@@ -79,6 +86,41 @@ def test_a_run_whose_job_another_has_is_given_up_while_it_trains(tmp_path, store
     assert not directory.path.exists()
     assert not backlog.has(tmp_path, directory)
     assert not disk_arbiter.is_locked(tmp_path, key)
+
+
+def test_a_process_that_has_trained_in_vain_asks_first(tmp_path, store, settings, tracking, publisher, monkeypatch):
+    monkeypatch.setattr("nnexp.claims._was_refused", True)
+    directory = begun(tmp_path, store)
+    publisher[1].start()
+    with claimed(tracking, directory, ParentsCompanion(settings)):
+        assert not questions.is_open(directory, Question.CLAIM)
+        assert publisher[0].runs()
+
+
+def test_a_claim_that_the_disk_cannot_hold_takes_no_result_with_it(tmp_path, store, settings, tracking, publisher,
+                                                                   monkeypatch):  # fmt: skip
+    directory = begun(tmp_path, store)
+    with claimed(tracking, directory, ParentsCompanion(settings)) as job:
+        made_up.train(directory, range(2)).close()
+        publisher[1].start()
+        monkeypatch.setattr(disk_arbiter, "register", fail)
+        job.settle()
+    assert publisher[0].runs()
+
+
+def fail(*arguments):
+    raise OSError("no space left on device")
+
+
+def test_a_run_that_is_interrupted_before_it_asks_leaves_nothing(nnexp, monkeypatch):
+    monkeypatch.setattr(disk_arbiter, "claim", interrupt)
+    monkeypatch.chdir(nnexp.folder)
+    assert main(["-m", "experiment=smoke", "seed=0", "tracking=none"]) == 130
+    assert not [path for path in nnexp.directories() if path.exists()]
+
+
+def interrupt(*arguments, **settings):
+    raise KeyboardInterrupt
 
 
 def test_a_run_that_has_its_job_is_published_as_soon_as_the_store_says_so(

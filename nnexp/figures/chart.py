@@ -37,7 +37,9 @@ class Axis:
     is_from_zero: bool = False  # logarithmic from 1 on, and linear from there to zero
 
     def share(self, values: Any) -> np.ndarray:
-        """Where values are: 0 at `low`, 1 at `high`."""
+        """Where values are: 0 at `low`, 1 at `high`; on a logarithmic axis what has no logarithm is below all."""
+        if self.is_log:
+            values = np.maximum(values, 1e-3 * self.low)
         scale = _from_zero if self.is_from_zero else np.log10 if self.is_log else np.asarray
         low, high = scale(self.low), scale(self.high)
         return (scale(values) - low) / (high - low)

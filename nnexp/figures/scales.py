@@ -12,6 +12,7 @@ MARGIN = 0.05  # of the range of the values, on each side
 MOST_STEPS = 9  # from tick to tick
 MOST_STEPS_OF_BAR = 4
 ROUND_STEPS = (1, 2, 2.5, 5, 10)
+MOST_DECADES = 290  # from 1, of what a logarithmic axis shows
 PLAIN_RANGE = 1000  # of a logarithmic axis; over more, its ticks are powers of ten
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -58,7 +59,8 @@ def powers(low: float, high: float, label: str) -> Axis:
 
 def logarithmic(values: np.ndarray, label: str, *, plain: float = PLAIN_RANGE) -> Axis:
     """A logarithmic axis for positive numbers: 1, 2, 5 of each decade up to a range of `plain`, then powers of ten."""
-    low, high = (float(10**power) for power in with_margins(np.log10(values)))
+    limits = with_margins(np.log10(np.clip(values, 10.0**-MOST_DECADES, 10.0**MOST_DECADES)))
+    low, high = (10.0 ** min(max(power, -MOST_DECADES), MOST_DECADES) for power in limits)
     if high >= plain * low:
         powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
         every = -(-len(powers) // MOST_STEPS)

@@ -50,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """The area between two lines over x, or between two heights over the whole width where `x` is None."""
+    """The area between two lines over x, without gaps, or between two heights over the whole width: `x` is None."""
 
     x: Any
     low: Any

@@ -24,7 +24,7 @@ from nnexp.tracking.transaction import Stage, stages_of_runs
 
 SEARCHED_ONE_BY_ONE = 50  # keys; of more, all finished runs of the experiment are read
 # Runs of a sweep in a store as they were read last, and at which stage: an ended one is not read at every look.
-_read_before: dict[tuple[str, str], dict[str, tuple[Stage, StoredRun]]] = {}
+_read_before: dict[tuple[str, str, str], dict[str, tuple[Stage, StoredRun]]] = {}
 
 
 class KnownRuns:
@@ -83,19 +83,19 @@ class KnownRuns:
     def _runs_after(self, store: Store, moment: float) -> list[StoredRun]:
         """The runs of the sweep that are open, or ended after a moment: to read all of a large sweep takes long."""
         after = int(1000 * moment)
-        stages = stages_of_runs(store.client, SWEEP, self.sweep, after)
+        stages = stages_of_runs(store.client, store.experiment_id, SWEEP, self.sweep, after)
         if stages is None:
             mine = equals(SWEEP, self.sweep)
             conditions = (f"attributes.status = '{RunStatus.RUNNING}'", f"attributes.end_time > {after}")
             found = [run for each in conditions for run in store.search(f"{mine} AND {each}")]
             return [run for run in found if run.tags.get(SWEEP) == self.sweep]
-        read = _read_before.get((store.uri, self.sweep), {})
+        read = _read_before.get((store.uri, store.experiment, self.sweep), {})
         known = {run_id: seen for run_id, seen in read.items() if stages.get(run_id) == seen[0] and seen[1].end}
         for ids in batches([run_id for run_id in stages if run_id not in known], SEARCHED_ONE_BY_ONE):
             some_of_them = ", ".join(f"'{run_id}'" for run_id in ids)
             found = store.search(f"attributes.run_id IN ({some_of_them})")
             known |= {run.run_id: (stages[run.run_id], run) for run in found}
-        _read_before[store.uri, self.sweep] = known
+        _read_before[store.uri, store.experiment, self.sweep] = known
         return [run for _, run in known.values()]
 
     def _stored(

@@ -10,8 +10,8 @@ from typing import Any
 
 from nnexp.errors import one_line
 from nnexp.recovery import remove_leftovers
-from nnexp.runs import disk_arbiter
-from nnexp.runs.directory import RunDirectory
+from nnexp.runs import backlog, disk_arbiter
+from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.tags import RUN_KEY
 from nnexp.sweeps import desk, messages
 from nnexp.sweeps.desk import Call, ParentRun
@@ -77,6 +77,9 @@ class StoreLink:
         path = None if self.store is None or self._call is None else sqlite_path(self.store.uri)
         if path is None or any(disk_arbiter.knows(self.root, key) for key in keys):
             return False
+        keys = set(keys)
+        if any(found and found[0].run_key in keys for found in map(peek, backlog.entries(self.root))):
+            return False
         return database.lacks(path, RUN_KEY, keys)
 
     @span("store")
@@ -92,16 +95,20 @@ class StoreLink:
     @span("store")
     def open(self, directory: RunDirectory, task: str) -> None:
         """Make the parent run of the sweep in a directory."""
-        if self._call is None:
+        call, store = self._call, self.store
+        if call is None:
             return
         try:
-            if self.store is not None and not self.call(desk.knows, task):
-                self._call = desk.here(self.store)  # what the task says of its metrics is known here only
-            parent = ParentRun(self._call, directory)
+            if store is not None and not call(desk.knows, task):
+                call = desk.here(store)  # what the task says of its metrics is known here only
+            parent = ParentRun(call, directory)
             self.was_broken_off = parent.begin()
-            self.parent = parent
         except Exception as error:
             self.break_off(error)
+            return
+        with self._breaking:
+            if self._call is not None:
+                self._call, self.parent = call, parent
 
     def open_later(self, directory: RunDirectory, task: str, then: Callable[[], None] = lambda: None) -> None:
         """Recover, open and do what there is `then` while the first jobs train; :meth:`wait` for it."""
@@ -117,10 +124,12 @@ class StoreLink:
         self._opening = threading.Thread(target=work, name="nnexp-opening", daemon=True)
         self._opening.start()
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until it is open, or known to be broken."""
-        if self._opening is not None:
-            self._opening.join(seconds)
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it is open, or known to be broken; whether it is."""
+        if self._opening is None:
+            return True
+        self._opening.join(seconds)
+        return not self._opening.is_alive()
 
     @span("store")
     def refresh(self, keys: Sequence[str], *, repair: bool = True, elsewhere: bool = True) -> dict[str, JobState]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -142,6 +143,7 @@ class Session:
             else:
                 self.link.open(folder, self.task.name)
             self.work(jobs, known)
+            self.link.wait()
         except KeyboardInterrupt:
             return self.interrupted()
         return self.close()
@@ -187,7 +189,6 @@ class Session:
 
     def close(self) -> int:
         """Tell how the sweep ended; return the exit status."""
-        self.link.wait()
         self.link.recover()  # what seemed to be alive on other machines when it began may have been silent ever since
         known = self.overview()
         self._draw_best(known)
@@ -219,15 +220,25 @@ class Session:
     def interrupted(self) -> int:
         """After Ctrl-C: wait for the runs to be closed, close those that nobody closes."""
         say("Interrupted; closing the runs. The same command completes the sweep.")
+        closing = threading.Thread(target=self._close_interrupted, name="nnexp-closing", daemon=True)
+        closing.start()
+        closing.join(2 * INTERRUPTED_SECONDS)
+        if closing.is_alive():  # in a call that the store does not answer
+            self._finish_directory(RunStatus.KILLED, "interrupted", None, is_whole=False)
+        if self.controls.tracking.backend == "mlflow" and (n := self._n_kept_back()):
+            say(f"Not published yet: {n} {'run' if n == 1 else 'runs'}; `nnexp sync` publishes what is missing.")
+        return ExitStatus.INTERRUPTED
+
+    def _close_interrupted(self) -> None:
         deadline = time.monotonic() + INTERRUPTED_SECONDS
+        self.link.wait(INTERRUPTED_SECONDS)
         while time.monotonic() < deadline:
             self.learn(self.refresh(list(self.jobs.values()), elsewhere=False))
-            if not any(state.state is State.RUNNING for state in self.states.values()):
+            is_open = any(state.state is State.RUNNING for state in self.states.values())
+            if not is_open and not self._n_kept_back():
                 break
             time.sleep(0.5)
-        self.link.wait(max(deadline - time.monotonic(), 0))
         self._end(RunStatus.KILLED, "interrupted", is_whole=not self._n_kept_back())
-        return ExitStatus.INTERRUPTED
 
     # What is known of the jobs.
 
@@ -390,6 +401,9 @@ class Session:
                 run_id = parent.end(status, message)
         except Exception as error:
             say(f"The parent run could not be closed: {one_line(error)}")
+        self._finish_directory(status, message, run_id, is_whole=is_whole)
+
+    def _finish_directory(self, status: RunStatus, message: str, run_id: str | None, *, is_whole: bool) -> None:
         try:
             if self.directory is not None and directory.is_own(self.directory):
                 is_whole = is_whole and run_id is not None

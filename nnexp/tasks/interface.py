@@ -51,7 +51,7 @@ class Run(Protocol):
         ...
 
     def raise_if_stopped(self) -> None:
-        """Raise KeyboardInterrupt if the run was interrupted or superseded."""
+        """Raise what ends a run that was interrupted, or whose job another has; :meth:`log` does so too."""
 
 
 @dataclass(frozen=True)

@@ -95,10 +95,10 @@ def runs_tagged(client: Any, key: str, value: str) -> set[str] | None:
         return {run_id for (run_id,) in session.query(SqlTag.run_uuid).filter(SqlTag.key == key, SqlTag.value == value)}
 
 
-def stages_of_runs(client: Any, key: str, value: str, after: int) -> dict[str, Stage] | None:
+def stages_of_runs(client: Any, experiment_id: str, key: str, value: str, after: int) -> dict[str, Stage] | None:
     """Status and end of the runs with a tag that are open or ended after a moment, in milliseconds, by their ids.
 
-    Of every experiment; None where it is not a database. MLflow's search reads all that the runs have logged.
+    None where it is not a database. MLflow's search reads all that the runs have logged.
     """
     sessions = getattr(getattr(getattr(client, "_tracking_client", None), "store", None), SESSIONS, None)
     if sessions is None:
@@ -112,6 +112,7 @@ def stages_of_runs(client: Any, key: str, value: str, after: int) -> dict[str, S
             .filter(
                 SqlTag.key == key,
                 SqlTag.value == value,
+                SqlRun.experiment_id == experiment_id,
                 SqlRun.lifecycle_stage == "active",
                 (SqlRun.status == "RUNNING") | (SqlRun.end_time > after),
             )
@@ -134,12 +135,10 @@ def insert_values(client: Any, run_id: str, metrics: Sequence[Any]) -> Sequence[
     table = SqlMetric.__table__
     if set(table.columns.keys()) != COLUMNS:
         return metrics
-    kept = {metric.key: metric for metric in sorted(metrics, key=_moment)}
-    left, rows = list(kept.values()), dict[Any, dict[str, Any]]()
+    last = {metric.key: _moment(metric) for metric in sorted(metrics, key=_moment)}
+    left, rows = list[Any](), dict[Any, dict[str, Any]]()
     for metric in metrics:
-        if metric is kept[metric.key]:
-            continue
-        if metric.model_id is not None or _moment(metric) == _moment(kept[metric.key]):
+        if metric.model_id is not None or _moment(metric) == last[metric.key]:
             left.append(metric)
             continue
         is_nan, value = store.sanitize_metric_value(metric.value)
