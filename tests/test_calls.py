@@ -194,15 +194,11 @@ def test_a_trainer_that_is_gone_before_its_answer_ends_no_companion(tmp_path, em
     publisher.is_ready.set()
     ours, theirs = socket.socketpair()
     calls_made = ours.makefile("wb")
-    pickle.dump(pickle.dumps((large, ())), calls_made)
+    pickle.dump(pickle.dumps((pid_of, ())), calls_made)
     calls_made.flush()
     calls_made.close()
     ours.close()
     publisher.answer_calls(theirs)
-
-
-def large(store):
-    return b"0" * 10_000_000
 
 
 def test_a_store_error_has_the_words_of_the_function(companion):

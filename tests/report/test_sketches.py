@@ -119,3 +119,23 @@ def test_an_axis_from_zero_has_zero_and_decades():
     assert np.diff(places[2:]) == pytest.approx([places[3] - places[2]] * 2)
     assert places[1] == pytest.approx(places[2] / 2)
     assert math.isclose(places[0], 0)
+
+
+def test_a_band_that_reaches_zero_is_drawn_to_the_end_of_a_logarithmic_axis(recwarn):
+    x = np.linspace(0, 9, 10)
+    lines = [Line(x, np.exp(-x), "#000000")]
+    drawn = []
+    for low in (1e-9, 0.0):
+        band = Band(x, np.full(10, low), np.exp(-x), "#000000", 1.0)
+        axes = scales.of_numbers(x, "x"), scales.logarithmic(values_of(lines), "y")
+        _, pixels = render(Sketch(3, 2, [[Panel(*axes, [band, *lines])]]))
+        drawn.append((pixels < 100).sum())
+    assert drawn[0] == pytest.approx(drawn[1], rel=0.01)
+    assert not [str(each.message) for each in recwarn]
+
+
+@pytest.mark.parametrize("values", [[1, 1e300], [1e-310, 1], [1e-310, 1e300], [1e300]])
+def test_numbers_of_every_size_have_a_logarithmic_axis(values):
+    axis = scales.logarithmic(np.array(values), "y")
+    assert 0 < axis.low < axis.high < math.inf
+    assert axis.ticks

@@ -95,3 +95,12 @@ def test_a_look_at_a_sweep_under_way_finds_what_is_open_and_what_has_just_ended(
     assert look() == look() == {"b": began["b"], "c": ("failed", 2.0, 299.0)}
     store.terminate(ids["b"], "KILLED", 250.0)
     assert look()["b"] == ("lost", None, 249.0)
+
+
+def test_runs_of_the_same_jobs_in_another_experiment_are_not_those_of_a_sweep(tmp_path, empty_store):
+    uri = empty_store(tmp_path / "mlflow.db")
+    stores = [Store(uri, name) for name in ("e", "another")]
+    stores[0].create("a", 1.0, {SWEEP: "s", RUN_KEY: "a"})
+    found = [KnownRuns(store, str(tmp_path), "s").stored("a", repair=False, elsewhere=False, after=0.0)
+             for store in (*stores, *stores)]  # fmt: skip
+    assert [len(each) for each in found] == [1, 0, 1, 0]
