@@ -216,18 +216,6 @@ def test_a_companion_that_was_given_nothing_to_do_ends_with_its_trainer(uri, tmp
     assert process.wait(HANGING) == 0
 
 
-def test_a_run_that_waits_to_begin_when_its_trainer_is_gone_leaves_nothing(companion, tmp_path):
-    directory = made_up.begin(tmp_path, "run", store=store_of(companion))
-    process = companion.start().process
-    os.kill(process.pid, signal.SIGSTOP)  # so that it does not answer
-    questions.ask(directory, Question.CLAIM)
-    companion.close()
-    os.kill(process.pid, signal.SIGCONT)
-    assert process.wait(HANGING) == 0
-    assert not directory.path.exists()
-    assert backlog.entries(tmp_path) == []
-
-
 @pytest.mark.slow
 def test_a_server_that_hangs_is_waited_for_once_and_not_for_figures(tmp_path):
     with FlakyProxy(upstream=0, faults=HANG) as proxy:
