@@ -193,8 +193,7 @@ class Session:
         known = self.overview()
         self._draw_best(known)
         kept = self._kept_back()
-        has_new_runs = self._has_launched or self.link.was_broken_off
-        report = self._compare() if has_new_runs and known.counts["finished"] else None
+        report = self._compare() if known.counts["finished"] and self._lacks_report() else None
         status, message = outcome(known.counts)
         self._end(status, message, is_whole=not kept)
         if self.controls.prints_end:
@@ -363,6 +362,13 @@ class Session:
             backlog.beat(self.directory)
         if self.link.parent is not None:
             self.link.parent.beat()
+
+    def _lacks_report(self) -> bool:
+        """Whether there is no report of the runs as they are now; one that was cut off may be half there."""
+        if self._has_launched or self.link.was_broken_off or self.directory is None:
+            return True
+        page = self.directory.path / REPORT
+        return not page.exists() or page.stat().st_mtime < self._newest_end()
 
     @span("waiting")
     def _compare(self) -> Path | None:

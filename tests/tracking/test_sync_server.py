@@ -28,6 +28,7 @@ from tests.tools.waiting import HANGING, wait_for
 pytestmark = pytest.mark.slow
 
 JOBS = 5
+SWEEP = ("-m", "experiment=smoke", "tracking.patience=2", "seed=" + ",".join(map(str, range(JOBS))))
 FLAKY = ("experiment=smoke", "tracking.experiment=flaky", "tracking.directory=flaky", "tracking.patience=2")
 
 
@@ -39,6 +40,7 @@ class Swept:
     server: MlflowServer
     store: Store
     status: int
+    out: str
     errors: str
     kept_back: list
     synced: Done
@@ -56,11 +58,10 @@ def swept(tmp_path_factory, cache):
     (folder / "data").symlink_to(cache)
     command = Nnexp(folder, cache)
     with MlflowServer(tmp_path_factory.mktemp("server")) as server:
-        where = (f"tracking.uri={server.uri}", "tracking.patience=2")
-        process = command.start("-m", "experiment=smoke", *where, "seed=" + ",".join(map(str, range(JOBS))))
+        process = command.start(*SWEEP, f"tracking.uri={server.uri}")
         wait_for(lambda: any('"complete": true' in p.read_text() for p in folder.glob("**/published.json")), process)
         server.kill()
-        _, errors = process.communicate(timeout=HANGING)
+        said, errors = process.communicate(timeout=HANGING)
         kept_back = backlog.entries(folder / "outputs")
         server.start()
         with FlakyProxy(server.port, faults=Faults(reset=0.1, error=0.1, delay=0.1)) as proxy:
@@ -73,7 +74,7 @@ def swept(tmp_path_factory, cache):
                     break
             assert proxy.lost > 10
         store, flaky = Store(server.uri, "nnexp"), Done(flaky.returncode, out, err)
-        yield Swept(command, server, store, process.returncode, errors, kept_back, synced, flaky)
+        yield Swept(command, server, store, process.returncode, said, errors, kept_back, synced, flaky)
 
 
 def test_a_sweep_outlives_its_server_and_says_what_was_kept_back(swept):
@@ -167,3 +168,12 @@ def test_a_model_is_registered_with_the_server_and_loaded_by_its_alias(swept, tm
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_same_command_makes_the_report_that_the_sweep_could_not_make(swept):
+    assert "report:" not in swept.out
+    again = swept.command(*SWEEP, f"tracking.uri={swept.server.uri}")
+    assert again.status == 0, again.err
+    (page,) = swept.command.folder.glob("outputs/sweeps/*/report/report.html")
+    assert f"report: {page.relative_to(swept.command.folder)}" in again.out
+    assert "report:" not in swept.command(*SWEEP, f"tracking.uri={swept.server.uri}").out
