@@ -264,12 +264,13 @@ def directional_check(
     rng: np.random.Generator,
     n_directions: int = 3,
 ) -> float:
-    """Check a gradient along random directions, at the price of two evaluations each and one.
+    """Check a gradient along random directions, at the price of two costs each and one gradient.
 
     Parameters
     ----------
     fun : callable theta -> (cost, gradient)
-        Its attribute `dtype`, where it has one, says in which arithmetic it computes.
+        Its attribute `dtype`, where it has one, says in which arithmetic it computes; its method `cost`, where it has
+        one, gives the cost alone.
     theta : ndarray of shape (n_parameters,)
     rng : numpy.random.Generator
     n_directions : int
@@ -286,12 +287,13 @@ def directional_check(
     eps = float(np.finfo(getattr(fun, "dtype", float)).eps)
     step = np.cbrt(eps) * max(1.0, float(np.linalg.norm(theta)))
     typical = float(np.linalg.norm(gradient)) / np.sqrt(theta.size)
+    cost: Callable[[Array], float] = getattr(fun, "cost", lambda theta: fun(theta)[0])
     worst = 0.0
     for _ in range(n_directions):
         direction = rng.standard_normal(theta.size)
         direction /= np.linalg.norm(direction)
         slope = float(gradient @ direction)
-        numerical = (fun(theta + step * direction)[0] - fun(theta - step * direction)[0]) / (2 * step)
+        numerical = (cost(theta + step * direction) - cost(theta - step * direction)) / (2 * step)
         size = max(abs(slope), abs(numerical), typical)
         worst = max(worst, float(abs(numerical - slope) / size) if size else 0.0)
     return worst

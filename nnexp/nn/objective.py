@@ -174,6 +174,18 @@ class Objective:
         gradient = sums.gradient(theta, n_rows, self.l2 / self.n_samples)
         return sums.loss / n_rows + self.penalty(theta), gradient
 
+    def cost(self, theta: ArrayLike) -> float:
+        """The cost alone: to the last bit what calling the objective gives, in about half of the time."""
+        theta = np.asarray(theta, np.float64)
+        self._theta = None
+        self._folded.load(theta)
+        sums = self._run(self._evaluate_cost)
+        return sums.loss / self.n_samples + self.penalty(theta)
+
+    def _evaluate_cost(self, passes: Passes, sums: Sums) -> None:
+        passes.forward(self._folded)
+        sums.loss += passes.loss()
+
     def penalty(self, theta: ArrayLike) -> float:
         """l2 / (2 n_samples) times the sum of the squared weights, without the biases; cost = loss + penalty."""
         weights, _ = unpack(np.asarray(theta, np.float64), self.layer_sizes)

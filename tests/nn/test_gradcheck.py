@@ -112,7 +112,7 @@ def test_the_directional_check_finds_a_wrong_gradient():
     assert directional_check(wrong, problem.theta, np.random.default_rng(0)) > 1e-3
 
 
-def test_the_directional_check_costs_two_evaluations_a_direction_and_one():
+def test_the_directional_check_costs_two_costs_a_direction_and_one_gradient():
     problem, calls = Problem((4, 5, 3)), []
 
     def fun(theta):
@@ -121,3 +121,13 @@ def test_the_directional_check_costs_two_evaluations_a_direction_and_one():
 
     directional_check(fun, problem.theta, np.random.default_rng(0), n_directions=4)
     assert len(calls) == 9
+
+
+def test_the_directional_check_asks_an_objective_for_one_gradient(monkeypatch):
+    problem, gradients = Problem((20, 8, 5), n_samples=200), []
+    fun = Objective(*problem.arguments, **problem.keywords)
+    by_calls = directional_check(lambda theta: fun(theta), problem.theta, np.random.default_rng(0))
+    evaluate = Objective.__call__
+    monkeypatch.setattr(Objective, "__call__", lambda self, theta: gradients.append(theta) or evaluate(self, theta))
+    assert directional_check(fun, problem.theta, np.random.default_rng(0)) == by_calls
+    assert len(gradients) == 1

@@ -292,6 +292,21 @@ def test_a_batch_is_the_objective_of_its_rows_with_the_full_penalty():
     assert_close(gradient, expected_gradient, rtol=1e-13)
 
 
+@pytest.mark.parametrize("n_samples", [333, 5051])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_cost_alone_is_to_the_last_bit_that_of_a_call_and_leaves_hessian_and_logits_right(dtype, n_samples):
+    problem = Problem((40, 25, 10), "tanh", n_samples=n_samples, scale=0.2)
+    fun, other = (Objective(*problem.arguments, **problem.keywords, dtype=dtype, threads=n) for n in (1, 2))
+    theta, v = problem.theta, problem.theta[::-1].copy()
+    cost, product, logits = fun(theta)[0], fun.hessp(theta, v), fun.logits(theta)
+    for each in (fun, other):
+        assert each.cost(theta + 1) != cost
+        assert each.cost(theta) == cost
+        np.testing.assert_array_equal(each.hessp(theta, v), product)
+        assert each.cost(theta) == cost
+        np.testing.assert_array_equal(each.logits(theta), logits)
+
+
 @pytest.mark.parametrize("n_samples", [37, 6000])
 def test_logits_belong_to_the_theta_asked_for(n_samples):
     problem = Problem((6, 5, 3), n_samples=n_samples)

@@ -184,7 +184,7 @@ class Passes:
 
     def backward(self, folded: FoldedWeights, sums: Sums) -> None:
         """Add loss and gradient to `sums`, after `forward`; overwrites `values` unless they are kept."""
-        sums.loss += self._loss()
+        sums.loss += self.loss()
         deltas = self.error
         for layer in range(len(self.values), 0, -1):
             values, slopes, below = self.values[layer - 1], self.slopes[layer - 1], self.deltas[layer - 1]
@@ -200,8 +200,8 @@ class Passes:
         self.inputs.add_gradient(deltas, sums.products[0])  # (n_1, n) @ (n, n_features) -> (n_1, n_features)
         sums.deltas[0] += deltas @ self.ones  # (n_1, n) @ (n,) -> (n_1,)
 
-    def _loss(self) -> float:
-        """Cross-entropy summed over samples and outputs, in nats; fills `error`.
+    def loss(self) -> float:
+        """Cross-entropy summed over samples and outputs, in nats, after `forward`; fills `error`.
 
         softplus(s) = max(s, 0) + log(1 + e^-|s|) = max(s, 0) - log((1 + tanh(|s| / 2)) / 2), where nothing overflows
         and the tanh is the one the outputs need. The logarithms of a sample's outputs are one logarithm of a product.
