@@ -122,6 +122,9 @@ def _dispatch(arguments: list[str]) -> int:
         hint = f"; did you mean `nnexp {near[0]}`?" if near else "."
         say(f"`{arguments[0]}` is neither a command ({', '.join(COMMANDS)}) nor an override (KEY=VALUE){hint}")
         return ExitStatus.BAD_USAGE
+    from nnexp import standby
+
+    standby.prepare(arguments)
     from nnexp.hydra_app import main as hydra_main
 
     return hydra_main(arguments)

@@ -14,9 +14,7 @@ import atexit
 import json
 import os
 import secrets
-import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -35,7 +33,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import tell_once
 from nnexp.runs.questions import Question
 from nnexp.runs.records import Destination
-from nnexp.runs.temporary import system_folder
+from nnexp.standby import spawn, take
 from nnexp.terminal import say
 from nnexp.timeline import span
 from nnexp.tracking.store import StoreError, open_store
@@ -97,22 +95,11 @@ class Companion:
                 return self
             if self.settings.bell is None:
                 self.settings = replace(self.settings, bell=_new_bell())
-            errors = tempfile.TemporaryFile(dir=system_folder())
-            ours, theirs = socket.socketpair()
-            words = [sys.executable, "-P", "-m", "nnexp.publisher", json.dumps(asdict(self.settings))]
-            with theirs:
-                self.process = subprocess.Popen(
-                    [*words, str(theirs.fileno())],
-                    bufsize=0,
-                    stdin=subprocess.PIPE,
-                    stdout=errors,
-                    stderr=errors,
-                    start_new_session=True,
-                    pass_fds=(theirs.fileno(),),
-                )
-            self._line = Line(ours)
+            spawned = take() if self.settings.uri is not None else spawn()
+            self.process, self._line = spawned.process, Line(spawned.connection)
+            self._write(json.dumps(asdict(self.settings)).encode())
             self._runs, self._is_closed = True, False
-            threading.Thread(target=self._attend, args=(self.process, errors), daemon=True).start()
+            threading.Thread(target=self._attend, args=(self.process, spawned.errors), daemon=True).start()
         return self
 
     def _attend(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:

@@ -1,6 +1,9 @@
 """The companion process of a trainer: it describes and publishes the runs of that, and answers for the store.
 
-    python -m nnexp.publisher SETTINGS      with a pipe as standard input, which closes with the trainer
+    python -m nnexp.publisher DESCRIPTOR [standby]
+
+Its standard input is a pipe that closes with the trainer, and begins with a line of settings; `standby` says that they
+come later, and MLflow is imported meanwhile. DESCRIPTOR is of the connection by which calls are answered.
 
 It finds on the disk what there is to do: the runs of its trainer are in the backlog, and their directories say more.
 
@@ -41,6 +44,7 @@ from nnexp.runs.history import HISTORY, has_history
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunRecord
 from nnexp.runs.temporary import remove_own_folder, use_own_folder
+from nnexp.standby import STANDBY
 from nnexp.tasks import describe, prepare_to_describe
 from nnexp.timeline import end as note_end
 from nnexp.timeline import span
@@ -71,6 +75,7 @@ class Publisher:
         self.entries = backlog.Watch(settings.root, self._is_mine)
         self.bells = {question: threading.Event() for question in Question}
         self.is_ready = threading.Event()  # MLflow is imported
+        self.has_runs = threading.Event()  # a run of the trainer is there, whoever gets its job
         self.has_begun = threading.Event()  # a run of the trainer is to be published, or it has ended
         self.is_over = threading.Event()  # the trainer is gone
         self.failures: list[dict[str, str]] = []  # ends that the disk cannot hold
@@ -144,8 +149,8 @@ class Publisher:
 
     def draw(self) -> None:
         """Describe ended runs, whatever the store does."""
-        self.has_begun.wait()
-        for directory in self.runs()[:1]:  # while the trainer is training
+        self.has_runs.wait()
+        for directory in self.entries.directories()[:1]:  # while the trainer is training
             if not self.is_over.is_set():
                 with span("drawing"), suppress(Exception):  # which is told where the run is described
                     prepare_to_describe(directory)
@@ -205,6 +210,8 @@ class Publisher:
         runs = self.runs()
         if runs:
             self.has_begun.set()
+        if self.entries.directories():
+            self.has_runs.set()
         self._close_failed()
         self._close_orphans()
         if self.store is not None:
@@ -379,17 +386,22 @@ def _tell(line: str) -> None:
 
 def main() -> None:
     """Serve a trainer until it closes the pipe or is gone."""
-    settings = Settings(**json.loads(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when the trainer does, and has runs to close then
     sys.setswitchinterval(TURN_SECONDS)
     collect_seldom()
     use_own_folder()
+    if STANDBY in sys.argv:
+        _thread(import_mlflow)
+    line = sys.stdin.buffer.readline()
+    if not line:  # there is nothing to publish
+        remove_own_folder()
+        os._exit(0)
+    settings = Settings(**json.loads(line))
     publisher = Publisher(settings)
     others = [_thread(publisher.draw), _thread(publisher.answer_claims)]
     publishing = _thread(lambda: publisher.publish(others))
-    if len(sys.argv) > 2:
-        _thread(lambda: publisher.answer_calls(socket.socket(fileno=int(sys.argv[2]))))
+    _thread(lambda: publisher.answer_calls(socket.socket(fileno=int(sys.argv[1]))))
     _thread(publisher.suspect)
     _thread(publisher.beat)
     _thread(publisher.measure)
@@ -403,6 +415,7 @@ def main() -> None:
         while publisher.has_workers() and time.monotonic() < until:  # they end with the trainer, and close their runs
             time.sleep(0.1)
         publisher.is_over.set()
+        publisher.has_runs.set()
         publisher.has_begun.set()
         publisher.ring()
         publishing.join(LINGER_SECONDS)
@@ -426,7 +439,7 @@ def main() -> None:
     end()
 
 
-def _thread(work: Callable[[], None]) -> threading.Thread:
+def _thread(work: Callable[[], object]) -> threading.Thread:
     """A thread that ends the process where it cannot go on, so that nobody waits for it: the trainer starts another."""
 
     def guarded() -> None:

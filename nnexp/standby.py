@@ -1,0 +1,100 @@
+"""The process of a companion, started before it is known whose runs it publishes: it imports MLflow meanwhile.
+
+MLflow takes as long to import as all that a command needs until it has read its config. So the command starts this
+process first, where it is likely to publish something, and gives it away here.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO
+
+from nnexp.errors import FULL_ERROR
+from nnexp.runs.temporary import system_folder
+
+STANDBY = "standby"  # as its argument: import MLflow at once
+IRRELEVANT = {FULL_ERROR, "KMP_DUPLICATE_LIB_OK"}  # variables that are set on the way, by us and by a library
+MULTIRUN = ("-m", "--multirun")
+SPEAK_AGAINST_IT = ("tracking", "dry_run")
+
+
+@dataclass(frozen=True)
+class Spawned:
+    """A process that waits for its settings, the first line of its standard input.
+
+    Attributes
+    ----------
+    connection
+        By which it answers calls.
+    errors
+        What it says.
+    """
+
+    process: subprocess.Popen[bytes]
+    connection: socket.socket
+    errors: IO[bytes]
+    pid: int = field(default_factory=os.getpid)  # of whoever started it,
+    environment: Mapping[str, str] = field(default_factory=lambda: _environment())  # and its environment
+
+    @property
+    def is_as_new(self) -> bool:
+        """Whether a process that is started now would be no other."""
+        return self.pid == os.getpid() and self.environment == _environment() and self.process.poll() is None
+
+    def dismiss(self) -> None:
+        """Let it end."""
+        if self.pid == os.getpid():
+            with suppress(OSError):
+                self.process.communicate()
+            self.errors.close()
+        self.connection.close()
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in IRRELEVANT}
+
+
+def spawn(*words: str) -> Spawned:
+    """Start a process."""
+    errors = tempfile.TemporaryFile(dir=system_folder())
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "nnexp.publisher", str(theirs.fileno()), *words],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+            pass_fds=(theirs.fileno(),),
+        )
+    return Spawned(process, ours, errors)
+
+
+_ready: list[Spawned] = []
+
+
+def prepare(arguments: Sequence[str]) -> None:
+    """Start a process for a command that trains and publishes, as far as its overrides show that."""
+    keys = [word.lstrip("+").partition("=")[0] for word in arguments if word not in MULTIRUN]
+    is_likely = all("=" in word for word in arguments if word not in MULTIRUN)
+    if is_likely and not _ready and not any(key in SPEAK_AGAINST_IT for key in keys):
+        with suppress(OSError):  # which is told where the process is needed
+            _ready.append(spawn(STANDBY))
+
+
+def take() -> Spawned:
+    """The process that was prepared, once; else a new one."""
+    while _ready:
+        spawned = _ready.pop()
+        if spawned.is_as_new:
+            return spawned
+        spawned.dismiss()
+    return spawn()
