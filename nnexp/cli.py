@@ -91,10 +91,10 @@ def _main(argv: Sequence[str] | None) -> int:
     with own_presets(extract_passwords(sys.argv[1:] if argv is None else argv)) as arguments:
         if argv is None:
             sys.argv[1:] = arguments
-        return _dispatch(arguments)
+        return _dispatch(arguments, is_process=argv is None)
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str], *, is_process: bool) -> int:
     # Hydra takes its flags before the overrides only; -m is typed anywhere.
     arguments.sort(key=lambda word: word not in ("-m", "--multirun"))
     if set(arguments) & {"-sc", "--shell-completion"} and (shell := _asks(arguments)):
@@ -122,9 +122,10 @@ def _dispatch(arguments: list[str]) -> int:
         hint = f"; did you mean `nnexp {near[0]}`?" if near else "."
         say(f"`{arguments[0]}` is neither a command ({', '.join(COMMANDS)}) nor an override (KEY=VALUE){hint}")
         return ExitStatus.BAD_USAGE
-    from nnexp import standby
+    if is_process:
+        from nnexp import standby
 
-    standby.prepare(arguments)
+        standby.prepare(arguments)
     from nnexp.hydra_app import main as hydra_main
 
     return hydra_main(arguments)

@@ -27,7 +27,7 @@ ORDER = (
     ("hints", "presets", "launchers", "hydra_versions", "compose"),
     ("lookup",),
     ("recovery",),
-    ("calls", "companion"),
+    ("calls", "companion", "standby"),
     ("publisher", "recording", "claims"),
     ("execute",),
     ("summary",),

@@ -33,7 +33,7 @@ def steps(objective: Objective) -> dict[str, list[tuple[object, str]]]:
         GRADIENT: [(inputs, "add_gradient")],
         "products of the other layer": [(passes, "multiply"), (passes.Sums, "add")],
         "tanh of the hidden units": [(passes.Passes, "_activate")],
-        "loss: tanh, logarithms and sums of the outputs": [(passes.Passes, "_loss")],
+        "loss: tanh, logarithms and sums of the outputs": [(passes.Passes, "loss")],
         "packing: theta, gradient, penalty": [(passes.FoldedWeights, "load"), (Objective, "penalty"), *packing],
     }
 
