@@ -84,8 +84,16 @@ class StoredRun:
     deleted: bool = False
 
 
+_importing = threading.RLock()
+
+
 def import_mlflow():
     """MLflow, imported once, quiet and with our settings."""
+    with _importing:  # garbage collection is off meanwhile, which one thread must not leave to another
+        return _import_mlflow()
+
+
+def _import_mlflow():
     for name, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(name, value)
     _spare_the_loopback()
