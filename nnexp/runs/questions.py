@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +24,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import as_object
 
 ANSWER = ".answer"
+_answering = threading.Lock()
 
 
 class Question(StrEnum):
@@ -72,12 +74,17 @@ def attempt(directory: RunDirectory, question: Question) -> int:
 def answer(directory: RunDirectory, question: Question, **said: Any) -> None:
     """Answer a question, if it is still asked."""
     path = directory.path / question
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError), _answering:  # else the file that is renamed may be of the next question already
         if not said:
             path.unlink()
             return
-        with suppress(OSError), path.open("r+", encoding="utf-8") as file:  # on a full disk the answer is empty
-            json.dump(said, file)
+        try:
+            with path.open("r+", encoding="utf-8") as file:
+                json.dump(said, file)
+        except FileNotFoundError:  # nobody asks, or not yet
+            return
+        except OSError:  # on a full disk the answer is empty
+            pass
         os.replace(path, _answer_of(path))
 
 
