@@ -33,7 +33,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import tell_once
 from nnexp.runs.questions import Question
 from nnexp.runs.records import Destination
-from nnexp.standby import spawn, take
+from nnexp.standby import take
 from nnexp.terminal import say
 from nnexp.timeline import span
 from nnexp.tracking.store import StoreError, open_store
@@ -95,7 +95,7 @@ class Companion:
                 return self
             if self.settings.bell is None:
                 self.settings = replace(self.settings, bell=_new_bell())
-            spawned = take() if self.settings.uri is not None else spawn()
+            spawned = take(needs_mlflow=self.settings.uri is not None)
             self.process, self._line = spawned.process, Line(spawned.connection)
             self._write(json.dumps(asdict(self.settings)).encode())
             self._runs, self._is_closed = True, False

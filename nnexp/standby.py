@@ -22,7 +22,7 @@ from nnexp.runs.temporary import system_folder
 STANDBY = "standby"  # as its argument: import MLflow at once
 IRRELEVANT = {FULL_ERROR, "KMP_DUPLICATE_LIB_OK"}  # variables that are set on the way, by us and by a library
 MULTIRUN = ("-m", "--multirun")
-SPEAK_AGAINST_IT = ("tracking", "dry_run")
+SPEAK_AGAINST_IT = ("tracking=", "dry_run=")
 
 
 @dataclass(frozen=True)
@@ -83,18 +83,18 @@ _ready: list[Spawned] = []
 
 def prepare(arguments: Sequence[str]) -> None:
     """Start a process for a command that trains and publishes, as far as its overrides show that."""
-    keys = [word.lstrip("+").partition("=")[0] for word in arguments if word not in MULTIRUN]
-    is_likely = all("=" in word for word in arguments if word not in MULTIRUN)
-    if is_likely and not _ready and not any(key in SPEAK_AGAINST_IT for key in keys):
+    words = [word for word in arguments if word not in MULTIRUN]
+    is_likely = all("=" in word and word[0] not in "-~" for word in words)
+    if is_likely and not _ready and not any(word.lstrip("+").startswith(SPEAK_AGAINST_IT) for word in words):
         with suppress(OSError):  # which is told where the process is needed
             _ready.append(spawn(STANDBY))
 
 
-def take() -> Spawned:
-    """The process that was prepared, once; else a new one."""
+def take(*, needs_mlflow: bool = True) -> Spawned:
+    """The process that was prepared, once and where it is what is needed; else a new one."""
     while _ready:
         spawned = _ready.pop()
-        if spawned.is_as_new:
+        if spawned.is_as_new and needs_mlflow:
             return spawned
         spawned.dismiss()
     return spawn()

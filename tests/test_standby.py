@@ -30,7 +30,10 @@ def test_a_command_that_is_likely_to_publish_prepares_one_process(prepared, word
     assert prepared[0].process.poll() is None
 
 
-@pytest.mark.parametrize("words", [["--cfg", "job"], ["-m", "tracking=none"], ["seed=1", "dry_run=true"], ["--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--cfg", "job"], ["--cfg=job"], ["-m", "tracking=none"], ["seed=1", "dry_run=true"], ["--help"], ["~figures"]],
+)
 def test_others_prepare_none(prepared, words):
     standby.prepare(words)
     assert not prepared
@@ -46,6 +49,15 @@ def test_it_is_taken_once(prepared, monkeypatch):
     for each in (waiting, other):
         each.dismiss()
         assert each.process.returncode == 0
+
+
+def test_who_needs_no_mlflow_lets_it_end(prepared):
+    standby.prepare([])
+    (waiting,) = prepared
+    other = standby.take(needs_mlflow=False)
+    assert waiting.process.returncode == 0
+    assert standby.STANDBY not in other.process.args
+    other.dismiss()
 
 
 @pytest.mark.parametrize("spoil", ["environment", "death"])

@@ -178,9 +178,9 @@ def write_report(
         made_with=software.note,
         svgs=svgs,
     )
-    write_atomically(folder / PAGE, made.html())
     for_paper = latex.write(made, folder / LATEX) if with_latex else []
     written = (folder / PAGE, *table.write(frame, folder), *drawn, *for_paper)
+    write_atomically(folder / PAGE, made.html())  # the last: where it is, all of the report is
     document = folder / LATEX / latex.DOCUMENT if with_latex else None
     return ReportResult(folder / PAGE, len(frame), tuple(said), (*_choice(parts), *overall), written, document)
 

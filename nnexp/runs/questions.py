@@ -74,7 +74,7 @@ def attempt(directory: RunDirectory, question: Question) -> int:
 def answer(directory: RunDirectory, question: Question, **said: Any) -> None:
     """Answer a question, if it is still asked."""
     path = directory.path / question
-    with suppress(FileNotFoundError), _answering:  # else the file that is renamed may be of the next question already
+    with suppress(FileNotFoundError), _answering:  # by two at once the next question might be renamed
         if not said:
             path.unlink()
             return

@@ -17,7 +17,7 @@ from nnexp.compose import in_grammar
 from nnexp.config import BEST, TrackingConfig
 from nnexp.errors import ExitStatus, one_line
 from nnexp.runs import backlog, provenance
-from nnexp.runs.directory import RunDirectory, peek
+from nnexp.runs.directory import PUBLISHED, RunDirectory, peek
 from nnexp.runs.records import RunStatus
 from nnexp.summary import how_to_open
 from nnexp.sweeps import deferred, desk, directory, messages, sharing
@@ -364,11 +364,12 @@ class Session:
             self.link.parent.beat()
 
     def _lacks_report(self) -> bool:
-        """Whether there is no report of the runs as they are now; one that was cut off may be half there."""
+        """Whether there is no report of the runs as the store has them now; one that was cut off may be half there."""
         if self._has_launched or self.link.was_broken_off or self.directory is None:
             return True
-        page = self.directory.path / REPORT
-        return not page.exists() or page.stat().st_mtime < self._newest_end()
+        news = (Path(state.directory) / PUBLISHED for state in self.states.values() if state.directory)
+        newest = max(self._newest_end(), max(map(_changed, news), default=0.0))
+        return _changed(self.directory.path / REPORT) < newest
 
     @span("waiting")
     def _compare(self) -> Path | None:
@@ -426,3 +427,11 @@ class Session:
         colored = [state.run_id for key in self.jobs if (state := self.states.get(key)) and state.run_id]
         shown = [state.run_id for state in known] if of_others else ()
         self._address = parent.show(shown, best[0].metric if best else None, colored)
+
+
+def _changed(path: Path) -> float:
+    """When a file was written, in seconds since the epoch; 0 where it is not there."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -36,6 +36,7 @@ from nnexp.tracking import database
 from nnexp.tracking.server import trouble_of
 from nnexp.tracking.system_metrics import PREFIX
 
+CONFLICT = ("UNIQUE constraint", "unique constraint", "Duplicate entry")  # as SQLite, PostgreSQL and MySQL say it
 # Said before MLflow is imported, where the user has not said otherwise.
 MLFLOW_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -359,6 +360,14 @@ class Store:
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run in one call."""
+        try:
+            self._tag(run_id, tags)
+        except Exception as error:
+            if not any(words in str(error) for words in CONFLICT):
+                raise
+            self._tag(run_id, tags)  # another has set one of them in the same moment
+
+    def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
         if len(tags) == 1:  # which costs a third

@@ -285,6 +285,22 @@ def test_the_sweep_goes_on_without_a_store(nnexp):
     assert len(nnexp.results()) == 2
 
 
+def test_a_sweep_given_again_makes_the_report_that_is_missing_or_older_than_what_the_store_has(with_store):
+    grid = ["-m", "experiment=smoke", "optimizer.maxfun=3", "seed=0,1"]
+    first, again = with_store.each(grid, grid)
+    (page,) = with_store.folder.glob("outputs/sweeps/*/report/report.html")
+    assert ("report:" in first.out, "report:" in again.out) == (True, False)
+    later = page.stat().st_mtime + 1
+    os.utime(next(with_store.folder.glob("outputs/**/published.json")), (later, later))
+    published_later = with_store(*grid)
+    page.unlink()
+    removed = with_store(*grid)
+    for done in (published_later, removed):
+        assert done.status == 0, done.err
+        assert "report:" in done.out
+    assert page.exists()
+
+
 def test_the_command_is_interrupted_while_it_plans(nnexp):
     process = nnexp.start("-m", *SMALL, "seed=0,1")
     time.sleep(0.3)

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -79,3 +81,22 @@ def test_relative_sqlite_paths_mean_this_folder(tmp_path, monkeypatch):
 def test_addresses_open_the_view_for_machine_learning():
     assert ui_address("http://h:1/", "7") == "http://h:1/#/experiments/7/runs?workflowType=machine_learning"
     assert ui_address("http://h:1", "7", "r") == "http://h:1/#/experiments/7/runs/r"
+
+
+def test_two_threads_may_set_the_same_new_tag_of_a_run(uri):
+    store = Store(uri, "e")
+    run_id = store.create("run", 1.0, {})
+    begin = threading.Barrier(2)
+
+    def tag(value):
+        try:
+            for number in range(50):
+                begin.wait()
+                store.tag(run_id, {f"tag.{number}": value})
+        except Exception:
+            begin.abort()  # or the other waits for ever
+            raise
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(tag, ("a", "b")))
+    assert {value for key, value in store.get(run_id).tags.items() if key.startswith("tag.")} <= {"a", "b"}
