@@ -32,16 +32,25 @@ class MlflowServer:
     def uri(self) -> str:
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """Variables that it is started with."""
+        return {"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{self.folder}/mlflow.db"}
+
+    @property
+    def words(self) -> list[str]:
+        """Further arguments."""
+        return []
+
     def start(self) -> "MlflowServer":
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(self.port)]
-        command += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db", "--serve-artifacts"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts"), "--workers", "1"]
+        command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(self.port), "--workers", "1"]
+        command += ["--serve-artifacts", "--artifacts-destination", str(self.folder / "artifacts"), *self.words]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,
-                env=os.environ | settings,
+                env=os.environ | settings | self.settings,
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
