@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from nnexp import kernels
 from nnexp.credentials import extract_passwords
 from nnexp.errors import ExitStatus, UsageError, tell_failure, wants_traceback
 from nnexp.garbage import collect_seldom
@@ -90,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     with own_presets(extract_passwords(sys.argv[1:] if argv is None else argv)) as arguments:
         if argv is None:
-            sys.argv[1:] = arguments
+            words, sys.argv[1:] = sys.argv[1:], arguments
+            kernels.of_command(words, arguments)
         return _dispatch(arguments, is_process=argv is None)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnexp import kernels
 from nnexp.claims import LOCAL_SECONDS, JobClaim, JobTakenError, claimed
 from nnexp.companion import Companion, companion_of
 from nnexp.config import Config, ConfigError, TrackingConfig
@@ -118,6 +119,8 @@ def execute(request: Request, finish: Finish | None = None, share: Share | None 
 @span("recording")
 def _execute(request: Request, finish: Finish | None, share: Share | None) -> Outcome:
     config, tracking = request.config, request.config.tracking
+    kernels.stay()
+    kernels.require(kernels.kernel_of(config.deciding()))
     companion = companion_of(tracking).start()
     identity = config.identity()
     code = config.task.code(config.of_task)

@@ -17,6 +17,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from nnexp import kernels
 from nnexp.compose import (
     COMPOSING,
     command_folder,
@@ -79,6 +80,8 @@ class HydraCallback(Callback):
             check_store(tracking)
             if config.dry_run and _state.is_called:
                 raise ConfigError("`dry_run` must be false for a run from Python, got true")
+            if not config.dry_run:
+                kernels.require(kernels.kernel_of(checked.deciding()))
             if config.dry_run:
                 print("1 run would be started, in a new directory; nothing was done.", flush=True)
         except Exception as error:  # Hydra would pass over it and start the run

@@ -13,6 +13,7 @@ ORDER = (
     ("__init__",),
     ("errors", "credentials", "terminal", "paths", "arrays", "signals", "lifeline", "timeline", "garbage"),
     ("blas", "readers"),
+    ("kernels",),
     ("own",),
     ("statistics",),
     ("nn",),

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnexp import kernels
 from nnexp.compose import compose, read_config, tracking_of
 from nnexp.errors import ExitStatus
 from nnexp.lookup import FoundSweep, Lookup
@@ -53,6 +54,7 @@ def evaluate(word: str, overrides: Sequence[str], scratch: Path) -> Report:
     is_of_run = file.name == task.weights and (file.parent / RECORD).is_file()
     if file.is_file() and not is_of_run:
         config = read_config(compose(overrides))
+        kernels.require(kernels.kernel_of(config.deciding()))
         return config.task.evaluate(file, config.of_task)
     if ("/" in word or "." in word) and not path.exists():
         raise ConfigError(f"--weights {word}: no such file")
@@ -66,6 +68,7 @@ def evaluate(word: str, overrides: Sequence[str], scratch: Path) -> Report:
 def _evaluate_run(run: RunSource, overrides: Sequence[str]) -> Report:
     rebuilt = rebuild(run.config, overrides, name=run.name, data_path=run.data_path)
     config = rebuilt.config
+    kernels.require(kernels.kernel_of(config.deciding()))
     evaluated = EvaluatedRun(
         name=str(run),
         status=run.status,

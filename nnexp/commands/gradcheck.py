@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from nnexp import kernels
 from nnexp.compose import compose, read_config
 from nnexp.errors import ExitStatus
 
@@ -17,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check, and print what was found."""
     config = read_config(compose(arguments.overrides))
+    kernels.require(kernels.kernel_of(config.deciding()))
     report = config.task.gradcheck(config.of_task)
     print(json.dumps(report.as_dict()) if arguments.json else report.text())
     return ExitStatus.DONE if report.is_good else ExitStatus.DIFFERENT

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nnexp import execute
+from nnexp import execute, kernels
 from nnexp.companion import companion_of
 from nnexp.config import Config, ConfigError
 from nnexp.errors import ExitStatus
@@ -124,6 +124,7 @@ def _plan(original: RunSource, overrides: Sequence[str], check: bool) -> RerunPl
         rebuilt = rebuild(original.config, overrides, name=original.name, data_path=data_path)
         if rebuilt.config.dry_run:
             raise ConfigError("`dry_run` must be false in a rerun, got true")
+        kernels.require(kernels.kernel_of(rebuilt.config.deciding()))
         _is_untouched(original, rebuilt.config if rebuilt.before is None and not overrides else rebuilt.before)
         digest = rebuilt.config.identity().data_digest
     except NotFoundError:

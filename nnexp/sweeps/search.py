@@ -52,6 +52,8 @@ def run_search(
         raise ConfigError("a search needs something to search, such as KEY=tag(log,interval(0.01,100))")
     at_corners = plan.make_jobs(corners(fixed, space), composer, keys)
     plan.refuse_wrong(at_corners)
+    if not controls.dry_run:
+        sweeper.require_kernel(at_corners)
     for job in at_corners:
         for objective in settings["objectives"]:
             if job.config is not None:

@@ -17,6 +17,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from nnexp import kernels
 from nnexp.companion import companion_of
 from nnexp.compose import plain
 from nnexp.config import (
@@ -30,6 +31,7 @@ from nnexp.config import (
 )
 from nnexp.errors import ExitStatus
 from nnexp.paths import absolute
+from nnexp.readers import leaves
 from nnexp.runs import disk_arbiter
 from nnexp.sweeps import plan
 from nnexp.sweeps.composer import Composer, SweepLoader
@@ -97,6 +99,8 @@ class BaseSweeper(Sweeper):
         check_places(controls.tracking, "hydra.sweep.dir", absolute(self.config.hydra.sweep.dir))
         check_store(tracking := controls.tracking)
         store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
+        if not controls.dry_run:
+            kernels.require(kernels.kernel_of(dict(leaves(tree))))
         if store is not None and not controls.dry_run:
             companion_of(tracking).start()  # it imports MLflow while the jobs are planned
         if controls.dry_run and (path := sqlite_path(tracking.uri)) is not None and not path.exists():
@@ -113,6 +117,7 @@ class BaseSweeper(Sweeper):
         jobs = plan.make_jobs(grid, composer, plan.Keys())
         if not controls.dry_run:
             plan.refuse_wrong(jobs)
+            self.require_kernel(jobs)
         distinct = list({job.key: job for job in jobs}.values())
         self.refuse_one_directory(len(distinct))
         if len(distinct) < len(jobs):
@@ -129,6 +134,19 @@ class BaseSweeper(Sweeper):
             for sentence in self.foresee(task, planned, session.store):
                 say(sentence)
         return status
+
+    def require_kernel(self, jobs: Sequence[Job]) -> None:
+        """See that the jobs have one kernel, with which this process and those that it starts compute.
+
+        Raises
+        ------
+        ConfigError
+            If they have several, or the process computes with another.
+        """
+        wanted = {kernels.kernel_of(job.config.deciding()) for job in jobs if job.config is not None}
+        kernels.refuse_several(wanted)
+        for kernel in wanted:
+            kernels.require(kernel)
 
     def _warm_up(self, tracking: TrackingConfig, jobs: Sequence[Job], task: Task[Any]) -> None:
         """Start the workers, unless all jobs seem to be done."""

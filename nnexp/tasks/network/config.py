@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnexp import datasets, optim, own
+from nnexp import datasets, kernels, optim, own
 from nnexp.nn import ACTIVATIONS
 from nnexp.paths import absolute
 from nnexp.readers import (
@@ -43,6 +43,7 @@ ADDED = {
     "data.folds": None,
     "data.fold": 0,
     "data.groups": None,
+    kernels.KEY: kernels.NATIVE,
 }
 HOLDING_OUT = ("data.split", "data.folds", "data.groups")  # which make an estimate better or worse, not a network
 OPTIONS = ("optimizer.options", "data.options")  # whose names are those of the method, and of the user's function
@@ -109,6 +110,7 @@ class TrainingConfig:
     threads: int
     evaluate_every: int
     images_every: int
+    kernel: str
 
 
 @dataclass(frozen=True)
@@ -210,15 +212,17 @@ READERS: dict[str, dict[str, Reader]] = {
         "threads": integer(1, 1024),
         "evaluate_every": integer(1, LARGEST),
         "images_every": integer(0, LARGEST),
+        "kernel": choice(*kernels.KERNELS),
     },
 }
 
 
 def read(tree: Mapping[str, Any], folder: str | Path | None = None) -> NetworkConfig:
     """Read the network's part of a composed config and check every value in it; see :func:`nnexp.config.check`."""
-    if isinstance(tree.get("data"), Mapping):
-        added = {key.removeprefix("data."): value for key, value in ADDED.items()}
-        tree = {**tree, "data": {**added, **tree["data"]}}
+    for group in ("data", "training"):
+        if isinstance(tree.get(group), Mapping):
+            added = {key.partition(".")[2]: value for key, value in ADDED.items() if key.startswith(f"{group}.")}
+            tree = {**tree, group: {**added, **tree[group]}}
     data = read_group("data", tree, READERS["data"], open_ended=True)
     source: dict[str, Any] = {key: value for key, value in tree["data"].items() if key not in READERS["data"]}
     if data["name"] in datasets.SOURCES and not source.get("options", True):

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from nnexp import optim
+from nnexp import kernels, optim
 from nnexp.datasets import Dataset, Split
 from nnexp.datasets.dataset import classes_of
 from nnexp.nn import Activation, as_activation, check_activation
@@ -36,6 +36,7 @@ def fit(
     options: Mapping[str, Any] | None = None,
     dtype: str = "float64",
     threads: int = 1,
+    kernel: str = "native",
     evaluate_every: int = 1,
     seed: int = 0,
     on_row: Callable[[Row], None] | None = None,
@@ -53,7 +54,7 @@ def fit(
     method, maxiter, maxfun, options
         As the config keys of ``optimizer``: the method, its two budgets, further options of it; a method may be a
         function of a module, in SciPy's convention.
-    dtype, threads, evaluate_every, seed
+    dtype, threads, kernel, evaluate_every, seed
         As the config keys of ``training``, and ``seed``: of the initial theta and the order of samples.
     on_row
         Called with each row of the history, one iteration late.
@@ -82,6 +83,7 @@ def fit(
     sizes: list[int] = [widths] if isinstance(widths, int) else widths
     name, arithmetic = method_of(method), _read("dtype", dtype)
     given = optim.check_options(name, dict(options or {}))
+    kernels.require(_read("kernel", kernel))
     return training.fit(
         split,
         hidden_sizes=sizes,
