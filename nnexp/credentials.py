@@ -11,12 +11,15 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import unquote
 
 from nnexp.terminal import say
 
 URI, USERNAME, PASSWORD = "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+TOKEN = "MLFLOW_TRACKING_TOKEN"
 DATABASE_URIS = "NNEXP_DATABASE_URIS"  # JSON: for each URI without its password the whole one
+MLFLOWS_FILE = "~/.mlflow/credentials"  # of user and password, in MLflow's own format
 # A password holds no slash: there, too, it is to be written as %2F.
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^\s/:@'\"]*):(?P<password>[^\s/'\"]*)@")
 _PARAMETER = re.compile(r"(?P<key>://[^\s'\"/][^\s'\"]*[?&](?:password|passwd|pwd|token)=)[^&\s'\"]+", re.IGNORECASE)
@@ -56,6 +59,20 @@ def extract_password(uri: str, where: str = "`tracking.uri`") -> str:
 def with_password(uri: str) -> str:
     """The URI with its password, for the library that opens the store and nobody else."""
     return _databases().get(uri, uri)
+
+
+def credentials() -> dict[str, str]:
+    """The variables by which a process on another machine opens the store: those of this one, or of MLflow's file."""
+    found = {name: os.environ[name] for name in (USERNAME, PASSWORD, TOKEN, DATABASE_URIS) if name in os.environ}
+    import configparser
+
+    parser = configparser.ConfigParser()
+    try:
+        parser.read(Path(MLFLOWS_FILE).expanduser(), encoding="utf-8")
+        in_file = {name: parser["mlflow"][name.lower()] for name in (USERNAME, PASSWORD)}
+    except (OSError, ValueError, KeyError, RuntimeError, configparser.Error):
+        in_file = {}
+    return in_file | found
 
 
 def extract_passwords(arguments: Sequence[str]) -> list[str]:

@@ -53,6 +53,8 @@ class Outcome:
         The other run that has done the job, or does it.
     published
         Whether the store has all of it; `problem` says why not, or why there are no figures.
+    record
+        Who the run is; for who cannot read its directory, on another machine.
     """
 
     path: str
@@ -62,6 +64,7 @@ class Outcome:
     published: bool = True
     problem: str | None = None
     address: str | None = None
+    record: RunRecord | None = None
 
     @property
     def status(self) -> RunStatus:
@@ -214,7 +217,10 @@ def _do(
     try:
         return (finish_ or finish)(directory, tracking)
     except Exception as error:  # what was trained stands, whatever becomes of its publication
-        return Outcome(str(directory.path), directory.result or result, published=False, problem=one_line(error))
+        kept = directory.result or result
+        return Outcome(
+            str(directory.path), kept, published=False, problem=one_line(error), record=_record_of(directory)
+        )
 
 
 _told: set[str] = set()  # tracebacks; many runs of a sweep may fail at one place
@@ -281,7 +287,15 @@ def outcome_of(directory: RunDirectory, companion: Companion, problem: str | Non
         published=not companion.has_something_of(directory),
         problem=problem,
         address=_address(directory),
+        record=_record_of(directory),
     )
+
+
+def _record_of(directory: RunDirectory) -> RunRecord | None:
+    try:
+        return directory.record
+    except (OSError, RecordError):
+        return None
 
 
 def _address(directory: RunDirectory) -> str | None:

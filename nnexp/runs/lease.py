@@ -79,6 +79,11 @@ def is_of_this_machine(owner_record: str | None) -> bool:
     return _holder(owner_record).get("machine") == machine()
 
 
+def host(owner_record: str | None) -> str:
+    """The name of the machine of the holder, as a person knows it."""
+    return str(_holder(owner_record).get("machine", UNKNOWN)).partition("/")[0]
+
+
 def _holder(owner_record: str | None) -> dict[str, Any]:
     try:
         holder = json.loads(owner_record or "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -181,6 +181,7 @@ class SweepLoader:
         self._groups = frozenset(loader.list_groups(""))
         self._name = secrets.token_hex(8)
         self.replaced: Collection[str] = ()
+        self.resolved: Mapping[str, Any] = {}  # what the environment says of keys here, for jobs on other machines
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # also while a worker unpickles it
@@ -202,6 +203,8 @@ class SweepLoader:
             _composers[self._name] = composer
         parsed = composer.parse(list(sweep_overrides))
         cfg = composer.config(sweep_overrides, parsed)
+        for key, value in self.resolved.items():
+            OmegaConf.update(cfg, key, value)
         given = [each for each in parsed if not each.is_hydra_override()]
         cfg.hydra.overrides.task = [each.input_line for each in given]
         if OmegaConf.is_interpolation(cfg.hydra.job, "override_dirname"):  # since Hydra 1.4

@@ -158,7 +158,9 @@ class JobStates:
         self.known: dict[str, JobState] = {}
         self.left: set[str] = set()  # keys of jobs that were left to another process
         self.returns = 0  # launches that have come back; what was read before one of them is out of date
+        self.unpublished: dict[str, tuple[str, str]] = {}  # by other machines: host and reason, by the job's key
         self._returned: dict[str, JobState] = {}  # what jobs said when they returned
+        self._trained: dict[str, JobState] = {}  # the same of runs that finished, which are to be found in the store
         self._ended: set[str] = set()  # directories of the runs that came back
         self._deaths: Counter[str] = Counter()  # how often a job has taken its process down
 
@@ -174,6 +176,12 @@ class JobStates:
             known = {key: state for key, state in known.items() if state.state is not State.RUNNING}
         merged = known | {key: self._checked(state) for key, state in found.items()}
         merged |= states([*merged.values(), *list(self._returned.values())])
+        self.unpublished = {
+            key: why for key, why in self.unpublished.items() if key not in found or found[key].state != State.FINISHED
+        }
+        for key, state in list(self._trained.items()):
+            if key not in merged or merged[key].state != State.FINISHED:
+                merged[key] = state
         for key in list(self.left):
             is_open = key not in merged or not merged[key].is_decided
             if is_open and disk_arbiter.is_locked(self.root, key):
@@ -199,6 +207,11 @@ class JobStates:
                     self._returned[job.key] = JobState(job.key, State.FINISHED, outcome.run_id, name=job.name)
                 continue
             self._ended.add(outcome.path)
+            if outcome.status == RunStatus.FINISHED and outcome.record is not None:
+                self._trained[job.key] = of_record(outcome.record, outcome.result, outcome.path)
+                if not outcome.published and not lease.is_of_this_machine(outcome.record.owner):
+                    reason = outcome.problem or "not yet"
+                    self.unpublished[job.key] = (lease.host(outcome.record.owner), reason)
             if outcome.status == RunStatus.FAILED:
                 run_id = outcome.run_id or ""
                 self._returned[job.key] = JobState(job.key, State.FAILED, run_id, outcome.message, name=job.name)

@@ -67,6 +67,13 @@ def tell_recovered(names: Sequence[str]) -> None:
         say(f"closed or published after a crash: {', '.join(names[:SHOWN])}{more}")
 
 
+def tell_unpublished(kept: Collection[tuple[str, str]]) -> None:
+    """Say which machines have runs that the store does not have, given as pairs of a host and a reason, and why."""
+    for (host, reason), n in Counter(kept).items():
+        runs = "1 run was" if n == 1 else f"{n} runs were"
+        say(f"{runs} trained on {host}, not published: {reason}; `nnexp sync` there publishes what is missing.")
+
+
 def print_end(known: Overview, message: str, choice: Sequence[str], links: Mapping[str, str]) -> None:
     """The end of a sweep on standard output: counts, best settings, where to look, what failed."""
     best = known.best[:SHOWN]

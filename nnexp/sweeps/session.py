@@ -17,7 +17,7 @@ from nnexp.compose import in_grammar
 from nnexp.config import BEST, TrackingConfig
 from nnexp.errors import ExitStatus, one_line
 from nnexp.runs import backlog, provenance
-from nnexp.runs.directory import PUBLISHED, RunDirectory, peek
+from nnexp.runs.directory import PLAN_FILE, PUBLISHED, RunDirectory, peek
 from nnexp.runs.records import RunStatus
 from nnexp.summary import how_to_open
 from nnexp.sweeps import deferred, desk, directory, messages, sharing
@@ -101,6 +101,11 @@ class Session:
     def store(self) -> Store | None:
         """The store, where there is one and it can be reached."""
         return self.link.store
+
+    @property
+    def plan_file(self) -> Path:
+        """Where its plan is, once it has begun."""
+        return directory.sweep_directory(self.root, self.sweep) / PLAN_FILE
 
     @property
     def states(self) -> dict[str, JobState]:
@@ -192,7 +197,7 @@ class Session:
         self.link.recover()  # what seemed to be alive on other machines when it began may have been silent ever since
         known = self.overview()
         self._draw_best(known)
-        kept = self._kept_back()
+        kept, elsewhere = self._kept_back(), self._kept_elsewhere()
         report = self._compare() if known.counts["finished"] and self._lacks_report() else None
         status, message = outcome(known.counts)
         self._end(status, message, is_whole=not kept)
@@ -201,9 +206,10 @@ class Session:
         if kept:
             runs, their = ("1 run is", "its directory") if kept == 1 else (f"{kept} runs are", "their directories")
             say(f"{runs} not published, but complete in {their}; `nnexp sync` publishes what is missing.")
+        messages.tell_unpublished(elsewhere)
         if known.failures:
             return ExitStatus.DIFFERENT
-        return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE
+        return ExitStatus.NOT_PUBLISHED if kept or elsewhere else ExitStatus.DONE
 
     def _print_end(self, known: Overview, message: str, report: Path | None) -> None:
         links, choice = {}, self._choice
@@ -390,6 +396,16 @@ class Session:
         if self.controls.tracking.backend != "mlflow":
             return 0
         return kept_back(self.link, self._n_kept_back, self.controls.tracking.patience)
+
+    def _kept_elsewhere(self) -> list[tuple[str, str]]:
+        """The runs that other machines could not publish, by their host and the reason, once there was time for it."""
+        if self.controls.tracking.backend != "mlflow":
+            return []
+        deadline = time.monotonic() + (self.controls.tracking.patience if self.link.is_there else 0)
+        while self.job_states.unpublished and time.monotonic() <= deadline:
+            time.sleep(POLL_SECONDS)
+            self.learn(self.refresh(list(self.jobs.values()), elsewhere=False))
+        return list(self.job_states.unpublished.values())
 
     def _n_kept_back(self) -> int:
         known = [found for each in backlog.entries(self.root) if (found := peek(each))]

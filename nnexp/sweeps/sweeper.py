@@ -33,7 +33,8 @@ from nnexp.errors import ExitStatus
 from nnexp.paths import absolute
 from nnexp.readers import leaves
 from nnexp.runs import disk_arbiter
-from nnexp.sweeps import plan
+from nnexp.signals import interruptible
+from nnexp.sweeps import on_ray, plan
 from nnexp.sweeps.composer import Composer, SweepLoader
 from nnexp.sweeps.desk import Call, here
 from nnexp.sweeps.grid import expand, refuse_bookkeeping
@@ -91,6 +92,10 @@ class BaseSweeper(Sweeper):
         ConfigError
             If a job cannot run; then none was started.
         """
+        with interruptible():
+            return self._run(arguments, command, prints_end=prints_end)
+
+    def _run(self, arguments: list[str], command: str, *, prints_end: bool) -> int:
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()] + arguments)
         self._loader.replaced = self.replaced = {o.key_or_group for o in overrides if o.is_sweep_override()}
@@ -98,6 +103,7 @@ class BaseSweeper(Sweeper):
         controls = self.controls(tree, command, prints_end)
         check_places(controls.tracking, "hydra.sweep.dir", absolute(self.config.hydra.sweep.dir))
         check_store(tracking := controls.tracking)
+        self._loader.resolved = resolved(tracking)
         store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
         if not controls.dry_run:
             kernels.require(kernels.kernel_of(dict(leaves(tree))))
@@ -236,6 +242,18 @@ class BaseSweeper(Sweeper):
         outcomes: list[Any] = []
         for batch in batches(overrides, at_once):
             first, self._launched = self._launched, self._launched + len(batch)
-            returned = self.launcher.launch(batch, initial_job_idx=first)
+            if on_ray.is_ray(self._target) and self.session is not None:
+                returned = on_ray.launch(self.launcher, batch, first, self.session.plan_file)
+            else:
+                returned = self.launcher.launch(batch, initial_job_idx=first)
             outcomes += [job.return_value if job.status == JobStatus.COMPLETED else None for job in returned]
         return outcomes
+
+
+def resolved(tracking: TrackingConfig) -> dict[str, Any]:
+    """What this machine's environment says of the store, for jobs on machines where it may say something else.
+
+    A SQLite file stays as it is given: its path means the same from everywhere on the disk that holds it.
+    """
+    found = {"tracking.experiment": tracking.experiment}
+    return found if sqlite_path(tracking.uri) is not None else {**found, "tracking.uri": tracking.uri}

@@ -61,11 +61,13 @@ class TeamServer(MlflowServer):
     ----------
     default_permission
         What a user may do with an experiment that says nothing of him.
+    cache_seconds
+        How long the server takes a password for right without a look at its hash, which takes a tenth of a second.
     """
 
-    def __init__(self, folder: Path, default_permission: str = "READ") -> None:
+    def __init__(self, folder: Path, default_permission: str = "READ", cache_seconds: int = 0) -> None:
         super().__init__(folder)
-        self.default_permission = default_permission
+        self.default_permission, self.cache_seconds = default_permission, cache_seconds
         self.database = Database()
         self._store, self._users = self.database.create("mlflow"), self.database.create("users")
 
@@ -75,6 +77,7 @@ class TeamServer(MlflowServer):
             f"[mlflow]\ndefault_permission = {self.default_permission}\ndatabase_uri = {self._users}\n"
             f"admin_username = {ADMIN}\nadmin_password = {PASSWORD}\n"
             "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+            f"auth_cache_ttl_seconds = {self.cache_seconds}\n"
         )
         super().start()
         return self
