@@ -198,7 +198,8 @@ class Session:
         known = self.overview()
         self._draw_best(known)
         kept, elsewhere = self._kept_back(), self._kept_elsewhere()
-        report = self._compare() if known.counts["finished"] and self._lacks_report() else None
+        is_in_store = known.counts["finished"] > len(elsewhere)
+        report = self._compare() if is_in_store and self._lacks_report() else None
         status, message = outcome(known.counts)
         self._end(status, message, is_whole=not kept)
         if self.controls.prints_end:

@@ -34,7 +34,7 @@ from nnexp.paths import absolute
 from nnexp.readers import leaves
 from nnexp.runs import disk_arbiter
 from nnexp.signals import interruptible
-from nnexp.sweeps import on_ray, plan
+from nnexp.sweeps import on_ray, on_submitit, plan
 from nnexp.sweeps.composer import Composer, SweepLoader
 from nnexp.sweeps.desk import Call, here
 from nnexp.sweeps.grid import expand, refuse_bookkeeping
@@ -238,12 +238,14 @@ class BaseSweeper(Sweeper):
             self._warming.join()
             self._warming = None
         # Submitit starts as many processes on this machine as it is given jobs.
-        at_once = self.concurrency if self._target.endswith("submitit_launcher.LocalLauncher") else len(overrides)
+        at_once = self.concurrency if on_submitit.is_local(self._target) else len(overrides)
         outcomes: list[Any] = []
         for batch in batches(overrides, at_once):
             first, self._launched = self._launched, self._launched + len(batch)
             if on_ray.is_ray(self._target) and self.session is not None:
                 returned = on_ray.launch(self.launcher, batch, first, self.session.plan_file)
+            elif on_submitit.is_submitit(self._target):
+                returned = on_submitit.launch(self.launcher, batch, first)
             else:
                 returned = self.launcher.launch(batch, initial_job_idx=first)
             outcomes += [job.return_value if job.status == JobStatus.COMPLETED else None for job in returned]

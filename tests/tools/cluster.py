@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,10 +29,9 @@ from tests.tools.ray_cluster import RayCluster
 from tests.tools.team_server import TeamServer
 from tests.tools.waiting import wait_for
 
-USER, PASSWORD = "alice", "what alice alone knows"
-EXPERIMENT = "cluster"
+USER, PASSWORD = "alice", "what-alice-alone-knows"
 GRID = ("-m", "experiment=smoke", "optimizer.maxiter=200", "optimizer.maxfun=200", "figures.of=all",
-        "tracking.heartbeat=1", f"tracking.experiment={EXPERIMENT}")  # fmt: skip
+        "tracking.heartbeat=1")  # fmt: skip
 ARTIFACTS = {"classification_report.txt", "confusion_matrix.png", "cost_curves.png", "hidden_layer.png", "weights.npz",
              "config", "environment", "figures", "reports"}  # fmt: skip
 TAGS = "nnexp."
@@ -100,9 +99,9 @@ class Server(TeamServer):
         self.add_user(USER, PASSWORD)
         return self
 
-    def runs(self) -> list[dict]:
-        """All runs of the experiment, tags as a mapping."""
-        experiment = self.call("GET", f"mlflow/experiments/get-by-name?experiment_name={EXPERIMENT}")["experiment"]
+    def runs(self, name: str) -> list[dict]:
+        """All runs of an experiment, tags as a mapping."""
+        experiment = self.call("GET", f"mlflow/experiments/get-by-name?experiment_name={name}")["experiment"]
         found, page = [], {}
         while True:
             answer = self.call(
@@ -122,13 +121,13 @@ class Server(TeamServer):
         return {file["path"] for file in answer.get("files", [])}
 
 
-def start(folder: Path, server: Server, *words: str) -> subprocess.Popen:
-    """Start the command as a user of the server would, in a folder of his."""
+def start(folder: Path, server: Server, *words: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen:
+    """Start the command in a folder, by default as a user of the server would."""
     folder.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | server.environment(USER, PASSWORD) | {"RAY_DISABLE_IMPORT_WARNING": "1"}
+    given = server.environment(USER, PASSWORD) if environment is None else environment
     with (folder / "out.txt").open("ab") as out, (folder / "err.txt").open("ab") as err:
         command = [sys.executable, "-m", "nnexp", *words]
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err)
+        return subprocess.Popen(command, cwd=folder, env=os.environ | given, stdout=out, stderr=err)
 
 
 def status_of(process: subprocess.Popen) -> int:
@@ -137,9 +136,10 @@ def status_of(process: subprocess.Popen) -> int:
     return process.returncode
 
 
-def ended(*folders: Path) -> int:
-    """How many runs have ended in the folders."""
-    return sum(len(list(folder.glob("outputs/runs/*/result.json"))) for folder in folders)
+def ended(experiment: str, *folders: Path) -> int:
+    """How many runs of an experiment have ended in the folders."""
+    paths = [path for folder in folders for path in folder.glob("outputs/runs/*/result.json")]
+    return sum(f'"experiment": "{experiment}"' in (path.parent / "run.json").read_text() for path in paths)
 
 
 def trains(folder: Path) -> bool:
@@ -156,9 +156,9 @@ def digests_done_here(folder: Path, n_jobs: int) -> set[str]:
     return {json.loads(path.read_text())["theta_digest"] for path in folder.glob("outputs/runs/*/result.json")}
 
 
-def check_store(table: Table, server: Server, n_jobs: int, expected: set[str]) -> None:
+def check_store(table: Table, server: Server, experiment: str, n_jobs: int, expected: set[str]) -> None:
     """What the store has of the sweep."""
-    runs = server.runs()
+    runs = server.runs(experiment)
     parents = [run for run in runs if run["tags"].get(f"{TAGS}kind") == "sweep"]
     children = [run for run in runs if run not in parents]
     finished = [run for run in children if run["info"]["status"] == "FINISHED"]
@@ -183,64 +183,59 @@ def check_passwords(table: Table, processes: ProcessList, server: Server, *folde
     table.row("files with the password", [], files_with(PASSWORD, server.folder, server.database.folder, *folders))
 
 
-def on_ray(folder: Path, n_jobs: int, n_nodes: int, tell: Callable[[str], object] = print) -> Table:
-    """The sweep on a cluster of Ray, of which a node is killed."""
-    table, driver = Table(), folder / "home/driver"
-    driver.mkdir(parents=True)
-    with ExitStack() as stack:
-        server = stack.enter_context(Server(folder / "server", cache_seconds=60))
-        processes = stack.enter_context(ProcessList(PASSWORD))
-        expected = digests_done_here(folder / "here", n_jobs)
-        tell("server and reference are ready")
-        cluster = stack.enter_context(RayCluster(folder, n_nodes, hidden=folder / "home"))
-        tell(f"Ray of {n_nodes} nodes is ready")
-        words = [*GRID, f"seed=range({n_jobs})", "hydra/launcher=ray"]
+def on_ray(
+    cluster: RayCluster, server: Server, n_jobs: int, experiment: str, tell: Callable[[str], object] = print
+) -> Table:
+    """The sweep on a cluster of Ray, of which the first node is killed."""
+    table, driver = Table(), cluster.hidden / experiment
+    nodes = [node.folder for node in cluster.nodes]
+    with ProcessList(PASSWORD) as processes:
+        expected = digests_done_here(cluster.folder / f"{experiment}-here", n_jobs)
+        words = [*GRID, f"seed=range({n_jobs})", "hydra/launcher=ray", f"tracking.experiment={experiment}"]
         words.append(f"hydra.launcher.ray.init.address={cluster.address}")
         began = time.monotonic()
         first = start(driver, server, *words)
-        nodes = [node.folder for node in cluster.nodes]
-        wait_for(lambda: ended(*nodes) >= n_jobs // 4 and ended(nodes[0]) and trains(nodes[0]), first)
+        is_in_the_middle = lambda: ended(experiment, *nodes) >= n_jobs // 4  # noqa: E731
+        wait_for(lambda: is_in_the_middle() and ended(experiment, nodes[0]) and trains(nodes[0]), first)
         cluster.nodes[0].kill()
-        tell(f"{cluster.nodes[0].name} was killed when {ended(*nodes)} runs had ended")
+        tell(f"{cluster.nodes[0].name} was killed when {ended(experiment, *nodes)} runs had ended")
         table.row("exit status of the first command", 0, status_of(first))
         tell(f"the first command took {time.monotonic() - began:.0f} s")
-        runs = ended(*nodes)
-        again = start(driver, server, *words)
-        table.row("exit status of the same command again", 0, status_of(again))
-        table.row("runs that it trained", 0, ended(*nodes) - runs)
-        table.row("nodes that trained", n_nodes, sum(ended(node) > 0 for node in nodes))
-        table.row("runs in the driver's folder", 0, ended(driver))
-        table.row("SQLite stores anywhere", [], [str(p) for p in folder.rglob("mlflow.db")])
-        check_store(table, server, n_jobs, expected)
-        check_passwords(table, processes, server, driver, cluster.session, *nodes)
-        table.row("Ray's log files were there to look at", True, any(cluster.session.rglob("raylet*.out")))
+        runs = ended(experiment, *nodes)
+        table.row("exit status of the same command again", 0, status_of(start(driver, server, *words)))
+        table.row("runs that it trained", 0, ended(experiment, *nodes) - runs)
+        table.row("nodes that trained", len(nodes), sum(ended(experiment, node) > 0 for node in nodes))
+        table.row("runs in the driver's folder", 0, ended(experiment, driver))
+        table.row("SQLite stores anywhere", [], [str(p) for each in (driver, *nodes) for p in each.rglob("mlflow.db")])
+        check_store(table, server, experiment, n_jobs, expected)
+    check_passwords(table, processes, server, driver, cluster.session, *nodes)
+    table.row("Ray's log files were there to look at", True, any(cluster.folder.rglob("raylet*.out")))
     return table
 
 
-def by_submitit(folder: Path, n_jobs: int, tell: Callable[[str], object] = print) -> Table:
+def by_submitit(
+    folder: Path, server: Server, n_jobs: int, experiment: str, tell: Callable[[str], object] = print
+) -> Table:
     """The sweep by submitit's processes on this machine, of which one is killed."""
-    table, driver = Table(), folder / "driver"
-    with ExitStack() as stack:
-        server = stack.enter_context(Server(folder / "server", cache_seconds=60))
-        processes = stack.enter_context(ProcessList(PASSWORD))
-        expected = digests_done_here(folder / "here", n_jobs)
-        tell("server and reference are ready")
-        words = [*GRID, f"seed=range({n_jobs})", "hydra/launcher=submitit_local"]
+    table, driver = Table(), folder / experiment
+    with ProcessList(PASSWORD) as processes:
+        expected = digests_done_here(folder / f"{experiment}-here", n_jobs)
+        words = [*GRID, f"seed=range({n_jobs})", "hydra/launcher=submitit_local", f"tracking.experiment={experiment}"]
         began = time.monotonic()
         first = start(driver, server, *words)
-        wait_for(lambda: ended(driver) >= n_jobs // 4, first)
-        victim = wait_for(lambda: _job_process(driver), first)
+        victim = wait_for(lambda: ended(experiment, driver) >= n_jobs // 4 and _job_process(driver), first)
         os.kill(victim, signal.SIGKILL)
-        tell(f"a job was killed when {ended(driver)} runs had ended")
+        tell(f"a job was killed when {ended(experiment, driver)} runs had ended")
         table.row("exit status of the first command", 0, status_of(first))
         tell(f"the first command took {time.monotonic() - began:.0f} s")
         named = re.findall(r"lost: (seed=\d+): ", (driver / "err.txt").read_text())
-        table.row("the killed job is told by its name", 1, len(named))
-        again = start(driver, server, *words)
-        table.row("exit status of the same command again", 0, status_of(again))
-        check_store(table, server, n_jobs, expected)
-        check_passwords(table, processes, server, driver)
-        table.row("submitit's files were there to look at", True, any(driver.glob("outputs/submitit/*/*.pkl")))
+        table.row("jobs told as lost by their names", 1, len(named))
+        runs = ended(experiment, driver)
+        table.row("exit status of the same command again", 0, status_of(start(driver, server, *words)))
+        table.row("runs that it trained", 0, ended(experiment, driver) - runs)
+        check_store(table, server, experiment, n_jobs, expected)
+    check_passwords(table, processes, server, driver)
+    table.row("submitit's files were there to look at", True, any(driver.glob("outputs/submitit/*/*.pkl")))
     return table
 
 
@@ -262,10 +257,16 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=3)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="nnexp-cluster-"))
-    if given.launcher == "ray":
-        table = on_ray(folder, given.jobs, given.nodes)
-    else:
-        table = by_submitit(folder, given.jobs)
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(folder / "server", cache_seconds=60))
+        print("the server is ready")
+        if given.launcher == "ray":
+            (folder / "home").mkdir()
+            cluster = stack.enter_context(RayCluster(folder, given.nodes, hidden=folder / "home"))
+            print(f"Ray of {given.nodes} nodes is ready")
+            table = on_ray(cluster, server, given.jobs, "cluster")
+        else:
+            table = by_submitit(folder, server, given.jobs, "cluster")
     print(table)
     if table.wrong:
         sys.exit(f"{len(table.wrong)} wrong; what was left is in {folder}")

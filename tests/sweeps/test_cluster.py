@@ -1,0 +1,106 @@
+"""Sweeps on machines that share no disk: a team's server with passwords, and Ray whose nodes know nothing of it."""
+
+import signal
+
+import pytest
+
+from tests.tools import cluster
+from tests.tools.cluster import GRID, PASSWORD, USER, Server, ended, start, status_of, trains
+from tests.tools.ray_cluster import RayCluster, is_possible
+from tests.tools.waiting import wait_for
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not is_possible(), reason="this system lets this user make no namespaces"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "home").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with Server(folder / "server", cache_seconds=60) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def ray(folder):
+    with RayCluster(folder, 2, hidden=folder / "home") as ray:
+        yield ray
+
+
+def on(ray, experiment, *words):
+    address = f"hydra.launcher.ray.init.address={ray.address}"
+    return [*GRID, f"tracking.experiment={experiment}", "hydra/launcher=ray", address, *words]
+
+
+def statuses(server, experiment):
+    return sorted(run["info"]["status"] for run in server.runs(experiment))
+
+
+def test_what_nodes_trained_and_could_not_publish_is_believed_and_published_by_sync_there(ray, server, monkeypatch):
+    """The driver has its password from a file that neither MLflow nor nnexp knows of, so that it hands on nothing."""
+    home = ray.hidden
+    (home / ".netrc").write_text(f"machine 127.0.0.1 login {USER} password {PASSWORD}\n")
+    (home / ".netrc").chmod(0o600)
+    driver, nodes = home / "refused", [node.folder for node in ray.nodes]
+    environment = {"HOME": str(home), "MLFLOW_TRACKING_URI": server.uri}
+    words = on(ray, "refused", "seed=0,1,2", "tracking.patience=2")
+    assert status_of(start(driver, server, *words, environment=environment)) == 4
+    said = (driver / "err.txt").read_text()
+    assert "trained on node-" in said
+    assert "not published: the tracking server" in said
+    assert "401" in said
+    assert "`nnexp sync` there publishes what is missing" in said
+    assert "died" not in said
+    assert "3 of 3 jobs finished, 0 failed" in (driver / "out.txt").read_text()
+    assert ended("refused", *nodes) == 3
+    assert statuses(server, "refused") == ["FINISHED"]  # of the parent
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for node in nodes:
+        assert status_of(start(node, server, "sync")) == 0
+    assert statuses(server, "refused") == ["FINISHED"] * 4
+
+
+def test_sigterm_to_the_driver_closes_jobs_and_parent_as_ctrl_c_does(ray, server):
+    driver, nodes = ray.hidden / "ended", [node.folder for node in ray.nodes]
+    endless = ("optimizer=gd", "optimizer.maxiter=10000000", "optimizer.maxfun=10000000", "optimizer.options.gtol=0")
+    process = start(driver, server, *on(ray, "ended", *endless, "seed=0,1,2,3"))
+    wait_for(lambda: all(trains(node) for node in nodes) and len(_open(server, "ended")) == 3, process)
+    process.send_signal(signal.SIGTERM)
+    assert status_of(process) == 130
+    said = (driver / "err.txt").read_text()
+    assert "Interrupted; closing the runs. The same command completes the sweep." in said
+    assert "SIGTERM" not in said  # of Ray's stack dump
+    assert statuses(server, "ended") == ["KILLED"] * 3
+
+
+def _open(server, experiment):
+    try:
+        return [run for run in server.runs(experiment) if run["info"]["status"] == "RUNNING"]
+    except OSError:
+        return []  # there is no experiment yet
+
+
+def test_a_sqlite_store_is_refused_by_nodes_that_do_not_share_its_disk(ray, server):
+    driver = ray.hidden / "file"
+    words = on(ray, "file", "seed=0,1")
+    assert status_of(start(driver, server, *words, environment={"MLFLOW_TRACKING_URI": ""})) == 3
+    said = (driver / "out.txt").read_text()
+    assert "does not share the disk with the store, a SQLite file" in said
+    assert ended("file", *(node.folder for node in ray.nodes)) == 0
+
+
+def test_a_sweep_on_nodes_that_share_nothing_and_one_is_killed(ray, server):
+    table = cluster.on_ray(ray, server, 8, "killed", lambda text: None)
+    assert not table.wrong, str(table)
+
+
+def test_a_sweep_by_submitit_with_a_job_killed(folder, server):
+    table = cluster.by_submitit(folder, server, 4, "submitit", lambda text: None)
+    assert not table.wrong, str(table)
