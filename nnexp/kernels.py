@@ -33,6 +33,9 @@ RESTARTED = "NNEXP_RESTARTED"  # the id of a process that has begun anew already
 ADVICE = f"set {CORE_VARIABLE}={CORE} and {LOOPS_VARIABLE}='X86_V4 AVX512_ICL AVX512_SPR' before Python starts"
 
 
+HINT = f"With {KEY}={PORTABLE} all x86-64 processors with AVX2 make the same bits."
+
+
 def kernel_of(params: Mapping[str, Any]) -> str:
     """The kernel that a run with these params is computed with; that of other tasks than the network is native."""
     return str(params.get(KEY, NATIVE))

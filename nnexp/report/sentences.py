@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from nnexp import kernels
 from nnexp.comparison.curves import Winner
 from nnexp.comparison.grouping import COUNTED
 from nnexp.comparison.metric import Metric
@@ -47,6 +48,8 @@ def about_runs(frame: Frame, plan: SweepPlan | None) -> list[str]:
         telling = _telling([str(text) for text in made.index])
         parts = listed([f"{text} ({count(n, 'run')})" for text, n in zip(telling, made, strict=True)])
         said.append(f"Beware: the runs were made with different arithmetic, which rounds differently: {parts}.")
+        if kernels.KEY in frame and len({str(text).partition(",")[0] for text in made.index}) > 1:
+            said.append(kernels.HINT)
     return said
 
 

@@ -1,8 +1,8 @@
 """Who a run is: digests of its config, data and code, and the key made of the three.
 
-Equal keys mean equal numbers on an equal BLAS kernel, NumPy and SciPy (:mod:`nnexp.runs.provenance`); the kernel is the
-same on all processors where the config says so (:mod:`nnexp.kernels`). A sweep skips a job only where a finished run has
-the job's very key.
+Equal keys mean equal numbers on an equal BLAS kernel, NumPy and SciPy (:mod:`nnexp.runs.provenance`); the kernel is
+the same on all processors where the config says so (:mod:`nnexp.kernels`). A sweep skips a job only where a finished
+run has the job's very key.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def print_end(known: Overview, message: str, choice: Sequence[str], links: Mappi
     print(f"{message}; {ranking.heading(best)}:" if best else message)
     for text in ranking.lines(best):
         print(f"  {text}")
-    for sentence in choice:
+    for sentence in (*choice, *known.remarks):
         print(sentence)
     for name, link in links.items():
         print(f"{name}: {link}")

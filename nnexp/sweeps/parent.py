@@ -31,7 +31,7 @@ class Told:
     """What the parent run says of its jobs.
 
     `counts` of the jobs by their states, the best settings with what they are ranked by, what failed and why, and what
-    the report says of the best setting.
+    the report says of the best setting, and remarks on the runs as a whole.
     """
 
     counts: Mapping[str, int]
@@ -45,7 +45,7 @@ class Told:
         """What is known, as it is told."""
         best = known.best[:SHOWN]
         failures = [f"{job.name}: {state.reason}" for job, state in known.failures]
-        return cls(known.counts, best, heading(best) if best else "", failures, choice)
+        return cls(known.counts, best, heading(best) if best else "", failures, (*choice, *known.remarks))
 
 
 class Parent:

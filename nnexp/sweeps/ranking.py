@@ -6,11 +6,14 @@ Those are ranked by means over their seeds, in the order in which the sweep's re
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from nnexp import kernels
+from nnexp.runs.tags import KERNEL
 from nnexp.statistics.completeness import completeness
 from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.status import JobState, State, count
@@ -166,11 +169,14 @@ class Overview:
         All settings, the best first.
     failures
         The jobs that failed, with what stands for them.
+    remarks
+        What is to be known of the runs as a whole, in sentences.
     """
 
     counts: Mapping[str, int]
     best: list[Score]
     failures: list[tuple[Job, JobState]]
+    remarks: tuple[str, ...] = ()
 
 
 def overview(
@@ -184,4 +190,15 @@ def overview(
         count(list(states.values()), len(jobs) + to_come, sweep),
         rank(task, done, [job for job, _ in failures]),
         failures,
+        about_kernels([run for _, run in done]),
     )
+
+
+def about_kernels(finished: Collection[JobState]) -> tuple[str, ...]:
+    """That runs come from several BLAS kernels, where the config could have had one for all."""
+    made = Counter(run.tags[KERNEL] for run in finished if KERNEL in run.tags and kernels.KEY in run.params)
+    if len(made) < 2:
+        return ()
+    parts = [f"{kernel} ({n} run{'s' * (n > 1)})" for kernel, n in made.most_common()]
+    which = f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return (f"The runs come from BLAS kernels that round differently: {which}. {kernels.HINT}",)
