@@ -7,6 +7,7 @@ nothing the best. A task gives its own through :attr:`nnexp.tasks.interface.Task
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -126,6 +127,18 @@ class ComparisonSpec:
     def __init__(self, metrics: Mapping[str, Any], ranking: Ranking, held_out: float | None = None) -> None:
         self.metrics = {key: Metric.of(key, spec) for key, spec in metrics.items()}
         self._ranking, self.held_out = ranking, held_out
+
+    def ranked_by(self, key: str) -> ComparisonSpec:
+        """The same, but that settings are ranked by another metric, wherever they can be ranked at all."""
+
+        def ranking(metrics: Sequence[Mapping[str, Any]], params: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+            own = list(self._ranking(metrics, params))
+            is_there = all(key in each for each in metrics)
+            return [key, *own[1:]] if own and is_there else own
+
+        other = copy(self)
+        other._ranking = ranking
+        return other
 
     def metric(self, key: str) -> Metric:
         """The metric of a key."""

@@ -10,7 +10,7 @@ from nnexp.comparison.settings import SEED, Group
 from nnexp.comparison.wording import listed
 from nnexp.errors import UsageError
 from nnexp.report import claims, table
-from nnexp.report.make import spec_of
+from nnexp.report.make import specs_of
 from nnexp.report.selection import Found
 from nnexp.report.sentences import kind_of
 from nnexp.tracking.store import StoredRun
@@ -34,7 +34,7 @@ def best_run(found: Found) -> Best:
     """
     frame = table.tidy(found.runs)
     keys = table.param_keys(frame, found.runs), table.metric_keys(frame, found.runs)
-    parts = groups(frame, *keys, spec_of)
+    parts = groups(frame, *keys, specs_of(found.plan))
     if not parts:
         raise UsageError(f"--register: no run has finished of {found.title}")
     if len(parts) > 1:

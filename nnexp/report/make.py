@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from nnexp.report.page import Page
 from nnexp.report.selection import Found, Selection, find
 from nnexp.runs import tags
 from nnexp.runs.directory import write_atomically
+from nnexp.runs.records import SweepPlan
 from nnexp.tracking.registry import Registered
 from nnexp.tracking.store import Store
 
@@ -136,7 +138,10 @@ def write_report(
     params, logged = table.param_keys(frame, found.runs), table.metric_keys(frame, found.runs)
     runs = {run.run_id: run for run in found.runs}
     histories = files.histories([runs[run_id] for run_id in frame.loc[frame[COUNTED], "run_id"]])
-    parts = [with_sample_sizes(part, files.reader(runs)) for part in groups(frame, params, logged, spec_of, margin)]
+    parts = [
+        with_sample_sizes(part, files.reader(runs))
+        for part in groups(frame, params, logged, specs_of(found.plan), margin)
+    ]
     _refuse_margin(parts, margin)
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
@@ -197,6 +202,21 @@ def _refuse_margin(parts: Sequence[Group], margin: float | None) -> None:
 def spec_of(task: str) -> ComparisonSpec:
     """How runs of a task are compared."""
     return tasks.recorded(task).comparison
+
+
+def specs_of(plan: SweepPlan | None) -> Callable[[str], ComparisonSpec]:
+    """How runs of tasks are compared that are of a sweep: those of a search by its objective, of several the first."""
+
+    @cache
+    def of(task: str) -> ComparisonSpec:
+        spec = spec_of(task)
+        if plan is None or not plan.objectives:
+            return spec
+        better = {"maximize": True, "minimize": False}.get(plan.directions[0])
+        is_merit = spec.metric(plan.objectives[0]).higher_is_better is better
+        return spec.ranked_by(plan.objectives[0]) if is_merit else spec
+
+    return of
 
 
 def _choice(parts: Sequence[Group]) -> tuple[str, ...]:

@@ -345,6 +345,8 @@ class SweepPlan(Record):
         When and by which process it was last begun, and the name of that start.
     jobs
         Empty for a search, whose jobs are not known before.
+    n_trials, objectives, directions
+        Of a search: how many there will be, and the metrics by which it judges, each to `minimize` or `maximize`.
     """
 
     sweep: str = field(metadata=stored(is_text))
@@ -366,6 +368,9 @@ class SweepPlan(Record):
     directory: str | None = field(default=None, metadata=stored(is_optional_text))
     owner: str | None = field(default=None, metadata=stored(is_optional_text))
     made_as: str | None = field(default=None, metadata=stored(is_optional_text))
+    n_trials: int | None = field(default=None, metadata=stored(lambda value: value is None or is_number(value)))
+    objectives: Sequence[str] = field(default=(), metadata=stored(is_texts, tuple))
+    directions: Sequence[str] = field(default=(), metadata=stored(is_texts, tuple))
 
     @classmethod
     def _brought_up_to_date(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:

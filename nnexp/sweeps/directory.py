@@ -17,7 +17,7 @@ from nnexp.runs.directory import PLAN_FILE, RECORD, RESULT, SWEEPS, RunDirectory
 from nnexp.runs.files import VanishedError
 from nnexp.runs.records import NETWORK, Destination, Kind, PlannedJob, RunRecord, RunResult, RunStatus, SweepPlan
 from nnexp.runs.tags import KIND, SOURCE, STATUS_MESSAGE, SWEEP, SWEEP_KIND, SWEPT, USER
-from nnexp.sweeps.jobs import Job
+from nnexp.sweeps.jobs import Job, SearchGoal
 from nnexp.tasks.interface import Task
 from nnexp.tracking import views
 from nnexp.tracking.publication import sweep_uid
@@ -38,6 +38,7 @@ def plan_of(
     jobs: Sequence[Job],
     tracking: TrackingConfig,
     task: Task[Any],
+    search: SearchGoal | None = None,
 ) -> SweepPlan:
     """The plan of a sweep that this process begins."""
     configs = [job.config.deciding() for job in jobs if job.config]
@@ -54,6 +55,9 @@ def plan_of(
         owner=lease.owner(),
         made_as=run_name(),
         jobs=tuple(PlannedJob(job.key, job.overrides, job.name) for job in jobs),
+        n_trials=search.n_trials if search else None,
+        objectives=search.objectives if search else (),
+        directions=search.directions if search else (),
     )
 
 

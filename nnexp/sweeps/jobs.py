@@ -50,6 +50,25 @@ class Plan:
     swept_keys: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class SearchGoal:
+    """How many trials a search has, and the metrics by which it judges them, each to `minimize` or `maximize`."""
+
+    n_trials: int
+    objectives: tuple[str, ...]
+    directions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, plan: SweepPlan) -> SearchGoal | None:
+        """That of a plan that was kept; None for a grid."""
+        return cls(plan.n_trials, tuple(plan.objectives), tuple(plan.directions)) if plan.n_trials else None
+
+    @property
+    def higher_is_better(self) -> dict[str, bool]:
+        """For each objective, in their order."""
+        return {key: way == "maximize" for key, way in zip(self.objectives, self.directions, strict=True)}
+
+
 def planned(plan: SweepPlan) -> list[Job]:
     """The jobs of a plan that was kept, without their configs."""
 

@@ -76,7 +76,7 @@ def tell_unpublished(kept: Collection[tuple[str, str]]) -> None:
 
 def print_end(known: Overview, message: str, choice: Sequence[str], links: Mapping[str, str]) -> None:
     """The end of a sweep on standard output: counts, best settings, where to look, what failed."""
-    best = known.best[:SHOWN]
+    best = known.listed[:SHOWN]
     print(f"{message}; {ranking.heading(best)}:" if best else message)
     for text in ranking.lines(best):
         print(f"  {text}")

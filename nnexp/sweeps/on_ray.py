@@ -22,6 +22,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf, open_dict
 
+from nnexp import kernels
 from nnexp.credentials import credentials
 from nnexp.errors import one_line
 from nnexp.execute import Outcome
@@ -31,10 +32,7 @@ from nnexp.terminal import say
 
 # What the arithmetic of a process depends on, and what MLflow's client reads: as on the machine that runs the sweep.
 VARIABLES = (
-    "OPENBLAS_CORETYPE",
-    "MKL_CBWR",
-    "NPY_DISABLE_CPU_FEATURES",
-    "NPY_ENABLE_CPU_FEATURES",
+    *kernels.VARIABLES,
     "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING",
     "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL",
     "MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING",

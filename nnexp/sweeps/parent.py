@@ -43,7 +43,7 @@ class Told:
     @classmethod
     def of(cls, known: Overview, choice: Sequence[str] = ()) -> Told:
         """What is known, as it is told."""
-        best = known.best[:SHOWN]
+        best = known.listed[:SHOWN]
         failures = [f"{job.name}: {state.reason}" for job, state in known.failures]
         return cls(known.counts, best, heading(best) if best else "", failures, (*choice, *known.remarks))
 

@@ -13,7 +13,7 @@ from nnexp.runs.records import RunStatus, SweepPlan
 from nnexp.runs.tags import OWNER, RUN_KEY, SWEEP
 from nnexp.sweeps.directory import finish, record_of, sweep_directory
 from nnexp.sweeps.job_states import KnownRuns
-from nnexp.sweeps.jobs import Job, planned
+from nnexp.sweeps.jobs import Job, SearchGoal, planned
 from nnexp.sweeps.parent import Parent, Told
 from nnexp.sweeps.ranking import overview
 from nnexp.sweeps.status import outcome, states
@@ -70,7 +70,9 @@ class SweepPublication:
         runs = parent.store.tagged(SWEEP, self.sweep)
         jobs = _jobs(parent.plan, runs)
         found = KnownRuns(parent.store, str(self.root), self.sweep).stored(set(jobs), elsewhere=bool(parent.plan.jobs))
-        known = overview(parent.task, jobs, states(found), self.sweep)
+        goal = SearchGoal.of(parent.plan)
+        to_come = goal.n_trials - len(jobs) if goal and self.directory.result is None else 0
+        known = overview(parent.task, jobs, states(found), self.sweep, max(to_come, 0), goal)
         parent.say(Told.of(known))
         if parent.record.owner and lease.gone_reason(parent.record.owner) is None and self.directory.result is None:
             parent.hold()  # it goes on without the store, and is closed by the next sync

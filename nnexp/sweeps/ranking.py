@@ -6,6 +6,7 @@ Those are ranked by means over their seeds, in the order in which the sweep's re
 from __future__ import annotations
 
 import math
+import operator
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 from nnexp import kernels
 from nnexp.runs.tags import KERNEL
 from nnexp.statistics.completeness import completeness
-from nnexp.sweeps.jobs import Job
+from nnexp.sweeps.jobs import Job, SearchGoal
 from nnexp.sweeps.status import JobState, State, count
 from nnexp.tasks.interface import Task
 
@@ -40,6 +41,7 @@ class Score:
     runs: tuple[tuple[str, str], ...]
     missing: tuple[str, ...] = ()
     noun: str = "seed"  # "run" where more than seeds were swept that makes no other setting
+    is_front: bool = False  # of a search with several objectives: no other setting is better in all of them
 
     @property
     def n_seeds(self) -> int:
@@ -51,19 +53,28 @@ class Score:
         return f"{self.ranked_by} {self.shown}{mean}: {self.name}"
 
 
-def rank(task: Task[Any], done: Iterable[Done], failed: Iterable[Job] = ()) -> list[Score]:
+def rank(
+    task: Task[Any], done: Iterable[Done], failed: Iterable[Job] = (), goal: SearchGoal | None = None
+) -> list[Score]:
     """The settings among finished jobs, best first; of several data sets the best setting of each.
+
+    Those of a search are ranked by its objective; of several objectives by the first, and the Pareto front comes first.
 
     As in a report they are ranked over the seeds that they share, and those that lack some, or failed on some, come
     last. Empty where the task knows no metric that is a merit of its settings, or none can be ranked.
     """
     found = list(done)
     metric, *ties = task.ranking([run.metrics for _, run in found], [run.params for _, run in found]) or [""]
-    if not task.ranks(metric):
+    if goal is not None:
+        metric, *ties = dict.fromkeys([*goal.objectives, *filter(task.ranks, ties)])
+    elif not task.ranks(metric):
         return []
+    is_better = {key: task.metrics[key].higher_is_better for key in (metric, *ties) if task.ranks(key)}
+    is_better |= goal.higher_is_better if goal is not None else {}
+    objectives = goal.objectives if goal is not None else (metric,)
     settings: dict[Setting, dict[tuple[str, ...], Done]] = {}
     for job, run in found:
-        if math.isfinite(run.metrics.get(metric, math.nan)):
+        if all(math.isfinite(run.metrics.get(key, math.nan)) for key in objectives):
             name, replicate = _parts(task, job)
             settings.setdefault((task.data_label(run.params), name), {})[replicate] = (job, run)
     tried: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
@@ -84,13 +95,25 @@ def rank(task: Task[Any], done: Iterable[Done], failed: Iterable[Job] = ()) -> l
 
     def mean(key: str, entries: Collection[Done]) -> float:
         """The mean, the lowest the best."""
-        sign = -1 if task.metrics[key].higher_is_better else 1
+        sign = -1 if is_better[key] else 1
         return sign * fmean(run.metrics.get(key, sign * math.inf) for _, run in entries)
 
-    def order(item: tuple[Setting, Collection[Done]]) -> tuple[bool, list[float], int]:
+    means = {
+        setting: [mean(key, runs) for key in objectives]
+        for setting, runs in kept.items()
+        if runs and setting not in missing
+    }
+    front = {
+        setting
+        for setting, own in means.items()
+        if len(objectives) > 1
+        and not any(other != own and all(map(operator.le, other, own)) for other in means.values())
+    }
+
+    def order(item: tuple[Setting, Collection[Done]]) -> tuple[bool, bool, list[float], int]:
         setting, entries = item
-        means = [mean(key, entries) for key in (metric, *ties)]
-        return setting in missing, means, min(job.number for job, _ in entries)
+        own = [mean(key, entries) for key in (metric, *ties)]
+        return setting in missing, setting not in front, own, min(job.number for job, _ in entries)
 
     ranked = sorted(((setting, runs) for setting, runs in kept.items() if runs), key=order)
     if len({data for data, _ in settings}) > 1:  # figures on different data do not compare
@@ -100,12 +123,13 @@ def rank(task: Task[Any], done: Iterable[Done], failed: Iterable[Job] = ()) -> l
     return [
         Score(
             metric,
-            presentation.metric_name(metric),
-            presentation.show(metric, fmean(run.metrics[metric] for _, run in entries)),
+            " and ".join(presentation.metric_name(key) if task.ranks(key) else key for key in objectives),
+            ", ".join(presentation.show(key, fmean(run.metrics[key] for _, run in entries)) for key in objectives),
             " ".join(setting[1]) or "the config as it is",
             tuple((_seed_of(task, job), run.run_id) for job, run in entries),
             tuple(sorted(" ".join(replicate) for replicate in missing.get(setting, ()))),
             noun,
+            setting in front,
         )
         for setting, entries in ranked
     ]
@@ -122,7 +146,7 @@ def heading(scores: Collection[Score]) -> str:
         if len(counts) == 1
         else f", mean over {first.noun}s"
     )
-    return f"by {first.ranked_by}{over}"
+    return f"{'Pareto front of' if first.is_front else 'by'} {first.ranked_by}{over}"
 
 
 def lines(scores: Collection[Score]) -> list[str]:
@@ -178,9 +202,24 @@ class Overview:
     failures: list[tuple[Job, JobState]]
     remarks: tuple[str, ...] = ()
 
+    @property
+    def listed(self) -> list[Score]:
+        """Those of the settings that are told: of several objectives the front, which the first of them orders."""
+        return [score for score in self.best if score.is_front] or self.best
+
+    @property
+    def best_so_far(self) -> str:
+        """The best setting on one line; empty where there is none, or no single one."""
+        return str(self.best[0]) if self.best and not self.best[0].is_front else ""
+
 
 def overview(
-    task: Task[Any], jobs: Mapping[str, Job], states: Mapping[str, JobState], sweep: str, to_come: int = 0
+    task: Task[Any],
+    jobs: Mapping[str, Job],
+    states: Mapping[str, JobState],
+    sweep: str,
+    to_come: int = 0,
+    goal: SearchGoal | None = None,
 ) -> Overview:
     """How a sweep stands; `to_come` are jobs that a search has yet to propose."""
     known = [(job, states[key]) for key, job in jobs.items() if key in states]
@@ -188,7 +227,7 @@ def overview(
     failures = [each for each in known if each[1].state is State.FAILED]
     return Overview(
         count(list(states.values()), len(jobs) + to_come, sweep),
-        rank(task, done, [job for job, _ in failures]),
+        rank(task, done, [job for job, _ in failures], goal),
         failures,
         about_kernels([run for _, run in done]),
     )

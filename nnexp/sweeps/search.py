@@ -20,7 +20,7 @@ from nnexp.config import ConfigError, deciding_leaves
 from nnexp.runs.identity import config_hash, sha256
 from nnexp.sweeps import plan
 from nnexp.sweeps.grid import MAX_JOBS, Grid, count, effective, first_value, text_of, values
-from nnexp.sweeps.jobs import Job, decisive
+from nnexp.sweeps.jobs import Job, SearchGoal, decisive
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import JobState, State
 from nnexp.tasks.interface import Task
@@ -73,6 +73,8 @@ def run_search(
     call = None if store is None else sweeper.call_of(controls, store)
     swept = [key.lstrip("+") for key in space]
     session = Session(sweep, name, swept, controls, store, sweeper.launch, task, call)
+    session.goal = SearchGoal(settings["n_trials"], tuple(settings["objectives"]), tuple(settings["directions"]))
+    session.to_come = settings["n_trials"]
     sweeper.session = session
     search = Search(session, settings, space, fixed, composer, keys)
     return search.dry_run() if controls.dry_run else search.run()
@@ -203,7 +205,8 @@ class Search:
                     break
         except KeyboardInterrupt:
             return self.session.interrupted()
-        self._say_best()
+        if n_again := len(self.jobs) - len({job.key for job in self.jobs}):
+            say(f"{n_again} of {len(self.jobs)} trials duplicate others, whose jobs run only once")
         return self.session.close()
 
     def _ask(self, count: int) -> list[Job]:
@@ -237,16 +240,3 @@ class Search:
             raise ConfigError(
                 f"`hydra.sweeper.search.objectives`: runs have no metric {error}; they have {logged}"
             ) from error
-
-    def _say_best(self) -> None:
-        task, shown = self.session.task, self.session.task.presentation
-        # A sampler asks for the same values again, and each of these trials is one of the best.
-        for trial in {str(trial.params): trial for trial in self.study.best_trials}.values():
-            values = ", ".join(
-                f"{shown.metric_name(o) if task.ranks(o) else o} {shown.show(o, v)}"
-                for o, v in zip(self.settings["objectives"], trial.values, strict=True)
-            )
-            say(
-                f"best by the objectives: {values}: "
-                + " ".join(f"{key}={value}" for key, value in trial.params.items())
-            )

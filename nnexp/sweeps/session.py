@@ -23,7 +23,7 @@ from nnexp.summary import how_to_open
 from nnexp.sweeps import deferred, desk, directory, messages, sharing
 from nnexp.sweeps.desk import Call, ParentRun
 from nnexp.sweeps.job_states import JobStates
-from nnexp.sweeps.jobs import Job, Plan
+from nnexp.sweeps.jobs import Job, Plan, SearchGoal
 from nnexp.sweeps.link import StoreLink, kept_back
 from nnexp.sweeps.parent import Told
 from nnexp.sweeps.ranking import Overview, overview
@@ -91,6 +91,7 @@ class Session:
         self.job_states = JobStates(self.root)
         self.directory: RunDirectory | None = None
         self.to_come = 0  # jobs that a search has yet to propose
+        self.goal: SearchGoal | None = None  # of a search
         self.line = progress_line()
         self._began = time.time()
         self._has_launched = False
@@ -157,7 +158,7 @@ class Session:
         """Make the sweep's directory, with its plan."""
         tracking = self.controls.tracking
         plan = directory.plan_of(
-            self.sweep, self.name, self.swept_keys, self.controls.command, jobs, tracking, self.task
+            self.sweep, self.name, self.swept_keys, self.controls.command, jobs, tracking, self.task, self.goal
         )
         self.directory = directory.begin(plan, self.task, self.root, tracking.heartbeat)
         return self.directory
@@ -214,7 +215,7 @@ class Session:
 
     def _print_end(self, known: Overview, message: str, report: Path | None) -> None:
         links, choice = {}, self._choice
-        if report is None and len(known.best) > 1:
+        if report is None and len(known.best) > 1 and self.goal is None:
             choice = tuple(filter(None, [self.task.about_selection(known.best[0].metric, len(known.best))]))
         if self._address is not None:
             links["compare"] = how_to_open(self._address, self.controls.tracking)
@@ -292,7 +293,7 @@ class Session:
 
     def overview(self) -> Overview:
         """Counts, best settings and failures as they are known."""
-        return overview(self.task, self.jobs, self.states, self.sweep, self.to_come)
+        return overview(self.task, self.jobs, self.states, self.sweep, self.to_come, self.goal)
 
     @property
     def draws_best(self) -> bool:
@@ -351,7 +352,7 @@ class Session:
             if (state := self.states.get(key)) and state.state is State.RUNNING
         ]
         left = messages.time_left(list(self.states.values()), open_jobs, self._began, time.time())
-        return messages.describe(known.counts, running, left, str(known.best[0]) if known.best else "")
+        return messages.describe(known.counts, running, left, known.best_so_far)
 
     def share(self) -> float:
         """The share of the jobs that are decided."""
@@ -399,13 +400,16 @@ class Session:
         return kept_back(self.link, self._n_kept_back, self.controls.tracking.patience)
 
     def _kept_elsewhere(self) -> list[tuple[str, str]]:
-        """The runs that other machines could not publish, by their host and the reason, once there was time for it."""
+        """The runs that other machines could not publish, by host and reason; they get time as long as they go on."""
         if self.controls.tracking.backend != "mlflow":
             return []
-        deadline = time.monotonic() + (self.controls.tracking.patience if self.link.is_there else 0)
-        while self.job_states.unpublished and time.monotonic() <= deadline:
+        patience = self.controls.tracking.patience if self.link.is_there else 0
+        last, n_last = time.monotonic(), len(self.job_states.unpublished)
+        while n_last and time.monotonic() <= last + patience:
             time.sleep(POLL_SECONDS)
             self.learn(self.refresh(list(self.jobs.values()), elsewhere=False))
+            if len(self.job_states.unpublished) < n_last:
+                last, n_last = time.monotonic(), len(self.job_states.unpublished)
         return list(self.job_states.unpublished.values())
 
     def _n_kept_back(self) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from nnexp.sweeps import ranking
-from nnexp.sweeps.jobs import Job
+from nnexp.sweeps.jobs import Job, SearchGoal
 from nnexp.sweeps.messages import describe, time_left
 from nnexp.sweeps.status import JobState, State
 from nnexp.tasks.network.task import Network
@@ -52,12 +52,12 @@ def jobs(*swept):
     return [Job(i, items, items, f"key{i}") for i, items in enumerate(swept)]
 
 
-def ranked(swept, *metrics):
+def ranked(swept, *metrics, goal=None):
     done = [
         (job, JobState(job.key, State.FINISHED, f"run{job.number}", metrics=m, params=params_of(job)))
         for job, m in zip(jobs(*swept), metrics, strict=True)
     ]
-    return [(str(score), score.runs) for score in ranking.rank(Network(), done)]
+    return [(str(score), score.runs) for score in ranking.rank(Network(), done, goal=goal)]
 
 
 def params_of(job):
@@ -81,6 +81,33 @@ def test_the_validation_part_decides_where_there_is_one():
         "validation accuracy 75.00 %: model.l2=1",
         "validation accuracy 70.00 %: model.l2=0",
     ]
+
+
+def test_a_search_is_ranked_by_its_objective():
+    metrics = [{"accuracy/validation": a, "loss/validation": loss} for a, loss in ((0.9, 0.5), (0.8, 0.4))]
+    swept = [("model.l2=0",), ("model.l2=1",)]
+    goal = SearchGoal(3, ("loss/validation",), ("minimize",))
+    assert [text for text, _ in ranked(swept, *metrics, goal=goal)] == [
+        "validation loss 0.4: model.l2=1",
+        "validation loss 0.5: model.l2=0",
+    ]
+    assert [runs for _, runs in ranked(swept, *metrics)] == [(("", "run0"),), (("", "run1"),)]
+
+
+def test_a_search_of_two_objectives_has_a_front_in_which_no_setting_beats_another():
+    figures = [(0.5, 30), (0.4, 40), (0.6, 40), (0.4, 50)]
+    metrics = [{"loss/validation": loss, "optimizer/n_fev": n} for loss, n in figures]
+    done = [
+        (job, JobState(job.key, State.FINISHED, f"run{job.number}", metrics=m))
+        for job, m in zip(jobs(("a=0",), ("a=1",), ("a=2",), ("a=3",)), metrics, strict=True)
+    ]
+    goal = SearchGoal(4, ("loss/validation", "optimizer/n_fev"), ("minimize", "minimize"))
+    states = {state.key: state for _, state in done}
+    known = ranking.overview(Network(), {job.key: job for job, _ in done}, states, "s", goal=goal)
+    assert [score.name for score in known.best] == ["a=1", "a=0", "a=3", "a=2"]
+    assert [score.name for score in known.listed] == ["a=1", "a=0"]
+    assert ranking.heading(known.listed) == "Pareto front of validation loss and optimizer/n_fev"
+    assert known.best_so_far == ""
 
 
 def test_a_training_loss_names_no_lambda_but_a_cost_at_one_lambda_names_a_method():

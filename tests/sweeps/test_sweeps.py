@@ -270,8 +270,30 @@ def test_a_search_of_two_objectives_gives_a_front(with_store):
     search = ["+search=nsga2", *SMALL, "model.hidden_size=interval(2,12)", "hydra.sweeper.search.n_trials=3"]
     done = with_store(*search)
     assert done.status == 0, done.err
-    assert "best by the objectives: validation loss" in done.err
-    assert "optimizer/n_fev" in done.err
+    assert "2 of 2 jobs finished, 0 failed; Pareto front of validation loss and optimizer/n_fev:" in done.out
+    assert "1 of 3 trials duplicate others, whose jobs run only once" in done.err
+
+
+@pytest.mark.slow
+def test_a_search_has_one_ranking_and_all_its_trials_also_when_it_was_killed(with_store):
+    nnexp = with_store
+    search = ["+search=tpe", *SMALL, "model.l2=tag(log,interval(0.01,10))", "hydra.sweeper.search.n_trials=3"]
+    killed = nnexp.start(*search, "optimizer.maxiter=100000", "optimizer.maxfun=100000")
+    wait_for(lambda: parents(nnexp.store()) and list(nnexp.folder.glob("outputs/runs/*/history.csv")), killed)
+    killed.kill()
+    killed.communicate()
+    assert wait_for(lambda: nnexp("sync").status == 0)
+    [parent] = wait_for(lambda: [run for run in parents(nnexp.store()) if run.status == "KILLED"])
+    assert parent.tags["nnexp.jobs.planned"] == "3"
+    done = nnexp(*search, "tracking.experiment=whole")
+    assert done.status == 0, done.err
+    assert "3 of 3 jobs finished, 0 failed; by validation loss:" in done.out
+    assert "Chosen by validation loss" in done.out  # the report
+    [parent] = parents(nnexp.store("whole"))
+    best = done.out.splitlines()[1].split("  ")[-1]
+    assert parent.tags["nnexp.best"].startswith("validation loss")
+    assert parent.tags["nnexp.best"].endswith(best)
+    assert "| by validation loss | setting |" in parent.tags["mlflow.note.content"]
 
 
 @pytest.mark.slow
