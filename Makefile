@@ -8,7 +8,7 @@ TESTS := $(VENV)/.tests
 OVERRIDES ?=
 CRASHES ?=
 
-.PHONY: run test test-fast crashtest lint bench ui clean
+.PHONY: run test test-fast crashtest numbers lint bench ui clean
 
 $(RUNS): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ test-fast: $(TESTS)
 
 crashtest: $(TESTS)
 	$(BIN)/python -m tests.tools.crash $(CRASHES)
+
+numbers: $(TESTS)
+	NNEXP_NUMBERS=1 $(BIN)/python -m pytest tests/test_documented_numbers.py
 
 lint: $(TESTS)
 	$(BIN)/ruff check .

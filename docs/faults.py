@@ -7,7 +7,7 @@
     python docs/faults.py accuracy     accuracy on the training set only
 
 The functions of the first half are written in the style of such notebooks. nnexp provides the data and the right number
-for comparison with each wrong one.
+for comparison with each wrong one. The numbers are those of `training.kernel=portable`, where the processor has it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.optimize import minimize
 
-from nnexp import datasets
+from nnexp import datasets, kernels
 from nnexp.datasets import Dataset
 from nnexp.nn import Objective, initialize
+from nnexp.readers import ConfigError
 from nnexp.tasks.network.training import FitResult, blas_threads, fit
 from nnexp.terminal import percent
 
@@ -199,5 +200,15 @@ def main(names: list[str]) -> int:
     return 0
 
 
+def use_portable_kernel() -> None:
+    """Begin this process anew with the portable kernel, where the processor has it."""
+    kernels.of_command(sys.argv[1:], sys.argv[1:])
+    try:
+        kernels.require(kernels.PORTABLE)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+
+
 if __name__ == "__main__":
+    use_portable_kernel()
     sys.exit(main(sys.argv[1:]))

@@ -28,6 +28,7 @@ ENOUGH = 2**31  # bytes; a session of all tests leaves some 300 MB
 # What takes longest begins first, so that no worker is left with it at the end: tests that may run anywhere, and files.
 LONGEST = (
     "browser/test_ui.py",
+    "test_documented_numbers.py",
     "test_a_sweep_of_a_model_of_scikit_learn_survives_three_kills",
     "test_killed_anywhere_and_finished_by_the_same_command",
     "sweeps/test_cluster.py",
