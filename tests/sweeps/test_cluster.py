@@ -1,5 +1,6 @@
 """Sweeps on machines that share no disk: a team's server with passwords, and Ray whose nodes know nothing of it."""
 
+import json
 import signal
 
 import pytest
@@ -50,7 +51,7 @@ def test_what_nodes_trained_and_could_not_publish_is_believed_and_published_by_s
     (home / ".netrc").chmod(0o600)
     driver, nodes = home / "refused", [node.folder for node in ray.nodes]
     environment = {"HOME": str(home), "MLFLOW_TRACKING_URI": server.uri}
-    words = on(ray, "refused", "seed=0,1,2", "tracking.patience=2")
+    words = on(ray, "refused", "seed=0,1,2", "tracking.patience=2", "training.kernel=portable")
     assert status_of(start(driver, server, *words, environment=environment)) == 4
     said = (driver / "err.txt").read_text()
     assert "trained on node-" in said
@@ -60,6 +61,8 @@ def test_what_nodes_trained_and_could_not_publish_is_believed_and_published_by_s
     assert "died" not in said
     assert "3 of 3 jobs finished, 0 failed" in (driver / "out.txt").read_text()
     assert ended("refused", *nodes) == 3
+    records = [json.loads(path.read_text()) for node in nodes for path in node.glob("outputs/runs/*/run.json")]
+    assert [record["tags"]["nnexp.blas_kernel"] for record in records] == ["Haswell"] * 3  # the nodes have another
     assert statuses(server, "refused") == ["FINISHED"]  # of the parent
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for node in nodes:

@@ -23,6 +23,7 @@ from tests.tools.waiting import HANGING
 OBJECT_STORE = 78_643_200  # bytes, the least that Ray takes
 NAMESPACES = ("unshare", "--fork", "--pid", "--mount", "--uts", "--mount-proc", "--kill-child")
 NOTICES_EARLY = {"RAY_health_check_period_ms": "500", "RAY_health_check_timeout_ms": "4000"}  # that a node is gone
+OTHER_PROCESSOR = {"OPENBLAS_CORETYPE": "Nehalem"}  # as a machine has whose processor is not the driver's
 NOT_FOR_NODES = ("MLFLOW_", "NNEXP_CONFIG", "NNEXP_DATABASE")
 
 
@@ -51,7 +52,7 @@ class Node:
             self.process = subprocess.Popen(
                 [*NAMESPACES, "bash", "-c", f"{hide}hostname {name} && exec '{ray}' start {common}"],
                 cwd=folder,
-                env=environment | {"HOME": str(folder / "home")} | NOTICES_EARLY,
+                env=environment | {"HOME": str(folder / "home")} | NOTICES_EARLY | OTHER_PROCESSOR,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
