@@ -33,6 +33,7 @@ from nnexp.runs.directory import (
 from nnexp.runs.files import RecordError, tell_once
 from nnexp.runs.records import Kind, RunRecord, SweepPlan
 from nnexp.runs.tags import DIRECTORY, KIND, RUN_KEY, SWEEP, SWEEP_KIND, UID, equals
+from nnexp.tracking.artifacts import StoredFiles
 from nnexp.tracking.store import Store, StoredRun, StoreError, open_store
 
 SHORTEST = 3  # characters of a prefix of an id
@@ -174,9 +175,8 @@ class Lookup:
         if parent is None or self.store is None:
             return None
         try:
-            path = Path(self.store.client.download_artifacts(parent.run_id, PLAN_FILE))
-            return SweepPlan.from_json(path, json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
+            return SweepPlan.from_json(Path(PLAN_FILE), json.loads(StoredFiles(self.store, parent).read(PLAN_FILE)))
+        except (ValueError, RecursionError) as error:
             tell_once(f"{PLAN_FILE} of the run {parent.run_id} ({parent.name}) is damaged: {one_line(error)}; left out")
         except Exception:
             pass  # the artifact is gone: the runs of the sweep say which there are

@@ -13,12 +13,12 @@ from nnexp.config import Config, TrackingConfig
 from nnexp.execute import Outcome
 from nnexp.paths import absolute, absolute_uri, default_experiment, default_uri, relative
 from nnexp.runs.records import RunResult
-from nnexp.terminal import say, table
+from nnexp.terminal import say, table, tell
 
 
 def show_result(result: RunResult, path: str | Path, config: Config) -> None:
     """The part of the table that is known when a run has ended."""
-    print(table(_rows_of(result, path, config)), flush=True)
+    tell(table(_rows_of(result, path, config)))
 
 
 def _rows_of(result: RunResult, path: str | Path, config: Config) -> list[tuple[str, str]]:
@@ -42,7 +42,7 @@ def show(outcome: Outcome, config: Config, shown: RunResult | None = None) -> No
     rows.append(("run", str(outcome.run_id)))
     if outcome.address:
         rows.append(("open", how_to_open(outcome.address, config.tracking)))
-    print(table(rows, width), flush=True)
+    tell(table(rows, width))
     if not outcome.published:
         say(f"Not published: {outcome.problem}. The run is complete in its directory; `nnexp sync` publishes it.")
     elif outcome.problem:

@@ -18,6 +18,9 @@ LINE_EVERY = 0.1  # seconds between two updates of the progress line
 NOTEBOOK_EVERY = 0.5  # seconds, likewise in a notebook, to which each is a message
 LOG_EVERY = 10.0  # seconds between two log lines where there is no terminal
 CLEAR = "\r\x1b[2K"
+# What a terminal takes as a command or does not show: controls, and what turns or hides the text around it.
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
+JOINERS = "\u200c\u200d"  # of letters and emoji, which are text
 
 _heard = threading.local()
 
@@ -33,6 +36,26 @@ def overheard() -> Iterator[list[tuple[str, str]]]:
         yield lines
     finally:
         del _heard.lines
+
+
+def visible(text: str, kept: str = "\n\t") -> str:
+    """A text as a person may read it: what a terminal would obey stands there as the escape that Python writes.
+
+    Names, messages and tags come from stores and files that anybody may have written.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter
+        if letter in kept or letter in JOINERS or unicodedata.category(letter) not in HIDDEN
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+def tell(text: str) -> None:
+    """What a command answers, on standard output."""
+    print(visible(text), flush=True)
 
 
 def hand_on(text: str, about: str = "") -> bool:
@@ -51,7 +74,7 @@ def say(text: str) -> None:
     """
     if hand_on(text):
         return
-    print((CLEAR if is_terminal(sys.stderr) else "") + text, file=sys.stderr, flush=True)
+    print((CLEAR if is_terminal(sys.stderr) else "") + visible(text), file=sys.stderr, flush=True)
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -114,6 +137,7 @@ class StatusLine:
 
     def show(self, parts: Sequence[str], share: float | None = None) -> None:
         """Show a text of several parts, the most important first; `share`: of the work that is done, for a bar."""
+        parts = [visible(part, kept="") for part in parts]
         with self._lock:
             self._last = time.monotonic()
             if self.is_live:
@@ -193,6 +217,7 @@ def clock(seconds: float) -> str:
 
 
 def table(rows: Sequence[tuple[str, str]], least: int = 0) -> str:
-    """Two aligned columns, the first of at least so many letters."""
+    """Two aligned columns, the first of at least so many letters; a cell is one line."""
+    rows = [(visible(name, kept=""), visible(value, kept="")) for name, value in rows]
     width = max(least, *(len(name) for name, _ in rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from nnexp.runs.files import content_of
+
 CELL = "text-align: left; padding: 0 1em 0 0; vertical-align: top"
 PICTURE = "max-height: 18em; max-width: 100%; margin: 0.5em 1em 0 0; vertical-align: top"
 
@@ -17,7 +19,7 @@ def page_of(title: str, rows: Sequence[tuple[str, str]], pictures: Sequence[Path
              for name, text in rows]  # fmt: skip
     images = [
         f"<img alt='{escape(path.stem)}' style='{PICTURE}' "
-        f"src='data:image/png;base64,{b64encode(path.read_bytes()).decode()}'>"
+        f"src='data:image/png;base64,{b64encode(content_of(path)).decode()}'>"
         for path in pictures
     ]
     return f"<div><b>{escape(title)}</b><table>{''.join(lines)}</table>{''.join(images)}</div>"

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnexp.config import deciding_leaves
 from nnexp.lookup import FoundRun
+from nnexp.own import of_records
 from nnexp.paths import relative
 from nnexp.rerun.source import DirectorySource, RunSource, StoreSource, source_of
 from nnexp.runs.directory import RunDirectory
@@ -22,6 +23,7 @@ from nnexp.runs.history import NOT_METRICS
 from nnexp.runs.records import RunStatus
 from nnexp.runs.tags import CHANGED, CHECK, SWEEP
 from nnexp.tasks.presentation import Presentation
+from nnexp.terminal import visible
 from nnexp.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -165,13 +167,18 @@ class Result:
 
     @cached_property
     def _model(self) -> Callable[[Any], np.ndarray]:
-        return self._source.task.predictor(self._source.files)
+        with of_records():
+            return self._source.task.predictor(self._source.files)
 
     @cached_property
     def figures(self) -> dict[str, Path]:
         """The pictures of the run by their names, such as ``cost_curves``; each is a PNG file."""
         files = self._source.with_pictures()
-        found = {path.relative_to(files.path).with_suffix(""): path for path in files.path.rglob("*.png")}
+        found = {
+            path.relative_to(files.path).with_suffix(""): path
+            for path in files.path.rglob("*.png")
+            if not path.is_symlink()
+        }
         shown = {name.as_posix(): path for name, path in found.items() if name.parts[0] != SERIES}
         return dict(sorted(shown.items(), key=lambda item: ("/" in item[0], item[0])))
 
@@ -189,7 +196,7 @@ class Result:
     def __repr__(self) -> str:
         result = self._source.result
         brief = self._presentation.brief(result) if result is not None and result.is_finished else self.message
-        return f"<Result {self.run_id}: {self.name}, {self.status}{f', {brief}' if brief else ''}>"
+        return visible(f"<Result {self.run_id}: {self.name}, {self.status}{f', {brief}' if brief else ''}>", kept="")
 
     def _repr_html_(self) -> str:
         from nnexp.api.html import page_of

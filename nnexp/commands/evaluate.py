@@ -17,6 +17,7 @@ from nnexp.rerun.rebuild import rebuild
 from nnexp.rerun.source import RunSource, source_of
 from nnexp.runs.directory import RECORD
 from nnexp.tasks.interface import EvaluatedRun, Report
+from nnexp.terminal import tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print."""
     with tempfile.TemporaryDirectory() as scratch:
         report = evaluate(arguments.weights, arguments.overrides, Path(scratch))
-    print(json.dumps(report.as_dict()) if arguments.json else report.text())
+    tell(json.dumps(report.as_dict()) if arguments.json else report.text())
     return ExitStatus.DONE
 
 
@@ -55,7 +56,7 @@ def evaluate(word: str, overrides: Sequence[str], scratch: Path) -> Report:
     if file.is_file() and not is_of_run:
         config = read_config(compose(overrides))
         kernels.require(kernels.kernel_of(config.deciding()))
-        return config.task.evaluate(file, config.of_task)
+        return config.task.evaluate(file.resolve() if file.is_symlink() else file, config.of_task)
     if ("/" in word or "." in word) and not path.exists():
         raise ConfigError(f"--weights {word}: no such file")
     lookup = Lookup.of(tracking_of(overrides))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnexp.errors import UsageError
+from nnexp.terminal import tell
 
 if TYPE_CHECKING:
     from nnexp.report import ReportResult, Selection
@@ -68,12 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
             told["registered"] = result.registered.to_json()
         print(json.dumps(told))
     else:
-        print("\n".join(result.sentences))
+        tell("\n".join(result.sentences))
         if result.registered is not None:
-            print(f"{result.registered}.")
+            tell(f"{result.registered}.")
         if result.latex is not None:
-            print(os.path.relpath(result.latex))
-        print(os.path.relpath(result.path))
+            tell(os.path.relpath(result.latex))
+        tell(os.path.relpath(result.path))
     return 0
 
 

@@ -15,7 +15,7 @@ from nnexp.rerun.run import Rerun, execute_plan, exit_status, plan
 from nnexp.rerun.source import RunSource, source_of
 from nnexp.rerun.sweep import SweepSource, jobs_of, rerun_sweep, rows
 from nnexp.summary import show
-from nnexp.terminal import say, table
+from nnexp.terminal import say, table, tell, visible
 from nnexp.tracking.usable import check_store
 
 
@@ -57,7 +57,7 @@ def _one(original: RunSource, overrides: Sequence[str], check: bool, as_json: bo
     else:
         if done.outcome is not None:
             show(done.outcome, planned.config)
-        print(table(_rows(done, check)))
+        tell(table(_rows(done, check)))
     return exit_status([done], check)
 
 
@@ -82,7 +82,7 @@ def _sweep(found: SweepSource, overrides: Sequence[str], tracking: TrackingConfi
     if as_json:
         print(json.dumps(done.as_dict()))
     else:
-        lines = rows(done.reruns)
+        lines = [tuple(visible(cell, kept="") for cell in row) for row in rows(done.reruns)]
         widths = [max(len(line[i]) for line in lines) for i in range(3)]
         for line in lines:
             print("  ".join([*(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=False)), line[3]]))
@@ -91,5 +91,5 @@ def _sweep(found: SweepSource, overrides: Sequence[str], tracking: TrackingConfi
             word = rerun.verdict or ("not checked" if check or rerun.refused else "done")
             counts[word] = counts.get(word, 0) + 1
         print(", ".join(f"{number} {word}" for word, number in counts.items()))
-        print(table(_changes(done.changed)))
+        tell(table(_changes(done.changed)))
     return exit_status(done.reruns, check)

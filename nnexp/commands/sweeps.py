@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import Any
 
+from nnexp.terminal import visible
+
 COLUMNS = ("planned", "finished", "failed", "lost", "running")
 
 
@@ -51,7 +53,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         print("No sweeps yet.")
         return
     columns = ("sweep", *COLUMNS, "name")
-    lines = [[str(row[column]) for column in columns] for row in rows]
+    lines = [[visible(str(row[column]), kept="") for column in columns] for row in rows]
     widths = [max(len(line[i]) for line in [list(columns), *lines]) for i in range(len(columns))]
     for line in [list(columns), *lines]:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -17,7 +17,7 @@ from typing import Any
 from nnexp import lifeline
 from nnexp.credentials import with_password
 from nnexp.errors import ExitStatus
-from nnexp.terminal import say
+from nnexp.terminal import say, tell
 
 LOOPBACK, PORT = "127.0.0.1", 5000
 START_SECONDS = 120
@@ -62,7 +62,7 @@ def places(store: Any, base: str | None = None) -> list[tuple[str, str]]:
 def show(shown: list[tuple[str, str]], opened: bool) -> None:
     """Print the addresses; open the first where that is wished."""
     for what, address in shown:
-        print(f"Open {address}  {what}", flush=True)
+        tell(f"Open {address}  {what}")
     if opened:
         webbrowser.open(shown[0][1])
 

@@ -10,15 +10,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from PIL import Image
 
 from nnexp.comparison.drawing import drawn, panels
 from nnexp.comparison.sections import Picture, slug
 from nnexp.comparison.settings import SEED, Group
 from nnexp.comparison.spec import Reader
+from nnexp.runs.records import FIGURES
 
 MOST_NAMES, MOST_SETTINGS, COLUMNS = 4, 8, 4
 WIDTH = 3.2  # inches of a picture
-FIGURES = "figures"  # in a run's result, their names
+MOST_PIXELS, LONGEST_SIDE = 20_000_000, 20  # a small file can become a large picture; a side over the other
 
 
 def of_runs(group: Group, read: Reader) -> Iterator[Picture]:
@@ -40,6 +42,10 @@ def _names(content: bytes) -> list[str]:
 
 
 def _image(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content), formats=["png"]) as picture:
+        width, height = picture.size
+    if width * height > MOST_PIXELS or not 1 / LONGEST_SIDE <= width / height <= LONGEST_SIDE:
+        raise ValueError(f"a picture of {width:,} x {height:,} pixels is not shown")
     return imread(io.BytesIO(content), "png")
 
 

@@ -11,6 +11,7 @@ from nnexp.own.folder import command_folder, use_folder
 from nnexp.own.imports import ran_otherwise
 from nnexp.own.naming import last_name, short, short_names
 from nnexp.own.options import check_options, config_defaults, has_default, takes
+from nnexp.own.recorded import of_records
 from nnexp.own.sources import Sources, read_source, sources_of
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "is_own",
     "last_name",
     "last_own_place",
+    "of_records",
     "own_traceback",
     "ran_otherwise",
     "read_source",

@@ -15,7 +15,7 @@ def changed_functions(old: str, new: str) -> list[str]:
     """
     try:
         before, after = _parts(old), _parts(new)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     return [name for name in {**after, **before} if before.get(name) != after.get(name)] or [NOTHING]
 

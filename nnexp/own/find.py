@@ -19,6 +19,7 @@ from nnexp.own.errors import last_own_place
 from nnexp.own.folder import use_folder
 from nnexp.own.imports import is_as_imported, refresh
 from nnexp.own.modules import resolve
+from nnexp.own.recorded import is_distrusted, refuse_found, refuse_module
 from nnexp.own.sources import Sources, is_in_memory, source_in_memory, sources_of
 from nnexp.readers import ConfigError
 from nnexp.terminal import say
@@ -77,7 +78,7 @@ def find(key: str, group: str, name: str, builtin: Collection[str] = ()) -> Own:
         If there is nothing of that name, or its module cannot be imported.
     """
     known = _held.get()
-    if known is None:
+    if known is None or is_distrusted(name, registered(group)):
         return _find(key, group, name, builtin)
     if (group, name) not in known:
         known[group, name] = _find(key, group, name, builtin)
@@ -115,6 +116,8 @@ def _find(key: str, group: str, name: str, builtin: Collection[str]) -> Own:
         hint = hint or "; your own function is named by its dotted path"
         raise ConfigError(f"`{key}` must be one of {', '.join(known)}, got {name!r}{hint}")
     module, attributes = _parts(key, name, points[name] if name in points else name)
+    if distrusts := is_distrusted(name, points):
+        refuse_module(key, group, name, module)
     if module == "__main__" and group in NEEDED_ELSEWHERE:
         raise ConfigError(
             f"`{key}` must name something in a file that can be imported, got {name!r}: the process that draws and "
@@ -122,6 +125,8 @@ def _find(key: str, group: str, name: str, builtin: Collection[str]) -> Own:
         )
     for _ in range(MOST_EDITS):
         found = _attribute(key, name, module, attributes, _import(key, name, module))
+        if distrusts:
+            refuse_found(key, name, module, attributes, found)
         own = Own(name, found, _sources(key, name, module, attributes[-1], found))
         if is_as_imported(module):  # it was not edited between its import and the reading of its sources
             return own

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nnexp import tasks
 from nnexp.errors import one_line
+from nnexp.own import of_records
 from nnexp.runs import backlog, lease
 from nnexp.runs.directory import RECORD, RESULT, RUNS, SHARED, SWEEPS, RunDirectory
 from nnexp.runs.files import RecordError
@@ -56,7 +57,8 @@ def complete(root: str | Path, directory: RunDirectory, tell: Tell) -> None:
         reason = backlog.lost_reason(root, directory, record)
         if reason is None:
             raise StillTrainingError("still training, and published by its own process")
-    close_and_describe(directory, reason, tell)
+    with of_records(calls=True):
+        close_and_describe(directory, reason, tell)
 
 
 def close_and_describe(directory: RunDirectory, reason: str | None, tell: Tell) -> None:
@@ -94,7 +96,10 @@ def close_lost(store: Store, run: StoredRun, root: str | Path | None = None) -> 
     directory = RunDirectory(run.tags.get(DIRECTORY, ""))
     if not is_here(directory, run.tags[UID]):
         return kill(store, run, reason)
-    close_and_describe(directory, reason, lambda line: None)
+    if lease.is_of_this_machine(owner := directory.record.owner) and lease.gone_reason(owner) is None:
+        return run  # whatever the store says of its process: it is there
+    with of_records(calls=True):
+        close_and_describe(directory, reason, lambda line: None)
     try:
         Publication(directory, store, run_id=run.run_id).advance()
     except StoreError:

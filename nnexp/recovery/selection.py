@@ -8,7 +8,7 @@ from pathlib import Path
 from nnexp.credentials import extract_password
 from nnexp.errors import UsageError
 from nnexp.lookup import FoundSweep, Lookup
-from nnexp.paths import absolute_uri
+from nnexp.paths import absolute_uri, sqlite_path
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory, peek, run_directories
 from nnexp.tracking.store import Store, StoreError
@@ -104,6 +104,16 @@ class Stores:
             self._silent[key[0]] = str(error)
             raise
         return store
+
+    def is_known(self, uri: str | None) -> bool:
+        """Whether publishing what was made for `uri` gives nothing away to whoever has written that address.
+
+        A server gets the credentials of today's config, and a database is made where there is none.
+        """
+        if self._to is not None or uri is None or absolute_uri(uri) == absolute_uri(self._default):
+            return True
+        path = sqlite_path(uri)
+        return path is not None and path.exists()
 
     def is_copy(self, uri: str | None) -> bool:
         """Whether what was made for `uri` goes into another store here."""

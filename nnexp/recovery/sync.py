@@ -12,7 +12,7 @@ from nnexp.errors import UsageError, one_line
 from nnexp.lookup import Lookup
 from nnexp.paths import absolute_uri
 from nnexp.recovery import selection
-from nnexp.recovery.closing import StillTrainingError, Tell, close_lost, complete
+from nnexp.recovery.closing import StillTrainingError, Tell, close_and_describe, close_lost, complete
 from nnexp.recovery.selection import PATIENCE, Stores
 from nnexp.runs import backlog, lease
 from nnexp.runs.directory import RunDirectory, peek
@@ -194,6 +194,7 @@ def draw(root: str | Path, directories: Iterable[RunDirectory], default_uri: str
 def _draw(root: str | Path, directory: RunDirectory, stores: Stores, tell: Tell) -> None:
     if not ask_for_figures(directory):
         return
+    close_and_describe(directory, None, tell)  # of a sweep that is this process's own
     if not directory.record.is_private:
         _publish(root, directory, stores, tell)
         return
@@ -205,6 +206,11 @@ def _publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Te
     """Bring one run whole into its store; one whose process is gone is closed first."""
     complete(root, directory, tell)
     uri, experiment = store_of(directory), directory.record.tracking.experiment
+    if not (stores.is_known(uri) or backlog.has(root, directory)):
+        raise UsageError(
+            f"it was made for {uri}, which is not the store of today's config, and was not begun in {root}; "
+            f"`--to {uri}` publishes it there"
+        )
     return Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri)).advance()
 
 

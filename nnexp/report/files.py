@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import csv
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote, urlparse
 
 import numpy as np
 
 from nnexp.comparison.spec import History, Reader
 from nnexp.errors import one_line
 from nnexp.runs.directory import RunDirectory
-from nnexp.runs.files import tell_once
+from nnexp.runs.files import MOST_TABLE, MOST_TEXT, content_in, tell_once
 from nnexp.runs.history import TABLE
 from nnexp.runs.places import is_here
 from nnexp.runs.tags import DIRECTORY, UID
+from nnexp.tracking.artifacts import StoredFiles, artifact_folder
 from nnexp.tracking.store import Store, StoredRun
 
 DOWNLOADS = 8  # at a time
@@ -33,14 +32,18 @@ class RunFiles:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._folders: dict[str, Path | None] = {}
+        self._stored: dict[str, StoredFiles] = {}
         self._histories: dict[str, History | None] = {}
 
     def read(self, run: StoredRun, name: str) -> bytes | None:
-        """Content of a file of a run, None where there is no such file."""
-        folder = self._folder(run)
+        """Content of a file of a run; None where there is no such file, or none that a run can have, which is told."""
+        folder, most = self._folder(run), MOST_TABLE if name == TABLE else MOST_TEXT
         try:
-            return (folder / name).read_bytes() if folder else self._download(run, name)
+            return content_in(folder, name, most) if folder else self._download(run, name, most)
         except OSError:
+            return None
+        except ValueError as error:
+            tell_once(f"{name} of the run {run.run_id} ({run.name}) is not read: {one_line(error)}")
             return None
 
     def parsed(self, run: StoredRun, name: str, parse: Callable[[bytes], T]) -> T | None:
@@ -51,7 +54,7 @@ class RunFiles:
     def _parsed(self, run: StoredRun, name: str, content: bytes, parse: Callable[[bytes], T]) -> T | None:
         try:
             return parse(content)
-        except (ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # whoever can write to the store has written it
             tell_once(f"{name} of the run {run.run_id} ({run.name}) is damaged: {one_line(error)}; left out")
             return None
 
@@ -66,15 +69,16 @@ class RunFiles:
     def _folder(self, run: StoredRun) -> Path | None:
         """The folder on this machine that holds the run's files."""
         if run.run_id not in self._folders:
-            self._folders[run.run_id] = _run_directory(run) or _artifact_folder(run)
+            self._folders[run.run_id] = _run_directory(run) or artifact_folder(run)
         return self._folders[run.run_id]
 
-    def _download(self, run: StoredRun, name: str) -> bytes | None:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                return Path(self.store.client.download_artifacts(run.run_id, name, folder)).read_bytes()
-            except Exception:  # each kind of store has its own way to say that there is no such file
-                return None
+    def _download(self, run: StoredRun, name: str, most: int) -> bytes | None:
+        try:
+            return self._stored.setdefault(run.run_id, StoredFiles(self.store, run)).read(name, most)
+        except ValueError:
+            raise
+        except Exception:  # each kind of store has its own way to say that there is no such file
+            return None
 
     def histories(self, runs: Iterable[StoredRun]) -> dict[str, History]:
         """The histories of runs by their ids; those that cannot be had are left out.
@@ -145,10 +149,3 @@ def _run_directory(run: StoredRun) -> Path | None:
     if path is None or uid is None or not is_here(RunDirectory(path), uid):
         return None
     return Path(path)
-
-
-def _artifact_folder(run: StoredRun) -> Path | None:
-    """The artifacts as a folder, if they lie on this machine."""
-    parts = urlparse(run.artifact_uri)
-    path = Path(unquote(parts.path))
-    return path if parts.scheme in ("", "file") and path.is_dir() else None

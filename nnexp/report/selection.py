@@ -112,7 +112,7 @@ def _plan(store: Store, parent: StoredRun) -> SweepPlan | None:
     content = RunFiles(store).read(parent, PLAN_FILE)
     try:
         return SweepPlan.from_json(Path(PLAN_FILE), json.loads(content)) if content else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         tell_once(f"{PLAN_FILE} of the run {parent.run_id} ({parent.name}) is damaged: {one_line(error)}; left out")
         return None
 

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from nnexp import tasks
 from nnexp.compose import compose, in_grammar, plain
 from nnexp.config import Config, ConfigError, check, is_bookkeeping, task_of
+from nnexp.own import of_records
 from nnexp.presets import preset_files
 from nnexp.readers import leaves as leaves_of
 from nnexp.rerun.source import RerunError
@@ -73,6 +74,11 @@ def rebuild(
     ConfigError
         If Hydra or a check rejects the outcome.
     """
+    with of_records(_given_names(overrides), calls=True):
+        return _rebuild(tree, overrides, name, data_path)
+
+
+def _rebuild(tree: Mapping[str, Any], overrides: Sequence[str], name: str, data_path: str | None) -> Rebuilt:
     task = task_of(tree)
     base, defaulted, given = _recorded(task, tree, overrides)
     for key in task.named_by_content:
@@ -93,6 +99,16 @@ def rebuild(
         defaulted=defaulted,
         other_data=any(key in _names(given) or base.get(key) != leaves.get(key) for key in _data_source(task, leaves)),
     )
+
+
+def _given_names(overrides: Sequence[str]) -> set[str]:
+    """The texts that overrides give, themselves or by the presets that they choose."""
+    given = [override for override in overrides if not override.startswith("~")]
+    try:
+        tree = plain(compose(given), missing=True) if given else {}
+    except ConfigError:  # they make a config only beside what was recorded
+        tree = {}
+    return {value for _, value in leaves_of(tree) if isinstance(value, str)} | {o.partition("=")[2] for o in given}
 
 
 def _recorded(task: Task[Any], tree: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Leaves, Leaves, list[str]]:

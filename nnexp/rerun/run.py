@@ -17,6 +17,7 @@ from nnexp.config import Config, ConfigError
 from nnexp.errors import ExitStatus
 from nnexp.own import NotFoundError
 from nnexp.paths import relative
+from nnexp.readers import leaves
 from nnexp.rerun.changes import Made, changes, other_code, same_value, text
 from nnexp.rerun.compare import DIFFERENT, IDENTICAL, Numbers, RunComparison, compare
 from nnexp.rerun.rebuild import Rebuilt, rebuild
@@ -131,6 +132,13 @@ def _plan(original: RunSource, overrides: Sequence[str], check: bool) -> RerunPl
         raise
     except (ConfigError, RerunError) as error:
         raise type(error)(f"{original}: {error}") from error
+    for key, value in leaves(original.config):
+        is_file = value is not None and key in rebuilt.config.task.named_by_content
+        if is_file and original.data_digest is None and not rebuilt.other_data:
+            raise RerunError(
+                f"{original}: its record names the file `{key}` = {value} and no digest of what was in it; "
+                f"if you want to train on it, name it yourself, {key}={value}"
+            )
     same = rebuilt.other_data or original.data_digest in (None, digest)
     return RerunPlan(original, overrides, rebuilt, digest, check, data_changed=not same)
 

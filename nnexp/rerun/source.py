@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from nnexp.config import task_of
 from nnexp.errors import UsageError, one_line
 from nnexp.lookup import FoundRun, ids_of
-from nnexp.own import read_source
+from nnexp.own import of_records, read_source
 from nnexp.runs import lease, places
 from nnexp.runs.directory import RESULT, SOURCES, RunDirectory
-from nnexp.runs.files import RecordError, read_arrays, tell_once
+from nnexp.runs.files import (
+    MOST_CONFIG,
+    MOST_TABLE,
+    MOST_TEXT,
+    RecordError,
+    content_of,
+    read_arrays,
+    read_yaml,
+    tell_once,
+)
 from nnexp.runs.history import TABLE
 from nnexp.runs.records import RunResult
 from nnexp.runs.tags import DATA_DIGEST, RUN_KEY, STATUS_MESSAGE, UID
 from nnexp.tasks.interface import Task
+from nnexp.tracking.artifacts import StoredFiles
 from nnexp.tracking.store import Store, StoredRun
 from nnexp.tracking.store_arbiter import is_lost
 
@@ -34,6 +40,7 @@ class RerunError(UsageError):
     """A run that cannot be made again, or not be checked; one line for the user, and nothing has been trained."""
 
 
+MOST_SAVED, MOST_PICTURES, MOST_SOURCES = 2**32, 200, 1000  # bytes of a file; files
 CONFIG, OVERRIDES, ENVIRONMENT = "config/config.yaml", "config/overrides.yaml", "environment/environment.json"
 
 
@@ -86,7 +93,8 @@ class RunSource(ABC):
     @cached_property
     def task(self) -> Task[Any]:
         """What it did."""
-        return task_of(self.config)
+        with of_records():
+            return task_of(self.config)
 
     @cached_property
     def result(self) -> RunResult | None:
@@ -106,7 +114,8 @@ class RunSource(ABC):
     def sources(self) -> dict[str, str]:
         """The texts of the user's own files that decided its numbers, of those that it has."""
         folder = self.files.path / SOURCES
-        names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.py*") if path.is_file()]
+        found = [path for path in folder.rglob("*.py*") if path.is_file() and not path.is_symlink()][:MOST_SOURCES]
+        names = [path.relative_to(folder).as_posix() for path in found]
         return {name: read_source(folder / name) for name in sorted(names)}
 
     @cached_property
@@ -125,7 +134,7 @@ class RunSource(ABC):
             )
         try:
             return _read_config(path)
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        except (OSError, ValueError) as error:
             raise RerunError(f"{self}: {CONFIG} is damaged: {' '.join(str(error).split())[:200]}") from error
 
     @cached_property
@@ -133,8 +142,8 @@ class RunSource(ABC):
         """The overrides of its command line."""
         path = self.files.path / OVERRIDES
         try:
-            return [str(item) for item in OmegaConf.load(path)] if path.exists() else []
-        except (OSError, ValueError, TypeError, YAMLError, OmegaConfBaseException) as error:
+            return [str(item) for item in read_yaml(content_of(path, MOST_CONFIG))] if path.exists() else []
+        except (OSError, ValueError, TypeError) as error:
             raise RerunError(f"{self}: {OVERRIDES} is damaged: {one_line(error)}") from error
 
     @cached_property
@@ -205,7 +214,7 @@ class StoreSource(RunSource):
         if status == "RUNNING" and is_lost(run):
             status, message = "KILLED", "its process is gone"
         super().__init__(run.run_id, run.name, status, message, run.tags)
-        self._store, self._run, self._scratch = store, run, scratch
+        self._stored, self._run, self._scratch = StoredFiles(store, run), run, scratch
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -222,17 +231,15 @@ class StoreSource(RunSource):
         """What is needed of its artifacts, fetched."""
         folder = self._scratch / self.run_id
         folder.mkdir(parents=True, exist_ok=True)
-        client = self._store.client
         try:
-            there = {item.path for item in client.list_artifacts(self.run_id)}
             for name in (CONFIG, OVERRIDES, ENVIRONMENT, TABLE, RESULT):
-                self._fetch(client, name, folder, there)
+                self._fetch(name, folder, MOST_TABLE if name == TABLE else MOST_TEXT)
             with suppress(Exception):  # they only say more of a difference
-                client.download_artifacts(self.run_id, SOURCES, str(folder))
+                self._fetch_sources(folder)
             result = RunDirectory(folder).result
             saved = result.values.get("saved", ()) if result else ()
-            for name in {*saved, *(name for name in there if name.endswith(".npz"))}:
-                self._fetch(client, name, folder, there)
+            for name in {*saved, *(name for name in self._stored.names() if name.endswith(".npz"))}:
+                self._fetch(name, folder, MOST_SAVED)
         except Exception as error:
             raise RerunError(
                 f"{self}: its artifacts cannot be fetched: {' '.join(str(error).split())[:200]}"
@@ -241,29 +248,28 @@ class StoreSource(RunSource):
 
     def with_pictures(self) -> RunDirectory:
         """Its files, and its pictures, which are fetched too."""
-        client, folder = self._store.client, self.files.path
+        folder, stored = self.files.path, self._stored
         try:
-            top = client.list_artifacts(self.run_id)
-            every = [
-                *top,
-                *(each for item in top if item.is_dir for each in client.list_artifacts(self.run_id, item.path)),
-            ]
-            there = {item.path.partition("/")[0] for item in every}
-            for name in (item.path for item in every if item.path.endswith(".png")):
-                if not (folder / name).exists():
-                    self._fetch(client, name, folder, there)
+            for place in ("", *stored.folders()):
+                for name in [name for name in stored.names(place) if name.endswith(".png")][:MOST_PICTURES]:
+                    if not (folder / name).exists():
+                        self._fetch(name, folder, MOST_TEXT)
         except Exception as error:
             raise RerunError(f"{self}: its pictures cannot be fetched: {one_line(error)}") from error
         return self.files
 
-    def _fetch(self, client: Any, name: str, folder: Path, there: Collection[str]) -> None:
-        parent = name.rpartition("/")[0]
-        if name.partition("/")[0] not in there:
-            return
-        if not parent or name in {item.path for item in client.list_artifacts(self.run_id, parent)}:
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(client.download_artifacts(self.run_id, name, str(target.parent)), target)
+    def _fetch(self, name: str, folder: Path, most: int) -> None:
+        with suppress(FileNotFoundError):
+            self._stored.fetch(name, folder, most)
+
+    def _fetch_sources(self, folder: Path) -> None:
+        places, n_left = [SOURCES], MOST_SOURCES
+        while places and n_left > 0:
+            place = places.pop()
+            places += self._stored.folders(place)
+            for name in list(self._stored.names(place))[:n_left]:
+                self._fetch(name, folder, MOST_CONFIG)
+                n_left -= 1
 
 
 def source_of(found: FoundRun, store: Store | None, scratch: Path) -> RunSource:
@@ -282,7 +288,7 @@ def source_of(found: FoundRun, store: Store | None, scratch: Path) -> RunSource:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    tree: Any = OmegaConf.to_container(OmegaConf.load(path))
+    tree = read_yaml(content_of(path, MOST_CONFIG))
     if not isinstance(tree, dict):
         raise ValueError("it is no mapping")
     return {str(key): value for key, value in tree.items()}

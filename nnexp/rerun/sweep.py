@@ -17,7 +17,7 @@ from nnexp.runs.directory import RunDirectory, run_name
 from nnexp.runs.records import RunStatus
 from nnexp.runs.tags import KIND, PARENT, RERUN_KIND, RERUN_OF, RUN_KEY, SOURCE, SWEEP, UID
 from nnexp.sweeps.status import STATE_OF, JobState, State, states
-from nnexp.tracking.notes import LONGEST, NOTE
+from nnexp.tracking.notes import LONGEST, NOTE, plain
 from nnexp.tracking.store import open_store
 
 
@@ -141,7 +141,9 @@ def _parent(
     children = [r.run_id for r in reruns if r.outcome is not None and r.outcome.published and r.run_id]
     if tracking.backend != "mlflow" or not children:
         return None
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows(reruns)).replace("\n", "\n|---|---|---|---|\n", 1)
+    table = "\n".join("| " + " | ".join(map(plain, row)) + " |" for row in rows(reruns)).replace(
+        "\n", "\n|---|---|---|---|\n", 1
+    )
     result = SweepRerun(None, found.run_id, reruns)
     tags = {
         UID: f"rerun-{run_name()}",

@@ -206,10 +206,14 @@ class RunDirectory:
         ------
         VanishedError
             If the run directory is gone: a part of it would be taken for a run.
+        RecordError
+            If the path leads out of the directory, by its name or by a link.
         """
         if not self.path.is_dir():
             raise VanishedError(f"{self.path} is not there (any more)")
         path = self.path / name
+        if not path.parent.resolve().is_relative_to(self.path):
+            raise RecordError(f"{path} is outside of the run directory; nothing is written there")
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -231,11 +235,13 @@ class RunDirectory:
             np.savez(file, **arrays)
 
     def artifacts(self) -> list[Path]:
-        """Every file that belongs into the store, sorted."""
+        """Every file that belongs into the store, sorted; what a link leads to does not."""
         return sorted(
             path
             for path in self.path.rglob("*")
             if path.is_file()
+            and not path.is_symlink()
+            and path.parent.resolve().is_relative_to(self.path)
             and not path.name.startswith(".")
             and path.relative_to(self.path).as_posix() not in NOT_ARTIFACTS
         )

@@ -2,20 +2,33 @@
 
 Each kind of file is read in one place here. What cannot be read is a :class:`RecordError` that names the file on one
 line; where many are listed, it is told once and left out.
+
+Nor need it have been written by nnexp: a run directory may come from somebody else, a store is written by many. So a
+file is read only if it is one, of a size that it can have, and nothing in it makes an object or a file elsewhere.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import stat
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
+import yaml
 
 from nnexp.errors import UsageError, one_line
 from nnexp.terminal import hand_on, say
+
+MOST_TEXT = 2**26  # bytes of a file that is read whole as text: a plan of 100,000 jobs has a quarter of it
+MOST_CONFIG = 2**20  # of a config
+MOST_TABLE = 2**30  # of a history
+MOST_ARRAYS, MOST_GROWTH = 2**28, 16  # unpacked bytes of arrays that any file may have, and for each byte of the file
 
 _told: set[object] = set()
 
@@ -47,7 +60,7 @@ def read_object(path: Path) -> dict[str, Any]:
         If it cannot be read, or holds something else.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(content_of(path).decode("utf-8"))
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -55,6 +68,87 @@ def read_object(path: Path) -> dict[str, Any]:
     if (read := as_object(value)) is None:
         raise RecordError(f"{path} is damaged: expected a JSON object, got {type(value).__name__}")
     return read
+
+
+def is_inside(name: object) -> bool:
+    """Whether something is the name of a file in a folder, with folders before it, and no path that leads elsewhere."""
+    if not isinstance(name, str) or not name.isprintable() or set(name) & set("\\:"):
+        return False
+    return all(part not in ("", ".", "..") for part in name.split("/"))
+
+
+def content_of(path: Path, most: int = MOST_TEXT) -> bytes:
+    """The content of a file of at most so many bytes, which is read where the path says and not where a link leads.
+
+    Raises
+    ------
+    OSError
+        If there is none that can be read, or it is a link, a device or a pipe.
+    ValueError
+        If it is larger.
+    """
+    with opened(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"expected at most {most:,} bytes, got more")
+    return content
+
+
+def content_in(folder: Path, name: str, most: int = MOST_TEXT) -> bytes:
+    """The content of a file of a folder, as :func:`content_of`; a ValueError where the name leads out of the folder."""
+    path = folder / name
+    if not is_inside(name) or not path.parent.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{name!r} is no name of a file of a run")
+    return content_of(path, most)
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file, open for reading; an OSError where it is a link, a device or a pipe, of which a pipe would not end."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(f"{path}: expected a file, got a link, a device or a folder")
+    return os.fdopen(handle, "rb")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads numbers as OmegaConf does; no tag makes an object, and no alias a large value of a small text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as in the class above
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":float"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if cast("Any", self).check_event(yaml.AliasEvent):
+            raise ValueError("it has an alias, which no recorded config has")
+        return super().compose_node(parent, index)
+
+
+cast("Any", _PlainLoader).add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"[-+]?\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?$|[-+]?\d[\d_]*[eE][-+]?\d+$|\.\d[\d_]*(?:[eE][-+]\d+)?$"
+        r"|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"
+    ),
+    list("-+0123456789."),
+)
+
+
+def read_yaml(content: bytes) -> Any:
+    """What a config says that somebody has recorded: its values as they stand, no interpolation followed.
+
+    Raises
+    ------
+    ValueError
+        If it is none; in one line.
+    """
+    try:
+        if len(content) > MOST_CONFIG:
+            raise ValueError(f"expected at most {MOST_CONFIG:,} bytes, got {len(content):,}")
+        return yaml.load(content, _PlainLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(one_line(error)) from error
 
 
 def as_object(value: Any) -> dict[str, Any] | None:
@@ -101,7 +195,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         If it is no archive of arrays, or a part of it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             return arrays_of(file)
     except FileNotFoundError:
         raise
@@ -112,6 +206,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 def arrays_of(file: IO[bytes]) -> dict[str, np.ndarray]:
     """All arrays of an open `.npz` file; a ValueError says what is wrong with it."""
     try:
+        _refuse_bomb(file)
         stored = np.load(file, allow_pickle=False)
         if isinstance(stored, np.ndarray):
             raise ValueError("expected the arrays of an .npz file, got one array")
@@ -119,6 +214,17 @@ def arrays_of(file: IO[bytes]) -> dict[str, np.ndarray]:
     except Exception as error:  # each layer of the format has errors of its own: zip, zlib, the header, pickle
         is_pickle = "pickle" in str(error)  # as NumPy takes all that is no archive to be; it advises to load it
         raise ValueError("it is no archive of numbers" if is_pickle else one_line(error)) from error
+
+
+def _refuse_bomb(file: IO[bytes]) -> None:
+    """Raise a ValueError where unpacking an archive would fill the memory; what is no archive, NumPy will say."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if zipfile.is_zipfile(file):
+        unpacked = sum(each.file_size for each in zipfile.ZipFile(file).infolist())
+        if unpacked > MOST_ARRAYS + MOST_GROWTH * size:
+            raise ValueError(f"its {size:,} bytes would become {unpacked:,}")
+    file.seek(0)
 
 
 def rows_of(path: Path, columns: Sequence[str], lines: Sequence[str]) -> Iterator[dict[str, float]]:

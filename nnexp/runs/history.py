@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnexp.errors import one_line
 from nnexp.runs import files
 from nnexp.runs.files import tell_once
 from nnexp.runs.identity import array_digest
@@ -146,7 +147,7 @@ class HistoryReader:
     def _new_lines(self) -> list[str]:
         if self._path is None:
             return []
-        with self._path.open("rb") as file:
+        with files.opened(self._path) as file:
             file.seek(self._offset)
             text = file.read()
         text = text[: text.rfind(b"\n") + 1]  # without a line that is being written, or was cut off by a crash
@@ -220,7 +221,11 @@ def read_rows(folder: Path, *, is_described: bool = False, has_ended: bool = Fal
 
 
 def _table_rows(path: Path, has_ended: bool) -> Iterator[Row]:
-    text = path.read_bytes().decode(errors="replace")
+    try:
+        text = files.content_of(path, files.MOST_TABLE).decode(errors="replace")
+    except (OSError, ValueError) as error:
+        tell_once(f"{path} is damaged: {one_line(error)}; left out", path)
+        return iter(())
     header, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
     if not header and not has_ended:
         return iter(())  # killed at its first row

@@ -13,10 +13,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self, cast
 
-from nnexp.runs.files import RecordError, as_list, as_object, damaged, is_mapping, is_number, is_text
+from nnexp.runs.files import RecordError, as_list, as_object, damaged, is_inside, is_mapping, is_number, is_text
 from nnexp.runs.tags import is_owner
 
 SCHEMA = 2
+SAVED, FIGURES = "saved", "figures"  # values of a result: names of files that a task has made
 NETWORK = "network"  # the task of all records of schema 1
 
 
@@ -284,6 +285,9 @@ class RunResult(Record):
     def from_json(cls, path: Path, value: Mapping[str, Any]) -> Self:
         """As of every record; what is no field of it is a value of its task's."""
         values = {key: each for key, each in value.items() if key not in cls.reserved()}
+        for name in (*(as_object(values.get(SAVED)) or ()), *(as_list(values.get(FIGURES)) or ())):
+            if not is_inside(name):
+                raise RecordError(f"{path} is damaged: expected the name of a file of the run, got {str(name)[:80]!r}")
         return replace(super().from_json(path, value), values=values)
 
     @classmethod

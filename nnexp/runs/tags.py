@@ -81,7 +81,7 @@ def is_owner(text: str) -> bool:
     """Whether a text is the record of a process, as :func:`nnexp.runs.lease.owner` makes them."""
     try:
         record = as_object(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return (
         record is not None

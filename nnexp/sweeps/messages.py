@@ -16,7 +16,7 @@ from nnexp.sweeps import ranking
 from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.ranking import Overview
 from nnexp.sweeps.status import JobState, State
-from nnexp.terminal import clock, say
+from nnexp.terminal import clock, say, tell
 from nnexp.tracking.store import StoreError
 
 SHOWN = 5
@@ -77,17 +77,17 @@ def tell_unpublished(kept: Collection[tuple[str, str]]) -> None:
 def print_end(known: Overview, message: str, choice: Sequence[str], links: Mapping[str, str]) -> None:
     """The end of a sweep on standard output: counts, best settings, where to look, what failed."""
     best = known.listed[:SHOWN]
-    print(f"{message}; {ranking.heading(best)}:" if best else message)
+    tell(f"{message}; {ranking.heading(best)}:" if best else message)
     for text in ranking.lines(best):
-        print(f"  {text}")
+        tell(f"  {text}")
     for sentence in (*choice, *known.remarks):
-        print(sentence)
+        tell(sentence)
     for name, link in links.items():
-        print(f"{name}: {link}")
+        tell(f"{name}: {link}")
     if known.failures:
-        print("failed:")
+        tell("failed:")
     for job, state in known.failures:
-        print(f"  {job.name}: {state.reason}" + (f" (run {state.run_id})" if state.run_id else ""))
+        tell(f"  {job.name}: {state.reason}" + (f" (run {state.run_id})" if state.run_id else ""))
 
 
 POLL_SECONDS = 2.0

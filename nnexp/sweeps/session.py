@@ -29,7 +29,7 @@ from nnexp.sweeps.parent import Told
 from nnexp.sweeps.ranking import Overview, overview
 from nnexp.sweeps.status import JobState, State, outcome
 from nnexp.tasks.interface import Task
-from nnexp.terminal import progress_line, say
+from nnexp.terminal import progress_line, say, tell
 from nnexp.timeline import span
 from nnexp.tracking.store import Store
 
@@ -126,7 +126,7 @@ class Session:
         """Print what would run and what would be skipped and why."""
         known = self.refresh(jobs)
         for job in jobs:
-            print(f"{messages.verdict(job, known.get(job.key)):<60}  {job.name}")
+            tell(f"{messages.verdict(job, known.get(job.key)):<60}  {job.name}")
         wrong = sum(job.error is not None for job in jobs)
         runs = sum(job.error is None and messages.is_to_run(known.get(job.key)) for job in jobs)
         print(f"{runs} of {len(jobs)} jobs would run.")

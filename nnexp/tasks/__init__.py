@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from nnexp.own import of_records
 from nnexp.readers import ConfigError
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.records import NETWORK, RunResult, RunStatus
@@ -43,7 +44,8 @@ def recorded(name: str) -> Task[Any]:
     What it logged and saved is published, shown and compared all the same.
     """
     try:
-        return find(name)
+        with of_records():
+            return find(name)
     except ConfigError:
         task: Task[Any] = Task()
         task.name = name

@@ -166,7 +166,7 @@ def save_model(path: Path, trained: TrainedModel, **ids: str) -> None:
     (path / CODE).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(trained.code, path / CODE / f"{_module(trained.code).__name__}.py")
     if trained.sources is not None:
-        shutil.copytree(trained.sources, path / CODE, dirs_exist_ok=True)
+        shutil.copytree(trained.sources, path / CODE, ignore=_links, dirs_exist_ok=True)
     (path / SERVED).write_bytes(pickle.dumps(served))
     (path / ESTIMATOR).write_bytes(pickle.dumps(_Call(trained.estimator)))
     for name, text in _environment((*NEEDED, *trained.requires)).items():
@@ -177,6 +177,10 @@ def save_model(path: Path, trained: TrainedModel, **ids: str) -> None:
     for word, value in {RUN_ID: ids["run_id"], MODEL_ID: ids["model_id"], MADE: made}.items():
         text = text.replace(word, json.dumps(value))
     (path / "MLmodel").write_text(text.replace(SIZE, str(size)))
+
+
+def _links(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if Path(folder, name).is_symlink()]
 
 
 # What stands in the description of a model for what is of this one only.

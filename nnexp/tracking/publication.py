@@ -387,7 +387,8 @@ def reopen(directory: RunDirectory) -> None:
     """Have the end of a run published again wherever it has been published, because something was added to it."""
     known = {uri: state | {"complete": False} for uri, state in _known(directory).items()}
     directory.write_json(PUBLISHED, known)
-    if (root := root_of(directory)) is not None:  # last: who finds the entry of a whole run takes it away
+    root = root_of(directory)
+    if root is not None and backlog.folder(root).is_dir():  # last: who finds the entry of a whole run takes it away
         backlog.enter(root, directory)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -104,6 +105,8 @@ def _details(directory: RunDirectory) -> dict[str, Any]:
     details = dict(directory.record.details)
     if (path := data_file(directory)) is not None:
         details["data"] = {**details["data"], "path": path}
+    if not os.path.isdir(details["data"].get("cache") or ""):
+        details["data"] = {**details["data"], "cache": None}  # no folder is made because a record names it
     return details
 
 

@@ -65,7 +65,8 @@ def _from_npz(path: Path, config: NetworkConfig) -> StoredNetwork:
         raise ConfigError(
             f"--weights {path}: expected an activation of {', '.join(ACTIVATIONS)}, got {activation[:40]!r}"
         )
-    recorded(activation, stored)
+    with own.of_records([config.model.activation]):
+        recorded(activation, stored)
     sizes = weights[0].shape[1], *(len(w) for w in weights)
     return StoredNetwork(pack(weights, biases), sizes, activation, _scaling(path, stored, sizes[0]))
 

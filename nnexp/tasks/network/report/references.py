@@ -19,10 +19,11 @@ from nnexp.comparison.spec import Reader, References
 from nnexp.datasets import Dataset
 from nnexp.errors import one_line
 from nnexp.optim import NonFiniteCostError
+from nnexp.own import of_records
 from nnexp.readers import ConfigError
 from nnexp.runs import provenance
 from nnexp.runs.directory import write_atomically
-from nnexp.runs.files import RecordError, is_mapping, is_number, is_text, read_object, tell_once
+from nnexp.runs.files import RecordError, is_mapping, is_number, is_text, read_object, read_yaml, tell_once
 from nnexp.runs.identity import Identity, array_digest, config_hash
 from nnexp.runs.records import Record, stored
 from nnexp.tasks.network import data
@@ -141,15 +142,14 @@ def _config_of(problem: Problem, read_file: Reader, evaluations: int) -> Network
     if tree is None:
         raise ConfigError(f"no run on it has a {RECORDED_CONFIG}")
     optimizer = OptimizerConfig(METHOD, evaluations, evaluations, OPTIONS)
-    config = read(tree | {"optimizer": asdict(optimizer)})  # a method of a user's own need not be found
+    with of_records(calls=True):
+        config = read(tree | {"optimizer": asdict(optimizer)})  # a method of a user's own need not be found
     training = replace(config.training, threads=1, evaluate_every=1, images_every=0)  # which tell no problems apart
     return replace(config, training=training)
 
 
 def _tree(content: bytes) -> dict[str, Any]:
-    from omegaconf import OmegaConf  # for a report that has references; to import it takes a fifth of the rest
-
-    tree: Any = OmegaConf.to_container(OmegaConf.create(content.decode()))
+    tree = read_yaml(content)
     if not isinstance(tree, dict):
         raise ValueError("it is no mapping")
     return tree  # pyright: ignore[reportUnknownVariableType] - checked key by key as it is read
