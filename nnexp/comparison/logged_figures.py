@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import json
 import math
+import struct
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imread
-from PIL import Image
 
 from nnexp.comparison.drawing import drawn, panels
 from nnexp.comparison.sections import Picture, slug
@@ -20,6 +20,7 @@ from nnexp.runs.records import FIGURES
 
 MOST_NAMES, MOST_SETTINGS, COLUMNS = 4, 8, 4
 WIDTH = 3.2  # inches of a picture
+PNG = b"\x89PNG\r\n\x1a\n"
 MOST_PIXELS, LONGEST_SIDE = 20_000_000, 20  # a small file can become a large picture; a side over the other
 
 
@@ -42,9 +43,10 @@ def _names(content: bytes) -> list[str]:
 
 
 def _image(content: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(content), formats=["png"]) as picture:
-        width, height = picture.size
-    if width * height > MOST_PIXELS or not 1 / LONGEST_SIDE <= width / height <= LONGEST_SIDE:
+    if not content.startswith(PNG) or len(content) < 24:
+        raise ValueError("it is no PNG")
+    width, height = struct.unpack(">II", content[16:24])
+    if not width * height or width * height > MOST_PIXELS or not 1 / LONGEST_SIDE <= width / height <= LONGEST_SIDE:
         raise ValueError(f"a picture of {width:,} x {height:,} pixels is not shown")
     return imread(io.BytesIO(content), "png")
 

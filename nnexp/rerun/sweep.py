@@ -141,9 +141,8 @@ def _parent(
     children = [r.run_id for r in reruns if r.outcome is not None and r.outcome.published and r.run_id]
     if tracking.backend != "mlflow" or not children:
         return None
-    table = "\n".join("| " + " | ".join(map(plain, row)) + " |" for row in rows(reruns)).replace(
-        "\n", "\n|---|---|---|---|\n", 1
-    )
+    head, *others = ("| " + " | ".join(map(plain, row)) + " |" for row in rows(reruns))
+    table = "\n".join([head, "|---|---|---|---|", *others])
     result = SweepRerun(None, found.run_id, reruns)
     tags = {
         UID: f"rerun-{run_name()}",

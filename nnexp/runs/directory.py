@@ -258,7 +258,9 @@ class RunDirectory:
     def write_history_table(self) -> None:
         """Make `reports/history.csv` of what was logged."""
         if self.path.is_dir():
-            history.write_table(self.path, write_atomically)
+            history.write_table(
+                self.path, lambda path, text: self.write_text(path.relative_to(self.path).as_posix(), text)
+            )
 
 
 def run_directories(root: str | Path) -> list[RunDirectory]:

@@ -122,7 +122,7 @@ def copy_of(directory, name):
     return Path(shutil.copytree(directory, directory.parent / name))
 
 
-def edit_json(path, **values):
+def edit_json(path, /, **values):
     """Set values of a JSON file."""
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 

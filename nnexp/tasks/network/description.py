@@ -196,8 +196,8 @@ def _log_image(directory: RunDirectory, step: int, weights: np.ndarray, part: Da
     thumbnail.save(small, "WEBP", method=FASTEST)
     unique = uuid.uuid5(uuid.NAMESPACE_OID, f"{directory.uid}/{step}")
     stem = f"images/{IMAGE_KEY}+step+{step}+timestamp+{timestamp}+{unique}"
-    write_atomically(directory.path / f"{stem}.png", figures.png(picture))
-    write_atomically(directory.path / f"{stem}+compressed.webp", small.getvalue())
+    write_atomically(directory.file(f"{stem}.png"), figures.png(picture))
+    write_atomically(directory.file(f"{stem}+compressed.webp"), small.getvalue())
 
 
 def cost_chart(history: Mapping[str, np.ndarray]) -> Chart:

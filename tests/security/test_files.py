@@ -1,0 +1,285 @@
+"""Files of a run are read and written in its own folder, as large as they can be, and go to nobody else."""
+
+import io
+import json
+import os
+import shutil
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+
+import nnexp
+from nnexp import recovery
+from nnexp.comparison import logged_figures
+from nnexp.report.files import RunFiles
+from nnexp.runs import files as run_files
+from nnexp.runs import lease
+from nnexp.runs.directory import RunDirectory
+from nnexp.runs.files import RecordError, is_inside, read_arrays
+from nnexp.runs.tags import DIRECTORY, HEARTBEAT, OWNER, UID
+from nnexp.tracking.artifacts import StoredFiles
+from nnexp.tracking.store import Store, StoredRun
+from tests.tools.faulty_server import FaultyServer
+
+pytestmark = pytest.mark.slow  # by the run that they have in common
+
+ELSEWHERE = ("../private.npz", "/etc/passwd", "a/../../b.npz", "..", "", ".", "a//b", "a\\..\\b", "C:x", "a\0b", "a\nb")
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_name_that_leads_elsewhere_is_none_of_a_file_of_a_run(name):
+    assert not is_inside(name)
+    assert is_inside("reports/a file.v2.npz")
+
+
+@pytest.mark.parametrize("name", ["../private.npz", "/etc/hostname"])
+def test_a_result_that_names_files_elsewhere_is_damaged(victim, empty_store, name):
+    np.savez(victim.run.parent / "private.npz", key=np.arange(3))
+    for values in ({"saved": {name: "digest"}}, {"figures": [name]}):
+        before = (victim.run / "result.json").read_text()
+        victim.set_json("result.json", **values)
+        with pytest.raises(RecordError, match="expected the name of a file of the run"):
+            nnexp.load_run("a", "tracking=none")
+        status, out, err = victim("rerun", "a", "--check", "tracking=none")
+        assert (status, out, "result.json is damaged" in err) == (2, "", True)
+        (victim.run / "result.json").write_text(before)
+
+
+def test_a_store_whose_run_names_files_elsewhere(victim, empty_store, secret):
+    _, run_id, artifacts = victim.store(empty_store)
+    shutil.copy(secret, artifacts.parent / "private.png")
+    result = json.loads((artifacts / "result.json").read_text())
+    (artifacts / "result.json").write_text(json.dumps({**result, "figures": ["../private"], "saved": {"../x.npz": ""}}))
+    status, _, err = victim("rerun", run_id, "--check")
+    assert (status, "expected the name of a file of the run" in err) == (2, True), err
+    before = {path for path in victim.folder.rglob("*")}
+    assert victim("report", "--experiment", "nnexp")[0] == 0
+    made = {path.relative_to(victim.folder).parts[:2] for path in set(victim.folder.rglob("*")) - before}
+    assert made <= {("outputs", "reports"), ("outputs", "mlflow.db-journal")}
+
+
+def test_a_link_among_artifacts_leads_to_no_file_of_the_reader(victim, empty_store, secret):
+    store, run_id, artifacts = victim.store(empty_store)
+    run = store.get(run_id)
+    (artifacts / "figures").mkdir()
+    (artifacts / "figures/mine.png").symlink_to(secret)
+    (artifacts / "folder").symlink_to(secret.parent)
+    stored = StoredFiles(store, run)
+    assert "figures/mine.png" not in stored.names("figures")
+    assert nnexp.load_run(run_id).figures.keys() <= {"cost_curves", "confusion_matrix", "hidden_layer"}
+    (artifacts / "config/config.yaml").unlink()
+    (artifacts / "config/config.yaml").symlink_to(secret)
+    for name in ("figures/mine.png", "folder/secret.png", "config/config.yaml"):
+        with pytest.raises((OSError, ValueError)):
+            stored.read(name)
+        assert RunFiles(store).read(run, name) is None
+    status, _, err = victim("rerun", run_id)
+    assert (status, "cannot be fetched" in err) == (2, True), err
+
+
+def test_a_link_in_a_run_directory_is_neither_published_nor_shown(victim, empty_store, secret):
+    (victim.run / "figures").mkdir(exist_ok=True)
+    (victim.run / "figures/mine.png").symlink_to(secret)
+    (victim.run / "environment/sources").mkdir()
+    (victim.run / "environment/sources/mine.py").symlink_to(secret)
+    (victim.run / "linked").symlink_to(secret.parent)
+    result = nnexp.load_run("a", "tracking=none")
+    assert "figures/mine" not in result.figures
+    assert result._source.sources == {}
+    _, _, artifacts = victim.store(empty_store)
+    published = [path for path in artifacts.parent.parent.rglob("*") if path.is_file()]
+    assert len(published) > 5
+    assert not [path for path in published if path.read_bytes() == secret.read_bytes()]
+
+
+@pytest.mark.parametrize("name", ["result.json", "config/config.yaml", "weights.npz", "history.csv"])
+def test_a_link_in_place_of_a_file_of_a_run_is_not_read(victim, secret, name):
+    (victim.run / name).unlink()
+    (victim.run / name).symlink_to(secret)
+    status, out, err = victim("rerun", "a", "--check", "tracking=none")
+    assert (status, out) == (2, "")
+    assert "victim" not in err
+
+
+def test_nothing_is_written_through_a_linked_folder_of_a_run(victim, empty_store, secret):
+    store = empty_store(victim.folder / "outputs/mlflow.db")
+    tracking = {"uri": store, "experiment": "nnexp", "sweep": None, "resume": True}
+    victim.set_json("run.json", tracking=tracking)
+    victim.set_json("result.json", described=False)
+    (victim.run / ".publishing.lock").unlink(missing_ok=True)
+    shutil.rmtree(victim.run / "reports")
+    (victim.run / "reports").symlink_to(secret.parent)
+    (victim.run / "classification_report.txt").unlink(missing_ok=True)
+    (victim.run / "classification_report.txt").symlink_to(secret)
+    status, _, err = victim("sync", "a")
+    assert os.listdir(secret.parent) == [secret.name]
+    assert secret.read_bytes().startswith(b"\x89PNG")
+    assert (status, "outside of the run directory" in err) == (0, True), err
+
+
+def test_a_linked_lock_empties_no_file(victim, empty_store, secret):
+    store = empty_store(victim.folder / "outputs/mlflow.db")
+    victim.set_json("run.json", tracking={"uri": store, "experiment": "nnexp", "sweep": None, "resume": True})
+    (victim.run / ".publishing.lock").symlink_to(secret)
+    victim("sync", "a")
+    assert secret.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_server_that_a_run_names_is_not_told_the_credentials_of_another(victim, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "alice")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "correct-horse")
+    with FaultyServer(500) as attacker:
+        tracking = {"uri": attacker.uri, "experiment": "nnexp", "sweep": None, "resume": True}
+        victim.set_json("run.json", tracking=tracking)
+        status, out, err = victim("sync", "a")
+        assert (status, out, attacker.seen) == (4, "0 published, 1 not published\n", [])
+        assert f"`--to {attacker.uri}`" in err
+
+
+def test_no_database_is_made_where_a_run_says(victim):
+    elsewhere = victim.folder / "elsewhere"
+    uri = f"sqlite:///{elsewhere}/x.db"
+    victim.set_json("run.json", tracking={"uri": uri, "experiment": "nnexp", "sweep": None, "resume": True})
+    assert victim("sync", "a")[0] == 4
+    assert not elsewhere.exists()
+
+
+def test_no_backlog_or_cache_is_made_where_a_run_says(victim, empty_store):
+    store = empty_store(victim.folder / "outputs/mlflow.db")
+    tracking = {"uri": store, "experiment": "nnexp", "sweep": None, "resume": True}
+    record = json.loads((victim.run / "run.json").read_text())
+    record["details"]["data"]["cache"] = str(victim.folder / "elsewhere/cache")
+    backlog = str(victim.folder / "elsewhere/unpublished")
+    victim.set_json("run.json", tracking=tracking, backlog=backlog, details=record["details"])
+    victim.set_json("result.json", described=False)
+    assert victim("sync", "--figures", "a")[0] == 0
+    assert not (victim.folder / "elsewhere").exists()
+
+
+def test_a_store_cannot_say_that_a_process_here_is_gone(victim, empty_store):
+    store, run_id, _ = victim.store(empty_store)
+    mine = victim.folder / "outputs/runs/mine"
+    record = {"uid": "mine", "name": "mine", "started": 1.0, "owner": lease.owner(), "heartbeat": 10.0, "params": {},
+              "tracking": {"uri": store.uri, "experiment": "nnexp"}, "tags": {}, "schema": 2}  # fmt: skip
+    mine.mkdir()
+    (mine / "run.json").write_text(json.dumps(record))
+    gone = json.dumps({**json.loads(lease.owner()), "pid": 2**22 - 1, "start": "1"})
+    store.create("of the attacker", 1.0, {UID: "mine", DIRECTORY: str(mine), OWNER: gone, HEARTBEAT: "1"})
+    recovery.recover(store, victim.folder / "outputs")
+    assert not RunDirectory(mine).has_ended
+    assert run_id
+
+
+class Hostile:
+    """A tracking server's client that names artifacts as it likes, and sends more than it says."""
+
+    def __init__(self, path, size, content):
+        self.path, self.size, self.content = path, size, content
+        self.asked = []
+
+    def list_artifacts(self, run_id, path=None):
+        info = type("FileInfo", (), {"path": self.path, "file_size": self.size, "is_dir": False})
+        return [info] if not path else []
+
+    def download_artifacts(self, run_id, name, folder):
+        self.asked.append(name)
+        path = os.path.join(folder, name)
+        with open(path, "wb") as file:
+            file.write(self.content)
+        return path
+
+
+RUN = StoredRun("r", "r", "FINISHED", 0.0, 1.0, {}, {}, {}, "mlflow-artifacts:/1/r/artifacts", "1")
+
+
+@pytest.mark.parametrize("name", ["../evil.npz", "/evil.npz", "a/../../evil.npz"])
+def test_a_server_that_names_artifacts_elsewhere(tmp_path, name):
+    store = Store("http://127.0.0.1:9", "nnexp")
+    hostile = Hostile(name, 1, b"x")
+    store._opened, store._answered = (hostile, "1"), float("inf")
+    stored = StoredFiles(store, RUN)
+    assert stored.names() == {}
+    (tmp_path / "inner").mkdir()
+    with pytest.raises(ValueError, match="no name of a file"):
+        stored.fetch(name, tmp_path / "inner")
+    assert hostile.asked == []
+
+
+@pytest.mark.parametrize(("said", "sent"), [(10**12, 1), (1, 1001), (None, 1001)])
+def test_a_server_that_sends_more_than_a_file_can_have(said, sent):
+    store = Store("http://127.0.0.1:9", "nnexp")
+    hostile = Hostile("result.json", said, b"x" * sent)
+    store._opened, store._answered = (hostile, "1"), float("inf")
+    with pytest.raises(ValueError, match="expected at most 1,000 bytes"):
+        StoredFiles(store, RUN).read("result.json", 1000)
+    assert len(hostile.asked) == (said != 10**12)
+
+
+def test_a_small_archive_of_large_arrays_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_files, "MOST_ARRAYS", 2**20)
+    file = io.BytesIO()
+    np.save(file, np.zeros(2**20))
+    with zipfile.ZipFile(tmp_path / "w.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("theta.npy", file.getvalue())
+    with pytest.raises(RecordError, match="would become"):
+        read_arrays(tmp_path / "w.npz")
+    np.savez(tmp_path / "w.npz", theta=np.zeros(2**20))  # as a run writes it
+    assert len(read_arrays(tmp_path / "w.npz")["theta"]) == 2**20
+
+
+def picture(width, height):
+    """A PNG of black pixels, which compress well."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((1 + (width + 7) // 8) * height))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(12_000, 12_000), (1, 4000), (4000, 1)])
+def test_a_picture_that_becomes_too_large_is_not_shown(size):
+    assert len(picture(*size)) < 100_000
+    with pytest.raises(ValueError, match="is not shown"):
+        logged_figures._image(picture(*size))
+    assert logged_figures._image(picture(30, 20)).shape[:2] == (20, 30)
+
+
+NEST = "[" * 100_000
+
+
+def test_nested_json_and_nested_tags_end_no_report(victim, empty_store):
+    store, run_id, artifacts = victim.store(empty_store)
+    store.tag(run_id, {OWNER: NEST[:5000], HEARTBEAT: "1"})
+    store.create("of the attacker", 1.0, {OWNER: NEST[:5000], UID: "x"})
+    for name in ("result.json", "reports/classification_report_test.json", "environment/environment.json"):
+        (artifacts / name).write_text(NEST)
+    assert victim("report", "--experiment", "nnexp")[0] == 0
+    assert victim("sweeps")[0] == 0
+    status, _, err = victim("rerun", run_id, "--check")
+    assert (status, len(err.splitlines())) == (2, 1), err
+
+
+@pytest.mark.parametrize("name", ["run.json", "result.json", "published.json"])
+def test_nested_json_in_a_run_directory_is_damaged(victim, name):
+    (victim.run / name).write_text(NEST)
+    status, _, err = victim("rerun", "a", "--check", "tracking=none")
+    if name == "published.json":  # which only saves work
+        return
+    assert (status, f"{name} is damaged" in err) == (2, True), err
+
+
+def test_a_pipe_in_place_of_a_file_does_not_hang(victim):
+    for name in ("result.json", "reports/history.csv", "weights.npz"):
+        (victim.run / name).unlink()
+        os.mkfifo(victim.run / name)
+        writer = os.open(victim.run / name, os.O_RDWR)  # who takes the guard out is not to hang either
+        os.write(writer, b"\n")
+        assert victim("rerun", "a", "--check", "tracking=none")[0] == 2
+        os.close(writer)
+        os.unlink(victim.run / name)
+        shutil.copy(__file__, victim.run / name)
