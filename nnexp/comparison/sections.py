@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from nnexp.comparison.drawing import in_style
 from nnexp.figures.sketch import Sketch
 
 WORDS_OF_A_NAME = 3
+LONGEST_SLUG, SHORTENED = 80, 20  # bytes, letters: a file's name has up to 255 bytes, and two of these may be in it
 
 
 @dataclass(frozen=True)
@@ -70,5 +72,8 @@ class Section:
 
 
 def slug(name: str) -> str:
-    """A name as part of a file's name."""
-    return re.sub(r"[^\w-]+", "_", name).strip("_")
+    """A name as part of a file's name; of a long one the beginning, and what tells it from others."""
+    made = re.sub(r"[^\w-]+", "_", name).strip("_")
+    if len(made.encode()) <= LONGEST_SLUG:
+        return made
+    return f"{made[:SHORTENED]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
