@@ -14,6 +14,7 @@ import nnexp
 from nnexp.compose import compose, plain
 from nnexp.config import ConfigError
 from nnexp.rerun.rebuild import rebuild
+from nnexp.runs.files import read_yaml
 
 pytestmark = pytest.mark.slow  # by the run that they have in common
 
@@ -156,6 +157,8 @@ def test_yaml_that_makes_objects_or_fills_the_memory(victim, what):
         assert f"config/{name} is damaged" in err
         path.write_text(before)
     assert "this" not in sys.modules
+    with pytest.raises(ValueError):
+        read_yaml((YAML[what].format(bait=victim.bait)).encode())
 
 
 def test_a_rerun_keeps_no_secret_of_the_environment_and_writes_where_today_says(victim, monkeypatch):
