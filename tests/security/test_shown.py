@@ -31,7 +31,7 @@ def stored(victim, empty_store):
     """A store with runs that a report compares, whose names, tags and params are hostile."""
     store, run_id, _ = victim.store(empty_store)
     run, client = store.get(run_id), store.client
-    made = store.create(HTML, run.start, {UID: "sweep", KIND: "sweep", SWEEP: SWEPT})
+    made = store.create(HTML + ESCAPES, run.start, {UID: "sweep", KIND: "sweep", SWEEP: SWEPT})
     client.log_text(made, hostile_plan(), "plan.json")
     client.set_terminated(made)
     for i, text in enumerate(HOSTILE):
