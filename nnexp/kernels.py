@@ -57,7 +57,7 @@ def of_command(words: Sequence[str], arguments: Sequence[str]) -> None:
         The same, without what must not be seen in the table of processes.
     """
     _command[:] = [*sys.orig_argv[: len(sys.orig_argv) - len(words)], *arguments]
-    if _asked(arguments) == PORTABLE and not _is_set() and processor_problem(platform.machine(), _flags()) is None:
+    if _asked(arguments) == PORTABLE and not is_set() and processor_problem(platform.machine(), _flags()) is None:
         if "numpy" in sys.modules:
             _restart()
         os.environ |= VARIABLES
@@ -69,7 +69,8 @@ def _asked(words: Iterable[str]) -> str | None:
     return values[-1].strip("'\"") if values else None
 
 
-def _is_set() -> bool:
+def is_set() -> bool:
+    """Whether the environment has what the portable kernel needs."""
     return all(os.environ.get(name) == value for name, value in VARIABLES.items())
 
 

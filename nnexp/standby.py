@@ -14,9 +14,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
+from nnexp import kernels
 from nnexp.errors import FULL_ERROR
+from nnexp.presets import preset_files
 from nnexp.runs.temporary import system_folder
 
 STANDBY = "standby"  # as its argument: import MLflow at once
@@ -84,10 +87,21 @@ _ready: list[Spawned] = []
 def prepare(arguments: Sequence[str]) -> None:
     """Start a process for a command that trains and publishes, as far as its overrides show that."""
     words = [word for word in arguments if word not in MULTIRUN]
-    is_likely = all("=" in word and word[0] not in "-~" for word in words)
+    is_likely = all("=" in word and word[0] not in "-~" for word in words) and not _may_begin_anew(words)
     if is_likely and not _ready and not any(word.lstrip("+").startswith(SPEAK_AGAINST_IT) for word in words):
         with suppress(OSError):  # which is told where the process is needed
             _ready.append(spawn(STANDBY))
+
+
+def _may_begin_anew(words: Sequence[str]) -> bool:
+    """Whether a preset asks for a kernel that this process does not have, for all that can be seen before Hydra."""
+    chosen = dict(word.lstrip("+").split("=", 1) for word in words)
+    files = [path for group, name in chosen.items() for known, path in _files(group) if known == name]
+    return not kernels.is_set() and any(kernels.PORTABLE in path.read_text(errors="replace") for path in files)
+
+
+def _files(group: str) -> list[tuple[str, Path]]:
+    return list(preset_files(group)) if group.isidentifier() else []
 
 
 def take(*, needs_mlflow: bool = True) -> Spawned:

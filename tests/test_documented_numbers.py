@@ -21,7 +21,8 @@ from tests.conftest import Nnexp
 from tests.tools.waiting import HANGING
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/exercise.md")
+PAGES = ("README.md", "docs/exercise.md", "docs/own.md")
+EXAMPLE = re.compile(r"`(\w+\.py)`[\w\s]*:\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^<!-- repeated by (the tests|make numbers) -->\n```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ID = r"\b[0-9a-f]{32}\b|\b\d{8}-\d{6}-[0-9a-f]{8}\b"
 VARYING = [
@@ -99,6 +100,8 @@ def reader(tmp_path_factory, cache, empty_store):
     cache.mkdir(exist_ok=True)
     (folder / "data").symlink_to(cache)
     empty_store(folder / "outputs/mlflow.db")
+    for name, text in EXAMPLE.findall((ROOT / "docs/own.md").read_text()):
+        (folder / name).write_text(text)
     return Reader(Nnexp(folder, cache))
 
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from nnexp import standby
+from nnexp import kernels, standby
 from nnexp.errors import FULL_ERROR
 from tests.tools.waiting import HANGING
 
@@ -37,6 +37,19 @@ def test_a_command_that_is_likely_to_publish_prepares_one_process(prepared, word
 def test_others_prepare_none(prepared, words):
     standby.prepare(words)
     assert not prepared
+
+
+def test_a_preset_by_which_the_process_begins_anew_prepares_none(prepared, tmp_path, monkeypatch):
+    """Else MLflow would be imported twice."""
+    monkeypatch.setenv("NNEXP_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment/mine.yaml").write_text("training: {kernel: portable}")
+    standby.prepare(["experiment=mine"])
+    assert not prepared
+    for name, value in kernels.VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    standby.prepare(["experiment=mine"])
+    assert len(prepared) == 1
 
 
 def test_it_is_taken_once(prepared, monkeypatch):
