@@ -6,8 +6,9 @@ neither the job nor what the others returned.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,7 +32,8 @@ def is_local(target: str) -> bool:
 
 def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
     """Have submitit do jobs, each given by its overrides; what became of each, FAILED where its process is gone."""
-    with _waiting_for_each([_name(overrides) for overrides in jobs]):
+    # What submitit warns of on standard output is no result.
+    with _waiting_for_each([_name(overrides) for overrides in jobs]), redirect_stdout(sys.stderr):
         return launcher.launch(jobs, initial_job_idx=first)
 
 
@@ -41,7 +43,7 @@ def _name(overrides: Sequence[str]) -> str:
 
 
 @contextmanager
-def _waiting_for_each(names: Sequence[str]) -> Any:
+def _waiting_for_each(names: Sequence[str]) -> Iterator[None]:
     """Have Hydra's launcher wait for every job, whatever became of those before it."""
     import submitit
 
