@@ -4,6 +4,8 @@ Hydra's launcher for Ray says where Ray is (`hydra.launcher.ray.init`) and what 
 job gets its config as it was composed on the machine of the command. Variables of the environment that change what a
 process computes go to the nodes by Ray's `runtime_env`, with which Ray starts workers. Credentials do not, for Ray
 writes a `runtime_env` to its log files: they are an argument of the job, and a worker puts them into its environment.
+A file that the config names and whose content decides, as a table of data, is kept in Ray's object store, from where a
+node that does not have it takes it once.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from nnexp import kernels
 from nnexp.credentials import credentials
 from nnexp.errors import one_line
 from nnexp.execute import Outcome
-from nnexp.paths import sqlite_path
+from nnexp.paths import absolute, sqlite_path
+from nnexp.runs.directory import write_atomically
 from nnexp.runs.identity import sha256
 from nnexp.terminal import say
 
@@ -43,6 +46,7 @@ VARIABLES = (
 # A worker that ends kills its child processes, and with them the companion that publishes its last run.
 SPARE_CHILDREN = {"RAY_kill_child_processes_on_worker_exit": "false"}
 OBJECT_STORE = 78_643_200  # bytes, the least that Ray takes: jobs are small
+SENT = "files"  # in the output directory of a node: what was sent to it
 CANCEL_SECONDS = 30.0  # that jobs have to close their runs when the sweep is interrupted
 
 
@@ -51,7 +55,9 @@ def is_ray(target: str) -> bool:
     return target.endswith("ray_launcher.RayLauncher")
 
 
-def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int, plan: Path) -> list[JobReturn]:
+def launch(
+    launcher: Any, jobs: Sequence[Sequence[str]], first: int, plan: Path, named_by_content: Sequence[str] = ()
+) -> list[JobReturn]:
     """Have Ray do jobs, each given by its overrides; what became of each, FAILED where its process is gone.
 
     Parameters
@@ -62,6 +68,8 @@ def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int, plan: Path)
         Number of the first job.
     plan
         The plan of the sweep, by which a node finds out whether it shares the disk.
+    named_by_content
+        Keys that name files.
     """
     _start(launcher.ray_cfg.init)
     import ray
@@ -69,13 +77,13 @@ def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int, plan: Path)
     loader, settings = launcher.hydra_context.config_loader, _settings(launcher.ray_cfg.remote)
     common = ray.put((launcher.hydra_context, launcher.task_function, Singleton.get_state()))
     sign = (str(plan), sha256(plan.read_bytes()))
-    do, waiting = ray.remote(**settings)(_do), {}
+    do, files, waiting = ray.remote(**settings)(_do), _Files(named_by_content), {}
     for number, overrides in enumerate(jobs, first):
         config = loader.load_sweep_config(launcher.config, list(overrides))
         with open_dict(config):
             config.hydra.job.id, config.hydra.job.num = f"job_id_for_{number}", number
         name = str(config.tracking.run_name)
-        waiting[do.options(name=name).remote(credentials(), sign, common, config)] = name
+        waiting[do.options(name=name).remote(credentials(), sign, common, config, files.of(config))] = name
     returned: dict[Any, JobReturn] = {}
     try:  # what Ray tells on standard output is no result
         with redirect_stdout(sys.stderr):
@@ -84,6 +92,30 @@ def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int, plan: Path)
         _cancel([each for each in waiting if each not in returned])
         raise
     return [returned[each] for each in waiting]
+
+
+class _Files:
+    """What is sent to nodes of the files that jobs name."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = keys
+        self._sent: dict[Path, tuple[str, str, list[Any]]] = {}
+
+    def of(self, config: Any) -> dict[str, tuple[str, str, list[Any]]]:
+        """By the key: name and digest of the file, and where its content is, which Ray fetches when it is asked for."""
+        import ray
+
+        found: dict[str, tuple[str, str, list[Any]]] = {}
+        for key in self._keys:
+            value = OmegaConf.select(config, key)
+            path = Path(absolute(value)) if isinstance(value, str) else None
+            if path is None or not path.is_file():
+                continue
+            if path not in self._sent:
+                content = path.read_bytes()
+                self._sent[path] = (path.name, sha256(content), [ray.put(content)])
+            found[key] = self._sent[path]
+        return found
 
 
 def _wait(waiting: Mapping[Any, str], returned: dict[Any, JobReturn]) -> None:
@@ -173,7 +205,13 @@ def _cancel(jobs: Sequence[Any]) -> None:
 # On the node.
 
 
-def _do(environment: Mapping[str, str], sign: tuple[str, str], common: tuple[Any, Any, Any], config: Any) -> JobReturn:
+def _do(
+    environment: Mapping[str, str],
+    sign: tuple[str, str],
+    common: tuple[Any, Any, Any],
+    config: Any,
+    files: Mapping[str, tuple[str, str, list[Any]]],
+) -> JobReturn:
     """Do one job, in the folder of the command where there is one on this machine, else where Ray was started."""
     from hydra_plugins.hydra_ray_launcher._launcher_util import _run_job
 
@@ -183,15 +221,29 @@ def _do(environment: Mapping[str, str], sign: tuple[str, str], common: tuple[Any
         os.chdir(folder)
     context, function, state = common
     tracking = config.tracking
-    if tracking.backend == "mlflow" and sqlite_path(str(tracking.uri)) is not None and not _is_shared(*sign):
+    if tracking.backend == "mlflow" and sqlite_path(str(tracking.uri)) is not None and not _is_here(*sign):
         return _failed(
             f"{socket.gethostname()} does not share the disk with the store, a SQLite file; a sweep on several "
             "machines needs `tracking.uri` at a tracking server or a database"
         )
+    _take_files(config, files)
     return _run_job(context, config, function, state)
 
 
-def _is_shared(path: str, digest: str) -> bool:
+def _take_files(config: Any, files: Mapping[str, tuple[str, str, list[Any]]]) -> None:
+    """Have the files that a config names, in the output directory where they are not at their places."""
+    import ray
+
+    for key, (name, digest, content) in files.items():
+        if _is_here(absolute(OmegaConf.select(config, key)), digest):
+            continue
+        place = Path(absolute(config.tracking.directory)) / SENT / digest / name
+        if not _is_here(place, digest):
+            write_atomically(place, ray.get(content[0]))
+        OmegaConf.update(config, key, str(place))
+
+
+def _is_here(path: str | Path, digest: str) -> bool:
     """Whether a file is here what it is on the machine that runs the sweep."""
     try:
         return sha256(Path(path).read_bytes()) == digest

@@ -243,7 +243,8 @@ class BaseSweeper(Sweeper):
         for batch in batches(overrides, at_once):
             first, self._launched = self._launched, self._launched + len(batch)
             if on_ray.is_ray(self._target) and self.session is not None:
-                returned = on_ray.launch(self.launcher, batch, first, self.session.plan_file)
+                plan_file, named = self.session.plan_file, self.session.task.named_by_content
+                returned = on_ray.launch(self.launcher, batch, first, plan_file, named)
             elif on_submitit.is_submitit(self._target):
                 returned = on_submitit.launch(self.launcher, batch, first)
             else:

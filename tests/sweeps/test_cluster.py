@@ -99,6 +99,19 @@ def test_a_sqlite_store_is_refused_by_nodes_that_do_not_share_its_disk(ray, serv
     assert ended("file", *(node.folder for node in ray.nodes)) == 0
 
 
+def test_a_table_that_only_the_driver_has_is_sent_once_to_each_node(ray, server):
+    driver, nodes = ray.hidden / "table", [node.folder for node in ray.nodes]
+    driver.mkdir()
+    rows = [f"{i % 7},{i % 5},{'odd' if i % 2 else 'even'}" for i in range(200)]
+    (driver / "table.csv").write_text("\n".join(["a,b,label", *rows]))
+    words = ["data=csv", "data.path=table.csv", "data.target=label", "seed=range(6)"]
+    assert status_of(start(driver, server, *on(ray, "table", *words))) == 0
+    assert statuses(server, "table") == ["FINISHED"] * 7
+    sent = [list(node.glob("outputs/files/*/table.csv")) for node in nodes]
+    assert [len(files) for files in sent] == [1 if ended("table", node) else 0 for node in nodes]
+    assert any(sent)
+
+
 def test_a_sweep_on_nodes_that_share_nothing_and_one_is_killed(ray, server):
     table = cluster.on_ray(ray, server, 8, "killed", lambda text: None)
     assert not table.wrong, str(table)
