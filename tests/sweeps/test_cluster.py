@@ -51,7 +51,7 @@ def test_what_nodes_trained_and_could_not_publish_is_believed_and_published_by_s
     (home / ".netrc").chmod(0o600)
     driver, nodes = home / "refused", [node.folder for node in ray.nodes]
     environment = {"HOME": str(home), "MLFLOW_TRACKING_URI": server.uri}
-    words = on(ray, "refused", "seed=0,1,2", "tracking.patience=2", "training.kernel=portable")
+    words = on(ray, "refused", "seed=0,1,2", "tracking.patience=2")
     assert status_of(start(driver, server, *words, environment=environment)) == 4
     said = (driver / "err.txt").read_text()
     assert "trained on node-" in said

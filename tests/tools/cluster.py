@@ -31,7 +31,7 @@ from tests.tools.waiting import wait_for
 
 USER, PASSWORD = "alice", "what-alice-alone-knows"
 GRID = ("-m", "experiment=smoke", "optimizer.maxiter=200", "optimizer.maxfun=200", "figures.of=all",
-        "tracking.heartbeat=1")  # fmt: skip
+        "tracking.heartbeat=1", "training.kernel=portable")  # fmt: skip
 ARTIFACTS = {"classification_report.txt", "confusion_matrix.png", "cost_curves.png", "hidden_layer.png", "weights.npz",
              "config", "environment", "figures", "reports"}  # fmt: skip
 TAGS = "nnexp."
