@@ -17,6 +17,7 @@ from tests.tools.mlflow_server import MlflowServer
 from tests.tools.waiting import HANGING
 
 SECRET = "kXw7Gq2z"
+IN_FILE = "[mlflow]\nmlflow_tracking_username = alice\nmlflow_tracking_password = from the file\n"
 PASSWORD, QUOTED = f"{SECRET}@%/", f"{SECRET}%40%25%2F"
 
 
@@ -132,3 +133,14 @@ def test_a_store_on_the_command_line_does_not_get_the_password_of_another(enviro
     assert credentials.extract_passwords(["+tracking.uri='mysql://u:p@h/d?a=b'"]) == [
         "+tracking.uri='mysql://u@h/d?a=b'"
     ]
+
+
+def test_what_other_machines_are_given_is_of_the_environment_or_of_mlflows_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert credentials.credentials() == {}
+    (tmp_path / ".mlflow").mkdir()
+    (tmp_path / ".mlflow/credentials").write_text(IN_FILE)
+    given = {credentials.USERNAME: "alice", credentials.PASSWORD: "from the file"}
+    assert credentials.credentials() == given
+    monkeypatch.setenv(credentials.PASSWORD, "from here")
+    assert credentials.credentials() == {**given, credentials.PASSWORD: "from here"}

@@ -118,5 +118,5 @@ def test_a_sweep_on_nodes_that_share_nothing_and_one_is_killed(ray, server):
 
 
 def test_a_sweep_by_submitit_with_a_job_killed(folder, server):
-    table = cluster.by_submitit(folder, server, 4, "submitit", lambda text: None)
+    table = cluster.by_submitit(folder, server, 3, "submitit", lambda text: None)
     assert not table.wrong, str(table)

@@ -212,14 +212,22 @@ def test_workers_end_with_a_parent_that_is_killed_before_their_first_job(nnexp):
     wait_for(lambda: not processes_of(nnexp.folder))
 
 
-@pytest.mark.parametrize("launcher", [[], JOBLIB], ids=["serial", "joblib"])
+@pytest.mark.parametrize(
+    ("launcher", "end"),
+    [
+        ([], lambda pid: os.killpg(pid, signal.SIGINT)),  # as a terminal does
+        (JOBLIB, lambda pid: os.killpg(pid, signal.SIGINT)),
+        (JOBLIB, lambda pid: os.kill(pid, signal.SIGTERM)),
+    ],
+    ids=["ctrl-c serial", "ctrl-c joblib", "sigterm joblib"],
+)
 @pytest.mark.slow
-def test_ctrl_c_stops_an_endless_sweep_and_every_run_has_a_true_status(with_store, launcher):
+def test_ctrl_c_stops_an_endless_sweep_and_every_run_has_a_true_status(with_store, launcher, end):
     nnexp = with_store
     endless = ["data=digits", "optimizer=gd", "optimizer.maxfun=10000000", "optimizer.maxiter=10000000"]
     sweep = nnexp.start("-m", *endless, "seed=range(6)", *launcher, start_new_session=True)
     wait_for(lambda: any(len(RunDirectory(path).history()) > 3 for path in nnexp.directories()), sweep)
-    os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
+    end(sweep.pid)
     out, err = sweep.communicate(timeout=HANGING)
     assert sweep.returncode == 130, (out, err)
     store = nnexp.store()
