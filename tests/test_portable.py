@@ -141,8 +141,18 @@ def test_the_key_cannot_be_swept(nnexp, words):
 FIT = "nnexp.fit(nnexp.load_dataset('digits'), kernel='portable', maxfun=3)"
 IN_PYTHON = """
 import nnexp
+from nnexp import execute
+from nnexp.compose import compose, read_config, to_yaml
+from nnexp.recording import Request
+
 digits = nnexp.load_dataset("digits")
+
+def job():  # as a worker does it, which a sweep of the right environment may have found started
+    config = compose(["experiment=smoke", "tracking=none", "training.kernel=portable"])
+    execute.execute(Request(read_config(config), to_yaml(config), [], "outputs/runs/job"))
+
 calls = (
+    job,
     lambda: nnexp.run("experiment=smoke", "tracking=none", "training.kernel=portable"),
     lambda: nnexp.sweep("experiment=smoke", "tracking=none", "seed=1,2", "training.kernel=portable"),
     lambda: nnexp.fit(digits, kernel="portable"),
@@ -163,7 +173,7 @@ def test_from_python_it_is_refused_where_the_process_computes_otherwise(nnexp):
         "`training.kernel`=portable cannot be had in this process, where the BLAS kernel is Nehalem and NumPy's loops "
         f"do not use AVX2: {ADVICE}"
     )
-    assert python(nnexp, IN_PYTHON, **ENVIRONMENTS[3]).splitlines() == [told] * 3
+    assert python(nnexp, IN_PYTHON, **ENVIRONMENTS[3]).splitlines() == [told] * 4
     assert not nnexp.directories()
     assert python(nnexp, "import nnexp; print(" + FIT + ".n_fev)", **kernels.VARIABLES) == "3\n"
 
