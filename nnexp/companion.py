@@ -195,6 +195,8 @@ class Companion:
     def answer(self, directory: RunDirectory, question: Question, seconds: float) -> dict[str, Any]:
         """Wait for the answer to what was asked. A claim that is refused stays asked until the trainer forgets it.
 
+        It is waited for as long as publishing advances, and `seconds` from when it stands still.
+
         The waits for a slow store do not add up over the runs of this process: together they take `seconds`, and then
         each of them :data:`BRIEFLY`.
 
@@ -206,13 +208,15 @@ class Companion:
         asks_store = question is not Question.DRAW
         if asks_store:
             seconds = min(seconds, max(seconds - self._waited, BRIEFLY))
-        began, deaths = time.monotonic(), self._deaths
+        began, deaths, renewed = time.monotonic(), self._deaths, questions.renewed(directory, question)
         asked, entry = directory.path / question, backlog.entry_of(self.settings.root, directory)
         try:
             while asked.exists() and entry.exists():
                 if self._deaths - deaths >= DEATHS_PER_QUESTION:
                     raise StoreError(f"the publishing process ended: {self._last_words}")
                 self.start()
+                if asks_store and (now := questions.renewed(directory, question)) != renewed:
+                    began, renewed, self._waited = time.monotonic(), now, 0.0
                 waited = time.monotonic() - began
                 if waited > seconds:
                     who = "the tracking store" if asks_store else "the publishing process"

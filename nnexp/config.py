@@ -40,6 +40,8 @@ FIGURE_FORMATS = ("png", "svg", "pdf")
 FIGURES_OF = (ALL, BEST, NONE) = ("all", "best", "none")
 # Keys that say where and how a run is kept, not what it computes: they enter neither the params nor the identity.
 BOOKKEEPING = ("tracking", "figures", "report", "resume", "dry_run", "fail_fast")
+MLFLOW, SERVER = "mlflow", "server"  # any store of MLflow's; the same, which must be a tracking server
+LONGEST_EXPERIMENT, LONGEST_IN_DATABASE = 500, 256  # characters of a name: MLflow's limit, and a database's
 DAY, WEEK = 86_400, 604_800  # seconds
 
 
@@ -140,7 +142,7 @@ def _sweep(key: str, value: Any) -> str | None:
 READERS: dict[str, dict[str, Reader]] = {
     "task": {"name": text, "options": options},
     "tracking": {
-        "backend": choice("mlflow", "none"),
+        "backend": choice(MLFLOW, SERVER, "none"),
         "uri": lambda key, value: extract_password(text(key, value)),
         "experiment": text,
         "directory": text,
@@ -209,9 +211,20 @@ def check_tracking(tree: Mapping[str, Any], folder: str | Path | None = None) ->
     """Read the part of a config that says where runs are kept; parameters and errors are those of :func:`check`."""
     tracking = TrackingConfig(**read_group("tracking", tree, READERS["tracking"]))
     uri = absolute_uri(tracking.uri, folder)
-    if tracking.backend == "mlflow" and (problem := uri_problem(uri)):
-        raise ConfigError(f"`tracking.uri` must be {problem}, got {tracking.uri!r}")
-    return replace(tracking, uri=uri, directory=absolute(tracking.directory, folder))
+    if tracking.backend == SERVER and not uri.startswith(("http://", "https://")):
+        where = "by tracking.uri=... or MLFLOW_TRACKING_URI"
+        raise ConfigError(
+            f"`tracking.uri` must name a server with tracking=server, http://HOST:PORT or https://HOST, {where}, "
+            f"got {tracking.uri!r}"
+        )
+    backend = MLFLOW if tracking.backend == SERVER else tracking.backend
+    if backend == MLFLOW:
+        if problem := uri_problem(uri):
+            raise ConfigError(f"`tracking.uri` must be {problem}, got {tracking.uri!r}")
+        most, length = LONGEST_EXPERIMENT if sqlite_path(uri) else LONGEST_IN_DATABASE, len(tracking.experiment)
+        if length > most:
+            raise ConfigError(f"`tracking.experiment` must be a name of at most {most} characters, got {length}")
+    return replace(tracking, backend=backend, uri=uri, directory=absolute(tracking.directory, folder))
 
 
 def check_figures(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -64,14 +66,8 @@ def with_password(uri: str) -> str:
 def credentials() -> dict[str, str]:
     """The variables by which a process on another machine opens the store: those of this one, or of MLflow's file."""
     found = {name: os.environ[name] for name in (USERNAME, PASSWORD, TOKEN, DATABASE_URIS) if name in os.environ}
-    import configparser
-
-    parser = configparser.ConfigParser()
-    try:
-        parser.read(Path(MLFLOWS_FILE).expanduser(), encoding="utf-8")
-        in_file = {name: parser["mlflow"][name.lower()] for name in (USERNAME, PASSWORD)}
-    except (OSError, ValueError, KeyError, RuntimeError, configparser.Error):
-        in_file = {}
+    of_file = _credentials_file()
+    in_file = {name: of_file[name.lower()] for name in (USERNAME, PASSWORD) if name.lower() in of_file}
     return in_file | found
 
 
@@ -107,3 +103,44 @@ def _is_http(scheme: str) -> bool:
 
 def _databases() -> dict[str, str]:
     return json.loads(os.environ.get(DATABASE_URIS, "{}"))
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who asks a tracking server, as MLflow's client finds it out.
+
+    Attributes
+    ----------
+    header
+        What is sent as ``Authorization``; None where nothing is known.
+    source
+        Where to look if that is wrong.
+    """
+
+    user: str | None = None
+    header: str | None = None
+    source: str = f"{USERNAME} and {PASSWORD}"
+
+    @classmethod
+    def known(cls) -> Login:
+        """That of MLflow's variables, or of its credentials file."""
+        of_file = _credentials_file()
+        user, password = (os.environ.get(name) or of_file.get(name.lower()) for name in (USERNAME, PASSWORD))
+        if user and password:
+            coded = base64.b64encode(f"{user}:{password}".encode()).decode()
+            is_of_file = not (os.environ.get(USERNAME) or os.environ.get(PASSWORD))
+            return cls(user, f"Basic {coded}", MLFLOWS_FILE if is_of_file else cls.source)
+        if token := os.environ.get(TOKEN):
+            return cls(None, f"Bearer {token}", TOKEN)
+        return cls()
+
+
+def _credentials_file() -> dict[str, str]:
+    import configparser
+
+    parser = configparser.ConfigParser()
+    try:
+        parser.read(Path(MLFLOWS_FILE).expanduser(), encoding="utf-8")
+        return dict(parser["mlflow"]) if "mlflow" in parser else {}
+    except (OSError, ValueError, RuntimeError, configparser.Error):  # MLflow says what is wrong with it
+        return {}

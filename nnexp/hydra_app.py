@@ -77,7 +77,7 @@ class HydraCallback(Callback):
             tracking = checked.tracking
             check_places(tracking, "hydra.run.dir", folder)
             check_run_directory(tracking, folder)
-            check_store(tracking)
+            check_store(tracking, writes=not config.dry_run)
             if config.dry_run and _state.is_called:
                 raise ConfigError("`dry_run` must be false for a run from Python, got true")
             if not config.dry_run:

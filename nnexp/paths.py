@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 SQLITE = "sqlite:///"
 DATABASES = ("postgresql", "mysql", "mssql")
+POSTGRESQL_DRIVERS = ("psycopg2", "psycopg")
 FORMS = "sqlite:///FILE, http://HOST:PORT, https://HOST or postgresql://USER@HOST/DATABASE"
 _MAGIC = b"SQLite format 3\0"
 _SQLALCHEMY_OPTIONS = re.compile(r"\?\w+=[^/?]*$")  # sqlite:///FILE?timeout=60; a folder may have a ? in its name
@@ -75,7 +77,7 @@ def sqlalchemy_uri(uri: str) -> str:
     """
     path = sqlite_path(uri)
     if path is None:
-        return uri
+        return _with_driver(uri)
     from sqlalchemy import make_url
 
     options, explicit = _parts(uri)[1], "sqlite+pysqlite:///"
@@ -83,6 +85,14 @@ def sqlalchemy_uri(uri: str) -> str:
         if make_url(candidate).database == str(path):
             return candidate + options
     return f"{explicit}file:{quote(str(path))}?uri=true" + options.replace("?", "&")
+
+
+def _with_driver(uri: str) -> str:
+    """The address with the driver that is installed, where it names none: SQLAlchemy 2.1 assumes another than 2.0."""
+    if not uri.startswith("postgresql://"):
+        return uri
+    driver = next((f"+{name}" for name in POSTGRESQL_DRIVERS if find_spec(name) is not None), "")
+    return uri.replace("postgresql://", f"postgresql{driver}://", 1)
 
 
 def uri_problem(uri: str) -> str | None:

@@ -56,7 +56,8 @@ from nnexp.tracking.system_metrics import SystemMetrics, are_wanted
 
 TABLE_GROWS = 1.5  # times as long as when its table was made last a history is, where a new one is made
 LOOK_SECONDS = 2.0  # between two looks at what is new, where the trainer does not ring
-SUSPICIOUS_SECONDS = 2.0  # of waiting for a store, after which it is asked whether it is there at all
+SUSPICIOUS_SECONDS = 2.0  # of waiting for a silent store, after which it is asked whether it is there at all
+RENEW_SECONDS = 0.5  # between two signs to those who wait that publishing advances
 WORKERS_SECONDS = 20.0  # that workers have to end when the trainer is gone
 LINGER_SECONDS = 120.0  # to go on publishing when the trainer is gone
 TRAINER_LOOK_SECONDS = 5.0  # between looks at the trainer: a process that it has forked may keep the pipe open
@@ -71,7 +72,7 @@ class Publisher:
         self.settings = settings
         self.store = None
         if settings.uri is not None:
-            self.store = Publications(Store(settings.uri, settings.experiment), self._refuse)
+            self.store = Publications(Store(settings.uri, settings.experiment), self._refuse, self._renew)
         self.entries = backlog.Watch(settings.root, self._is_mine)
         self.bells = {question: threading.Event() for question in Question}
         self.is_ready = threading.Event()  # MLflow is imported
@@ -84,6 +85,7 @@ class Publisher:
         self._at_work: list[Path] = []  # runs that are claimed or drawn this moment
         self._owners: dict[Path, str] = {}
         self._looked: dict[Path, float] = {}  # when a run that trains was looked at last
+        self._renewed = 0.0  # when those who wait were told last that publishing advances
         self._tabled: dict[Path, int] = {}  # how long its history was when its table was made
 
     def _is_mine(self, record: RunRecord) -> bool:
@@ -176,8 +178,17 @@ class Publisher:
             for question in OF_THE_STORE:
                 questions.answer(directory, question, problem=problem)
 
+    def _renew(self) -> None:
+        """Tell all who wait for the store that publishing advances, be it for another run."""
+        now = time.monotonic()
+        if now - self._renewed > RENEW_SECONDS:
+            self._renewed = now
+            for directory in self.entries.directories():
+                for question in OF_THE_STORE:
+                    questions.renew(directory, question)
+
     def suspect(self) -> None:
-        """While somebody waits for a tracking server, ask whether it is there."""
+        """While somebody waits for a tracking server that says nothing, ask whether it is there."""
         self.is_ready.wait()
         since: dict[tuple[Path, Question], float] = {}
         while self.store is not None and self.store.store.is_server:
@@ -185,7 +196,8 @@ class Publisher:
             now, directories = time.monotonic(), self.entries.directories()
             asked = [(d.path, q) for d in directories for q in OF_THE_STORE if questions.is_asked(d, q)]
             since = {key: since.get(key, now) for key in asked}
-            if self.store.problem is None and now - min(since.values(), default=now) > SUSPICIOUS_SECONDS:
+            waited = min(now - min(since.values(), default=now), self.store.store.silence)
+            if self.store.problem is None and waited > SUSPICIOUS_SECONDS:
                 with suppress(StoreError):
                     self.store.check()
 
@@ -344,7 +356,7 @@ class Publisher:
         for directory in left:  # what a worker that does not end still writes is published by `nnexp sync`
             if directory.path not in alive:
                 _attempt(self._close, directory)
-        if self.store is None or _attempt(self.store.check):
+        if self.store is None or self.store.store.silence < SUSPICIOUS_SECONDS or _attempt(self.store.check):
             for directory in self.runs():
                 _attempt(self._advance, directory)
             _attempt(self._repair)

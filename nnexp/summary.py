@@ -14,6 +14,7 @@ from nnexp.execute import Outcome
 from nnexp.paths import absolute, absolute_uri, default_experiment, default_uri, relative
 from nnexp.runs.records import RunResult
 from nnexp.terminal import say, table, tell
+from nnexp.tracking.server import publishes
 
 
 def show_result(result: RunResult, path: str | Path, config: Config) -> None:
@@ -44,9 +45,14 @@ def show(outcome: Outcome, config: Config, shown: RunResult | None = None) -> No
         rows.append(("open", how_to_open(outcome.address, config.tracking)))
     tell(table(rows, width))
     if not outcome.published:
-        say(f"Not published: {outcome.problem}. The run is complete in its directory; `nnexp sync` publishes it.")
+        say(not_published(outcome.problem))
     elif outcome.problem:
         say(outcome.problem)
+
+
+def not_published(problem: str | None) -> str:
+    """That a run is not in its store, why, and what publishes it."""
+    return f"Not published: {problem}. The run is complete in its directory; {publishes(problem, 'it')}."
 
 
 def how_to_open(address: str, tracking: TrackingConfig) -> str:

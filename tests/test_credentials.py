@@ -29,8 +29,8 @@ def holding(folder, text=SECRET):
 class Processes:
     """Looks at the arguments of all processes, again and again; keeps those that hold the password."""
 
-    def __init__(self):
-        self.found, self._over = {}, threading.Event()
+    def __init__(self, secret=SECRET):
+        self.found, self._over, self._secret = {}, threading.Event(), secret.encode()
         self._thread = threading.Thread(target=self._watch)
 
     def _watch(self):
@@ -38,7 +38,7 @@ class Processes:
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 with contextlib.suppress(OSError):
                     words = path.read_bytes()
-                    if SECRET.encode() in words:
+                    if self._secret in words:
                         self.found[int(path.parent.name)] = words
 
     def __enter__(self):
@@ -61,7 +61,7 @@ def test_a_password_reaches_the_server_and_nothing_else(tmp_path, cache):
         uri = proxy.uri.replace("http://", f"http://alice:{QUOTED}@")
         refused = command("sweeps", f"tracking.uri={proxy.uri}")
         assert (refused.status, refused.out) == (1, "")
-        assert "answers with error 401" in refused.err
+        assert "requires a user and a password (401)" in refused.err
         with Processes() as processes:
             swept = command(
                 "-m", "experiment=smoke", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2",

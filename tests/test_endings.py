@@ -56,9 +56,9 @@ def test_a_store_that_is_away_is_told_in_one_line(call, words):
         (404, "not here", "is not an MLflow server: it answers with error 404"),
         (200, "{}", "is not an MLflow server: it answers with something other than MLflow's JSON"),
         (200, "<html>a page</html>", "is not an MLflow server: it answers with something other than MLflow's JSON"),
-        (401, "who are you?", "answers with error 401: it requires a user and a password: MLFLOW_TRACKING_USERNAME and "
+        (401, "who are you?", "requires a user and a password (401): set MLFLOW_TRACKING_USERNAME and "
                               "MLFLOW_TRACKING_PASSWORD"),
-        (403, "no", "answers with error 403: this user lacks the permission"),
+        (403, "no", "refuses this user (403): experiment 'nnexp' needs the permission READ"),
         (429, "later", "answers with error 429: too many requests"),
         (500, "oh", "answers with error 500"),
         (400, '{"error_code": "BAD_REQUEST", "message": "no such name"}', "answers with error 400: no such name"),

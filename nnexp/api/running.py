@@ -18,6 +18,7 @@ from nnexp.rerun.run import execute_plan, plan
 from nnexp.rerun.source import source_of
 from nnexp.rerun.sweep import jobs_of, rerun_sweep
 from nnexp.runs.records import RunStatus
+from nnexp.summary import not_published
 from nnexp.sweeps.in_process import run_sweep
 from nnexp.terminal import say
 
@@ -78,7 +79,7 @@ def _result_of(outcome: Outcome) -> Result:
     if result is None or outcome.status is RunStatus.FAILED:
         raise RunFailedError(f"the run failed: {outcome.message} ({outcome.path})", result)
     if outcome.problem and not outcome.published:
-        say(f"Not published: {outcome.problem}. The run is complete in its directory; `nnexp sync` publishes it.")
+        say(not_published(outcome.problem))
     elif outcome.problem:
         say(outcome.problem)
     return result

@@ -20,6 +20,9 @@ from nnexp.errors import ExitStatus
 from nnexp.terminal import say, tell
 
 LOOPBACK, PORT = "127.0.0.1", 5000
+# Who asks for another host has been led here by a page that is not ours; a tunnel may have any port on its other side.
+HOSTS = f"localhost,localhost:*,{LOOPBACK},{LOOPBACK}:*"
+ALLOWED, UNCHECKED = "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"
 START_SECONDS = 120
 
 
@@ -75,7 +78,9 @@ def serve(uri: str, port: int, shown: list[tuple[str, str]], opened: bool) -> in
     command = [sys.executable, "-P", "-m", "mlflow", "server"]
     command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     quiet = {"PYTHONWARNINGS": "ignore", "MLFLOW_LOGGING_LEVEL": "WARNING"}
-    settings = {**MLFLOW_SETTINGS, **quiet, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    settings = {**MLFLOW_SETTINGS, **quiet, ALLOWED: HOSTS, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    if lets_in := what_is_opened():
+        say(f"The UI has no authentication, and {lets_in}.")
     # Not among the arguments, which everybody can read.
     settings["MLFLOW_BACKEND_STORE_URI"] = sqlalchemy_uri(with_password(uri))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitStatus.DONE))
@@ -94,6 +99,15 @@ def serve(uri: str, port: int, shown: list[tuple[str, str]], opened: bool) -> in
         return ExitStatus.FAILED
     finally:
         lifeline.end(server)
+
+
+def what_is_opened() -> str | None:
+    """What the user's environment opens to pages of other hosts, which his browser may visit."""
+    if os.environ.get(UNCHECKED, "").lower() == "true":
+        return f"{UNCHECKED} has it answer whatever the Host header says"
+    if hosts := os.environ.get(ALLOWED):
+        return f"{ALLOWED} has it answer requests for the hosts {hosts}"
+    return None
 
 
 def answers(server: subprocess.Popen, address: str) -> bool:

@@ -19,7 +19,7 @@ from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.places import store_of
 from nnexp.runs.records import RunStatus
 from nnexp.tracking.publication import Publication, reopen
-from nnexp.tracking.store import Store, StoreError
+from nnexp.tracking.store import RefusedError, Store, StoreError
 
 POLL_SECONDS = 0.2
 ATTEMPTS = 3  # at a run whose store answers, but not always
@@ -145,13 +145,15 @@ def recover(store: Store, root: str | Path, tell: Tell = lambda line: None, ende
     Raises
     ------
     StoreError
-        If the store does not answer.
+        If the store does not answer, or refuses it to this user.
     """
     recovered: list[str] = []
 
     def attempt(work: Callable[[], Any], name: object) -> Any:
         try:
             return work()
+        except RefusedError:  # as it would any other
+            raise
         except Exception as error:  # any of MLflow's, or of a damaged directory
             store.ping()  # one that is silent now would cost its patience at each run
             if not isinstance(error, StoreError):
@@ -211,7 +213,11 @@ def _publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Te
             f"it was made for {uri}, which is not the store of today's config, and was not begun in {root}; "
             f"`--to {uri}` publishes it there"
         )
-    return Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri)).advance()
+    publication = Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri))
+    is_whole = publication.advance()
+    if publication.superseded_by is not None:
+        tell(f"{directory.path.name}: superseded by run {publication.superseded_by}, which has finished the same job")
+    return is_whole
 
 
 def _publish_abandoned(

@@ -4,10 +4,10 @@
     .draw       is all that people look at made of the ended run?
     .publish    has the store all of it?
 
-The answer is that the file is gone. Where there is more to say than "done", it is written into the file, which is
-renamed to `.claim.answer` (and so on) then. So a question that was withdrawn, because nobody waits any more, cannot be
-answered; one that was not answered when the companion died is found by the next; and all this works on a full disk
-too, on which an empty file can still be made, renamed and removed.
+The file is touched while what it asks for advances. The answer is that the file is gone. Where there is more to say
+than "done", it is written into the file, which is renamed to `.claim.answer` (and so on) then. So a question that was
+withdrawn, because nobody waits any more, cannot be answered; one that was not answered when the companion died is found
+by the next; and all this works on a full disk too, on which an empty file can still be made, renamed and removed.
 """
 
 from __future__ import annotations
@@ -69,6 +69,20 @@ def attempt(directory: RunDirectory, question: Question) -> int:
         file.write(str(number))
         return number
     return 1
+
+
+def renew(directory: RunDirectory, question: Question) -> None:
+    """Say that the answer to a question, if it is asked, is on its way."""
+    with suppress(OSError):
+        os.utime(directory.path / question)
+
+
+def renewed(directory: RunDirectory, question: Question) -> int | None:
+    """When that was said last; None where the question is not asked."""
+    try:
+        return (directory.path / question).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def answer(directory: RunDirectory, question: Question, **said: Any) -> None:

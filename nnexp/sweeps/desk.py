@@ -5,7 +5,9 @@ So the process that runs a sweep imports no MLflow, and may train the jobs itsel
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,11 @@ def here(store: Store) -> Call:
 def repair(store: Store, root: str, ended_of: str | None = None) -> list[str]:
     """Close and publish what crashes left; the names of the runs. Parameters as of :func:`nnexp.recovery.recover`."""
     return recover(store, root, say, ended_of)
+
+
+def stillness(store: Store | None) -> float:
+    """Seconds since publishing advanced last."""
+    return inf if store is None else time.monotonic() - store.advanced_at
 
 
 @span("planning")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from nnexp.sweeps.status import JobState
 from nnexp.terminal import say
 from nnexp.timeline import span
 from nnexp.tracking import database
+from nnexp.tracking.server import publishes
 from nnexp.tracking.store import Store, sqlite_path
 
 
@@ -32,6 +34,8 @@ class StoreLink:
         The sweep's parent run, once it is there.
     was_broken_off
         Whether the sweep was begun before and did not come to its end.
+    problem
+        Why the store cannot be used, or does not take the runs.
 
     Parameters
     ----------
@@ -168,20 +172,35 @@ class StoreLink:
             raise error
         with self._breaking:  # while it is being opened, two may find out
             if self._call is not None:
-                later = "`nnexp sync` publishes them later"
-                say(f"{one_line(error)}. The sweep goes on with its run directories; {later}.")
+                self.problem = one_line(error)
+                later = publishes(self.problem, "them later")
+                say(f"{self.problem}. The sweep goes on with its run directories; {later}.")
             self.store = self._call = self.parent = None
 
 
 def kept_back(link: StoreLink, count: Callable[[], int], patience: float) -> int:
-    """How many ended runs the store does not have whole, once there was time for the rest."""
-    deadline = time.monotonic() + (patience if link.is_there else 0)
-    while (kept := count()) and time.monotonic() <= deadline:
+    """How many ended runs the store does not have whole, once nothing was published for `patience` seconds."""
+    still_since = time.monotonic()
+    while kept := count():
+        if time.monotonic() - still_since > (patience if link.is_there else 0):
+            stillness = _stillness(link)
+            if stillness > patience:
+                break
+            still_since = time.monotonic() - stillness
         time.sleep(0.2)
     if kept and link.is_there:
         try:  # their companions were killed too often, or the store was away until now
             link.call(desk.repair, link.root, link.sweep)
         except Exception as error:
-            say(one_line(error))
+            link.problem = one_line(error)
+            say(link.problem)
         kept = count()
     return kept
+
+
+def _stillness(link: StoreLink) -> float:
+    """Seconds since publishing advanced last."""
+    try:
+        return link.call(desk.stillness)
+    except Exception:  # who publishes is gone, or says nothing
+        return inf

@@ -31,6 +31,7 @@ from nnexp.sweeps.status import JobState, State, outcome
 from nnexp.tasks.interface import Task
 from nnexp.terminal import progress_line, say, tell
 from nnexp.timeline import span
+from nnexp.tracking.server import publishes
 from nnexp.tracking.store import Store
 
 REPORT = "report/report.html"  # in the folder of a sweep
@@ -207,7 +208,8 @@ class Session:
             self._print_end(known, message, report)
         if kept:
             runs, their = ("1 run is", "its directory") if kept == 1 else (f"{kept} runs are", "their directories")
-            say(f"{runs} not published, but complete in {their}; `nnexp sync` publishes what is missing.")
+            later = publishes(self.link.problem, "what is missing")
+            say(f"{runs} not published, but complete in {their}; {later}.")
         messages.tell_unpublished(elsewhere)
         if known.failures:
             return ExitStatus.DIFFERENT
@@ -233,7 +235,8 @@ class Session:
         if closing.is_alive():  # in a call that the store does not answer
             self._finish_directory(RunStatus.KILLED, "interrupted", None, is_whole=False)
         if self.controls.tracking.backend == "mlflow" and (n := self._n_kept_back()):
-            say(f"Not published yet: {n} {'run' if n == 1 else 'runs'}; `nnexp sync` publishes what is missing.")
+            later = publishes(self.link.problem, "what is missing")
+            say(f"Not published yet: {n} {'run' if n == 1 else 'runs'}; {later}.")
         return ExitStatus.INTERRUPTED
 
     def _close_interrupted(self) -> None:

@@ -102,7 +102,7 @@ class BaseSweeper(Sweeper):
         tree = plain(self.config, missing=True)  # what is missing in it may be swept
         controls = self.controls(tree, command, prints_end)
         check_places(controls.tracking, "hydra.sweep.dir", absolute(self.config.hydra.sweep.dir))
-        check_store(tracking := controls.tracking)
+        check_store(tracking := controls.tracking, writes=not controls.dry_run)
         self._loader.resolved = resolved(tracking)
         store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
         if not controls.dry_run:

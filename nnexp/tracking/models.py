@@ -34,6 +34,7 @@ from nnexp.runs.history import Value, columns_of, rows_of
 from nnexp.runs.records import RunRecord, RunResult
 from nnexp.tasks.presentation import Deferred, ModelSource, TrainedModel
 from nnexp.tracking.store import Store, import_mlflow
+from nnexp.tracking.uploads import upload_folder
 
 SERVED, ESTIMATOR, CODE = "model.pkl", "estimator.pkl", "code"
 REQUIREMENTS = "requirements.txt"
@@ -98,7 +99,7 @@ def upload_model(store: Store, model: Any, trained: TrainedModel, run_id: str) -
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / MODEL_NAME
         save_model(local, trained, model_id=model.model_id, run_id=run_id)
-        store.client.log_model_artifacts(model.model_id, str(local))
+        upload_folder(store, model.artifact_location, local)
 
 
 def finish_model(store: Store, model: Any) -> None:

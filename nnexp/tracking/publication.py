@@ -91,6 +91,7 @@ class Publication:
         self._history, self._system = HistoryReader(directory.path), HistoryReader(directory.path, (SYSTEM,))
         self._pending: list[Value] = []  # values that were read and are not in the store yet
         self._has_inputs = False
+        self.superseded_by: str | None = None  # the other run in the store that has finished the job
         self._artifacts = Artifacts(store, directory)
 
     def claim(self, close: store_arbiter.Close) -> Claim:
@@ -280,10 +281,9 @@ class Publication:
             result = self.directory.amend_result(run_id=run_id)
         if not (self._is_new or self._has_uploaded):
             remove_half_uploads(self._artifact_uri)
-        self._artifacts.upload(run_id, self._artifact_uri)
+        self._artifacts.upload(self._artifact_uri)
         self._has_uploaded = True
         model = self._send_end(run_id, record, result)
-        self._drop_doubles(run_id, record.uid)
         self._end(run_id, record, result, model)
         if _is_to_be_described(result):
             return  # its reports and figures could not be made yet; they are published with it when they are
@@ -336,23 +336,26 @@ class Publication:
             self.store.terminate(run_id, status, result.ended)
 
         is_for_a_job = bool(record.sweep and record.tracking.resume)  # and no repetition that somebody asked for
-        if not (result.is_finished and is_for_a_job) or self.is_copy:
+        if not (result.is_finished and is_for_a_job):
+            self._drop_doubles(run_id, record.uid)
             together(self.store.client, lambda: end(result.status))
             return
         finish = None if model is None else lambda: finish_model(self.store, model)
         other = store_arbiter.end(self.store, record, run_id, result.ended, finish)
         if other is None:
             return
+        self.superseded_by = other
         message = f"superseded by run {other}"
         tags = {STATUS_MESSAGE: message}
-        result = self.directory.amend_result(status=RunStatus.KILLED, message=message, superseded_by=other, tags=tags)
+        amend = result.amended if self.is_copy else self.directory.amend_result
+        result = amend(status=RunStatus.KILLED, message=message, superseded_by=other, tags=tags)
         self.store.tag(run_id, {CLAIM: SUPERSEDED, **_note(record, result, run_id), **tags})
-        self._artifacts.upload(run_id, self._artifact_uri)  # the result, which is another now
+        self._artifacts.upload(self._artifact_uri)  # the result, which is another now
         self.store.terminate(run_id, RunStatus.KILLED, result.ended)
 
     def _drop_doubles(self, run_id: str, uid: str) -> None:
         """Delete what a request that was sent twice made: runs of the same id that nobody ever filled."""
-        if self.store.is_server:
+        if self.store.is_server:  # those of a job are met among its rivals
             for run in self.store.tagged(UID, uid):
                 if run.run_id != run_id and run.status == RunStatus.RUNNING and not run.metrics:
                     self.store.delete(run.run_id)

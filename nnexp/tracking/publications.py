@@ -13,7 +13,7 @@ from nnexp.runs.arbitration import Claim
 from nnexp.runs.directory import RECORD, RunDirectory
 from nnexp.runs.records import RunStatus
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import Store, StoreError
+from nnexp.tracking.store import RefusedError, Store, StoreError
 from nnexp.tracking.store_arbiter import Close
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 2.0, 30.0  # seconds to leave a silent store alone, and a run that it does not take
@@ -28,10 +28,14 @@ class Publications:
     ----------
     tell
         Gets the reason when the store is found silent, so that nobody waits for it.
+    renew
+        Is called with each answer of a server while something is published: who waits may wait longer.
     """
 
-    def __init__(self, store: Store, tell: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, tell: Callable[[str], None], renew: Callable[[], None] = lambda: None) -> None:
         self.store = store
+        self._renew, self._n_at_work = renew, 0
+        store.on_answer = self._on_answer
         self.problem: str | None = None  # why the store is left alone, until it has done something again
         self._tell = tell
         self._retry_at, self._pause = 0.0, SHORTEST_PAUSE
@@ -62,16 +66,27 @@ class Publications:
             self._tell(self.problem)
             raise
 
+    def _on_answer(self) -> None:
+        """Whatever is answered meanwhile counts: a request that hangs beside it fails by itself in the end."""
+        if self._n_at_work:
+            self.store.advanced_at = time.monotonic()
+            self._renew()
+
     def attempt(self, work: Callable[[], T]) -> T:
         """Do something with the store; where it fails, find out whether the store is there."""
+        self._n_at_work += 1
         try:
             result = work()
+        except RefusedError:  # by a server that is there
+            raise
         except Exception as error:
             try:
                 self.check()
             except StoreError as silence:
                 raise silence from error
             raise
+        finally:
+            self._n_at_work -= 1
         self.problem = None
         return result
 

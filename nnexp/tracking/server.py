@@ -1,26 +1,27 @@
 """Whether a tracking server is there, and if not, why: asked before the server is used.
 
-MLflow repeats what fails for minutes and tells in the end of a retry; this asks once and names the cause.
+MLflow repeats what fails for minutes and tells in the end of a retry; this asks once and names the cause. What a server
+refuses to a user (401, 403) is said here in one way, whoever asked.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from nnexp.credentials import PASSWORD, USERNAME, Login
 from nnexp.errors import one_line
 
 ENDPOINT = "/api/2.0/mlflow/experiments/get-by-name"
-TOO_MANY, SERVER_ERROR = 429, 500
-REASONS = {
-    401: "it requires a user and a password: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
-    403: "this user lacks the permission",
-    429: "too many requests",
-}
+UNAUTHENTICATED, FORBIDDEN, TOO_MANY, SERVER_ERROR = 401, 403, 429, 500
+READ, EDIT = "READ", "EDIT"  # MLflow's permissions on an experiment: to look at runs, and to write them
+CREATE = "CREATE"  # none of MLflow's by this name: to make the experiment
+_REFUSAL = re.compile(rf"\(({UNAUTHENTICATED}|{FORBIDDEN})\): ")
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,32 @@ class Trouble:
         Whether asking again is no use.
     is_answer
         Whether the server said so, and not the network.
+    is_late
+        Whether there was no answer in time, which a slow server may still give.
     """
 
     text: str
     is_lasting: bool
     is_answer: bool = False
+    is_late: bool = False
 
 
-def trouble_of(uri: str, experiment: str, patience: float) -> Trouble | None:
-    """What is wrong with the server at `uri`; None where it answers as MLflow does, within `patience` seconds."""
+@dataclass(frozen=True)
+class Answer:
+    """What came of asking for an experiment: what is wrong with the server, or what it has (None: no such experiment).
+
+    Attributes
+    ----------
+    experiment
+        As in MLflow's API, with its id and its tags.
+    """
+
+    trouble: Trouble | None = None
+    experiment: dict[str, Any] | None = None
+
+
+def ask(uri: str, experiment: str, patience: float) -> Answer:
+    """Ask the server at `uri` for an experiment, once, for `patience` seconds."""
     from mlflow.exceptions import MlflowException
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
@@ -57,23 +75,52 @@ def trouble_of(uri: str, experiment: str, patience: float) -> Trouble | None:
             raise_on_status=False,
         )
     except MlflowException as error:
-        return _unanswered(error, patience)
-    return None if answer is None else judged(answer.status_code, answer.text)
+        return Answer(_unanswered(error, patience))
+    return judged(answer.status_code, answer.text, experiment) if answer is not None else Answer()
 
 
-def judged(status: int, body: str) -> Trouble | None:
-    """Whether an answer is one that MLflow gives to whoever may ask."""
+def judged(status: int, body: str, experiment: str) -> Answer:
+    """What an answer says, and whether it is one that MLflow gives to whoever may ask."""
     said = _said(body)
-    if "experiment" in said or said.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
-        return None
-    reason = REASONS.get(status)
-    if reason or status >= SERVER_ERROR:
-        is_passing = status == TOO_MANY or status >= SERVER_ERROR
-        return Trouble(f"answers with error {status}" + (f": {reason}" if reason else ""), not is_passing, True)
+    if isinstance(said.get("experiment"), dict):
+        return Answer(None, said["experiment"])
+    if said.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
+        return Answer()
+    if status in (UNAUTHENTICATED, FORBIDDEN):
+        return Answer(Trouble(refusal(status, experiment, READ), True, True))
+    if status == TOO_MANY or status >= SERVER_ERROR:
+        reason = ": too many requests" if status == TOO_MANY else ""
+        return Answer(Trouble(f"answers with error {status}{reason}", False, True))
     if said.get("message"):
-        return Trouble(f"answers with error {status}: {one_line(ValueError(said['message']))}", True, True)
+        return Answer(Trouble(f"answers with error {status}: {one_line(ValueError(said['message']))}", True, True))
     what = f"error {status}" if status >= 300 else "something other than MLflow's JSON"
-    return Trouble(f"is not an MLflow server: it answers with {what}", True, True)
+    return Answer(Trouble(f"is not an MLflow server: it answers with {what}", True, True))
+
+
+def refusal(status: int, experiment: str, permission: str) -> str:
+    """How a server refuses this user what needs a permission on an experiment, to be read after its address."""
+    login = Login.known()
+    if status == FORBIDDEN:
+        who = f"user {login.user!r}" if login.user else "this user"
+        missing = f"experiment {experiment!r} needs the permission {permission}"
+        if permission == CREATE:
+            missing = f"experiment {experiment!r} is not there, and may not be made"
+        return f"refuses {who} ({status}): {missing}"
+    if login.header is None:
+        return f"requires a user and a password ({status}): set {USERNAME} and {PASSWORD}"
+    return f"refuses these credentials ({status}): check {login.source}"
+
+
+def is_refusal(problem: str) -> bool:
+    """Whether a problem is one that asking again with the same credentials does not mend."""
+    return _REFUSAL.search(problem) is not None
+
+
+def publishes(problem: str | None, what: str) -> str:
+    """Which command publishes `what` that a problem has kept back, and when."""
+    if problem is not None and is_refusal(problem):
+        return f"once the server lets this user, `nnexp sync` publishes {what}"
+    return f"`nnexp sync` publishes {what}"
 
 
 def _said(body: str) -> dict[str, Any]:
@@ -108,7 +155,7 @@ def _unanswered(error: Exception, patience: float) -> Trouble:
     is_refused = first(urllib3.exceptions.NewConnectionError) is not None
     is_late = first(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) is not None
     if is_late and not is_refused:
-        return Trouble(f"did not answer within {patience:g} s", True)
+        return Trouble(f"did not answer within {patience:g} s", True, is_late=True)
     systems = next((c for c in causes if isinstance(c, OSError) and c.errno and c.strerror), None)
     if systems is not None:
         return Trouble(f"cannot be reached{through}: {str(systems.strerror).lower()}", False)

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +30,12 @@ from filelock import Timeout as LockTimeout
 from nnexp.credentials import extract_password, with_password
 from nnexp.errors import FailureError, UsageError, one_line
 from nnexp.paths import SQLITE, absolute_uri, sqlalchemy_uri, sqlite_path
+from nnexp.runs.records import RunStatus
 from nnexp.runs.tags import HEARTBEAT, KIND, REQUEST, STATUS_MESSAGE, SWEEP, SWEEP_KIND, UID, checked, equals
 from nnexp.runs.temporary import system_folder
 from nnexp.tracking import database
-from nnexp.tracking.server import trouble_of
+from nnexp.tracking.server import FORBIDDEN, ask, refusal
+from nnexp.tracking.server_client import ServerClient
 from nnexp.tracking.system_metrics import PREFIX
 
 CONFLICT = ("UNIQUE constraint", "unique constraint", "Duplicate entry")  # as SQLite, PostgreSQL and MySQL say it
@@ -57,15 +59,30 @@ LOCK_SECONDS = 120
 UI_ADDRESS = "http://127.0.0.1:5000"
 LOOPBACK = ("127.0.0.1", "localhost")
 PAGE = 1000
+WITHDRAWN = "withdrawn: another run has the job"
 ANSWER_SECONDS = 3.0  # a tracking server that takes longer is done without while runs train
-FRESH_SECONDS = 5.0  # so long an answer is taken as a sign that the next one will come
+FRESH_SECONDS = 20.0  # so long any answer is taken as a sign that the next one will come, if late
 PING_ATTEMPTS = 3
-LONGEST_NAME = 250
+LONGEST_NAME, LONGEST_TAG = 250, 8000  # characters; MLflow cuts a longer tag without a word
 HALF_UPLOADS = ".artifact.uploading.*"  # MLflow's name for what it copies
 
 
 class StoreError(FailureError):
     """The store cannot be used; the message says which and why in one line."""
+
+
+class RefusedError(StoreError):
+    """A server does not let this user do it.
+
+    Attributes
+    ----------
+    status
+        401 or 403, as in HTTP.
+    """
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -134,9 +151,11 @@ class Store:
 
     def __init__(self, uri: str, experiment: str, patience: float = ANSWER_SECONDS) -> None:
         self.uri, self.experiment, self.patience = absolute_uri(extract_password(uri)), experiment, patience
-        self._answered = float("-inf")
+        self._heard_at = self.advanced_at = float("-inf")  # when it answered, and when publishing advanced
+        self.on_answer: Callable[[], None] = lambda: None  # called after each answer of a server but those to pings
         self._lock = threading.Lock()
         self._opened: tuple[Any, str] | None = None
+        self._found: dict[str, Any] | None = None  # the experiment, as the last ping found it
         # What is not asked for again at each run: parent runs, by their sweeps, and whether the view is there.
         self.parents: dict[str, str] = {}
         self.has_view = False
@@ -147,9 +166,14 @@ class Store:
         return urlparse(self.uri).scheme in ("http", "https")
 
     @property
+    def silence(self) -> float:
+        """Seconds since a server answered last."""
+        return time.monotonic() - self._heard_at
+
+    @property
     def client(self) -> Any:
         """The MLflow client of this store."""
-        if self.is_server and time.monotonic() - self._answered > FRESH_SECONDS:
+        if self.is_server and self.silence > FRESH_SECONDS:
             self.ping()
         return self._open()[0]
 
@@ -158,6 +182,29 @@ class Store:
         """The id of the experiment, which is made where it is missing."""
         _ = self.client
         return self._open()[1]
+
+    def was_tagged(self, key: str) -> bool:
+        """Whether the experiment is known to have had a tag, without asking for it."""
+        return any(tag["key"] == key for tag in (self._found or {}).get("tags", ()))
+
+    def artifacts(self, uri: str) -> Any:
+        """MLflow's artifact repository at an address that the store gave for artifacts."""
+        _ = self.client
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        return self._listened_to(get_artifact_repository(uri, tracking_uri=sqlalchemy_uri(with_password(self.uri))))
+
+    def _listened_to(self, client: Any) -> Any:
+        return ServerClient(client, self._hear, self._refused) if self.is_server else client
+
+    def _hear(self) -> None:
+        self._heard_at = time.monotonic()
+        self.on_answer()
+
+    def _refused(self, status: int, permission: str) -> RefusedError:
+        return RefusedError(
+            f"the tracking server {self.shown_uri} {refusal(status, self.experiment, permission)}", status
+        )
 
     def ping(self) -> None:
         """See that a tracking server answers a small question; do nothing where the store is no server.
@@ -169,14 +216,17 @@ class Store:
         """
         if not self.is_server:
             return
-        self._answered = float("-inf")
         import_mlflow()
         for attempt in range(1, PING_ATTEMPTS + 1):
-            trouble = trouble_of(self.uri, self.experiment, self.patience)
+            answer = ask(self.uri, self.experiment, self.patience)
+            trouble = answer.trouble
             if trouble is None:
-                self._answered = time.monotonic()
+                self._heard_at, self._found = time.monotonic(), answer.experiment
                 return
+            if trouble.is_late and self.silence < FRESH_SECONDS:
+                return  # it is slow: what it is asked for in earnest may take as long
             if trouble.is_lasting or attempt == PING_ATTEMPTS:
+                self._heard_at = float("-inf")
                 raise StoreError(f"the tracking server {self.shown_uri} {trouble.text}")
             time.sleep(0.1 * attempt)
 
@@ -198,7 +248,7 @@ class Store:
             with nullcontext() if is_ready else self._guard(path):
                 if path is not None and not is_ready:
                     database.prepare(path, lambda new: self._build(mlflow, new))
-                client = mlflow.MlflowClient(sqlalchemy_uri(with_password(self.uri)))
+                client = self._listened_to(mlflow.MlflowClient(sqlalchemy_uri(with_password(self.uri))))
                 return client, self._ensure_experiment(client, path)
         except StoreError:
             raise
@@ -230,6 +280,8 @@ class Store:
             If the store cannot be used.
         """
         self.ping()
+        if self.is_server:
+            return self._found is not None
         self.settle()
         path = sqlite_path(self.uri)
         try:
@@ -275,6 +327,8 @@ class Store:
 
     def _ensure_experiment(self, client: Any, path: Path | None) -> str:
         location = (path.parent / "artifacts").as_uri() if path else None
+        if self._found is not None and self._found.get("lifecycle_stage") != "deleted":
+            return self._found["experiment_id"]
         found = client.get_experiment_by_name(self.experiment)
         if found is None:
             try:
@@ -340,22 +394,25 @@ class Store:
         return min(self.tagged(UID, uid), key=lambda run: run.run_id, default=None)
 
     def create(self, name: str, start: float, tags: Mapping[str, str]) -> str:
-        """Make a run and return its id."""
-        return self.make(name, start, tags).run_id
+        """Make a run and return its id; what a request that was sent twice made is deleted."""
+        request = {REQUEST: secrets.token_hex(8)} if self.is_server else {}
+        made = self.make(name, start, {**tags, **request})
+        for double in self.tagged(REQUEST, request[REQUEST]) if request else ():
+            if double.run_id != made.run_id:
+                self.delete(double.run_id)
+        return made.run_id
 
     def make(self, name: str, start: float, tags: Mapping[str, str]) -> StoredRun:
         """Make a run.
 
-        A request to a server whose answer is lost is sent again and may make a run twice; the second is deleted.
+        A request to a server whose answer is lost is sent again and may make a run twice.
         """
-        request = {REQUEST: secrets.token_hex(8)} if self.is_server else {}
         made = self.client.create_run(
-            self.experiment_id, start_time=int(start * 1000), tags={**tags, **request}, run_name=name[:LONGEST_NAME]
+            self.experiment_id,
+            start_time=int(start * 1000),
+            tags={key: tag_of(value) for key, value in tags.items()},
+            run_name=name[:LONGEST_NAME],
         )
-        if request:
-            for run in self.tagged(REQUEST, request[REQUEST]):
-                if run.run_id != made.info.run_id:
-                    self.client.delete_run(run.run_id)
         return stored_run(made)
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -372,9 +429,9 @@ class Store:
 
         if len(tags) == 1:  # which costs a third
             [(key, value)] = tags.items()
-            self.client.set_tag(run_id, key, value)
+            self.client.set_tag(run_id, key, tag_of(value))
             return
-        self.client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+        self.client.log_batch(run_id, tags=[RunTag(key, tag_of(value)) for key, value in tags.items()])
 
     def beat(self, run_id: str) -> None:
         """Say that the run is alive."""
@@ -387,8 +444,16 @@ class Store:
         self.client.set_terminated(run_id, status, end_time=int((end or time.time()) * 1000))
 
     def delete(self, run_id: str) -> None:
-        """Delete a run, which can then be neither seen by a search nor ended, whoever holds it."""
-        self.client.delete_run(run_id)
+        """Delete a run, which can then be neither seen by a search nor ended, whoever holds it.
+
+        For a user who may write runs but not delete them it is closed, which leaves it to be seen.
+        """
+        try:
+            self.client.delete_run(run_id)
+        except RefusedError as error:
+            if error.status != FORBIDDEN:
+                raise
+            self.terminate(run_id, RunStatus.KILLED, message=WITHDRAWN)
 
     def address(self, run_id: str | None = None) -> str:
         """What to open in a browser, once `nnexp ui` serves the store where it is no server itself."""
@@ -417,6 +482,21 @@ def stored_run(run: Any) -> StoredRun:
         experiment_id=info.experiment_id,
         deleted=info.lifecycle_stage == "deleted",
     )
+
+
+def digest_of(text: str) -> str:
+    """What stands for a text that is longer than a store takes."""
+    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+    return f"sha256:{digest} of {len(text):,} characters"
+
+
+def tag_of(value: object) -> str:
+    """A tag as a store takes it; of one that is longer its beginning, and that it is cut."""
+    text = str(value)
+    if len(text) <= LONGEST_TAG:
+        return text
+    cut = f" ... (cut: {digest_of(text)})"
+    return text[: LONGEST_TAG - len(cut)] + cut
 
 
 def _seconds(milliseconds: int | None) -> float:

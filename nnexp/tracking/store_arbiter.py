@@ -229,6 +229,9 @@ class JobBoard(StoreBoard):
             return []
         for run in self.store.tagged(RUN_KEY, self.run_key):
             if run.tags.get(UID) == self.uid or run.run_id == self.me:
+                if self.me not in (None, run.run_id) and run.status == RunStatus.RUNNING and not run.metrics:
+                    self.store.delete(run.run_id)  # made by a request that was sent twice
+                    continue
                 self._made = min(self._made or run.run_id, run.run_id)
                 continue
             if run.status == RunStatus.RUNNING and not ending:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,24 @@ from typing import Any
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import Value
 from nnexp.runs.records import RunRecord
-from nnexp.tracking.store import HALF_UPLOADS, Store, batches
+from nnexp.tracking.store import HALF_UPLOADS, Store, batches, digest_of, tag_of
 from nnexp.tracking.transaction import insert_values
 
 MOST = 1000  # values, params and tags together, that MLflow takes in a call
 PARAMS_PER_CALL = 100
+LONGEST_PARAM = 6000  # characters; MLflow cuts what is longer without a word
 UPLOADS = 4  # at a time
 LOCAL = "file:"
 
 
 def params_of(record: RunRecord) -> dict[str, str]:
-    """The params of a run as text."""
-    return {
-        key: json.dumps(value) if isinstance(value, list | dict) else str(value) for key, value in record.params.items()
-    }
+    """The params of a run as text; of one that is longer than a store takes its digest, for it would be cut."""
+    return {key: _param(value) for key, value in record.params.items()}
+
+
+def _param(value: Any) -> str:
+    text = json.dumps(value) if isinstance(value, list | dict) else str(value)
+    return text if len(text) <= LONGEST_PARAM else f"{digest_of(text)}; the whole is in config/config.yaml"
 
 
 def log_data_set(store: Store, run_id: str, record: RunRecord) -> None:
@@ -65,7 +69,7 @@ def log_all(
     first, *more = list(batches([Param(*item) for item in params.items()], PARAMS_PER_CALL)) or [[]]
     for chunk in more:
         client.log_batch(run_id, params=chunk)
-    set_tags = [RunTag(key, str(value)) for key, value in tags.items()]
+    set_tags = [RunTag(key, tag_of(value)) for key, value in tags.items()]
     room = MOST - len(first) - len(set_tags)
     if metrics or first or set_tags:
         client.log_batch(run_id, metrics=metrics[:room], params=first, tags=set_tags)
@@ -94,6 +98,26 @@ def _copy(file: str, folder: Path) -> None:
     os.replace(temporary, folder / name)
 
 
+def at_once(upload: Callable[[Path], object], files: Iterable[Path], store: Store) -> None:
+    """Upload files; to a server a few at a time."""
+    with ThreadPoolExecutor(UPLOADS if store.is_server else 1) as pool:
+        for _ in pool.map(upload, files):
+            pass
+
+
+def upload_folder(store: Store, artifact_uri: str, folder: Path) -> None:
+    """Upload all files of a folder."""
+    send = store.artifacts(artifact_uri).log_artifact
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    at_once(lambda path: send(str(path), _folder_of(path, folder)), files, store)
+
+
+def _folder_of(path: Path, root: Path) -> str | None:
+    """The folder of a file among the artifacts."""
+    folder = path.parent.relative_to(root).as_posix()
+    return None if folder == "." else folder
+
+
 class Artifacts:
     """The files of a run directory, none of which is uploaded twice by this process while it stays as it is."""
 
@@ -101,8 +125,8 @@ class Artifacts:
         self._store, self._directory = store, directory
         self._uploaded: set[tuple[str, int, int]] = set()
 
-    def upload(self, run_id: str, artifact_uri: str) -> None:
-        """Upload what is new; to a server a few files at a time."""
+    def upload(self, artifact_uri: str) -> None:
+        """Upload what is new."""
         if artifact_uri.startswith(LOCAL):
             from mlflow.utils.file_utils import local_file_uri_to_path
 
@@ -110,15 +134,12 @@ class Artifacts:
             for path in self._directory.artifacts():
                 self._upload(path, lambda file, folder: _copy(file, there / (folder or "")))
             return
-        with ThreadPoolExecutor(UPLOADS if self._store.is_server else 1) as pool:
-            send = lambda *file: self._store.client.log_artifact(run_id, *file)  # noqa: E731
-            for _ in pool.map(lambda path: self._upload(path, send), self._directory.artifacts()):
-                pass
+        send = self._store.artifacts(artifact_uri).log_artifact
+        at_once(lambda path: self._upload(path, send), self._directory.artifacts(), self._store)
 
     def _upload(self, path: Path, send: Any) -> None:
         stat = path.stat()
         version = (str(path), stat.st_size, stat.st_mtime_ns)
         if version not in self._uploaded:
-            folder = path.parent.relative_to(self._directory.path).as_posix()
-            send(str(path), None if folder == "." else folder)
+            send(str(path), _folder_of(path, self._directory.path))
             self._uploaded.add(version)

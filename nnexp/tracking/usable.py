@@ -1,33 +1,37 @@
 """Whether a store can be used at all, asked before any work and without MLflow, whose import takes seconds.
 
-Only what no waiting mends is refused: a library that is missing, a server that is none of MLflow's. A server that is
-slow or down stops no run, which is published later.
+Only what no waiting mends is refused: a library that is missing, a server that is none of MLflow's, a user who may not
+write there. A server that is slow or down stops no run, which is published later.
 """
 
 from __future__ import annotations
 
-import base64
+import json
 import logging
-import os
 import threading
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from nnexp.config import ConfigError, TrackingConfig
-from nnexp.credentials import PASSWORD, USERNAME, with_password
+from nnexp.credentials import Login, with_password
 from nnexp.errors import one_line
-from nnexp.paths import sqlite_path
+from nnexp.paths import POSTGRESQL_DRIVERS, sqlalchemy_uri, sqlite_path
 from nnexp.timeline import span
-from nnexp.tracking.server import ENDPOINT, judged, trouble_of
+from nnexp.tracking.server import CREATE, EDIT, ENDPOINT, FORBIDDEN, ask, judged, refusal
 
 SECONDS = 2.0  # to wait for a server's first answer
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @span("store")
-def check_store(tracking: TrackingConfig) -> None:
+def check_store(tracking: TrackingConfig, *, writes: bool = True) -> None:
     """See that the store can be used, as far as that can be known beforehand.
+
+    Parameters
+    ----------
+    writes
+        Whether runs are to be published there.
 
     Raises
     ------
@@ -38,7 +42,7 @@ def check_store(tracking: TrackingConfig) -> None:
         return
     uri, scheme = tracking.uri, urlsplit(tracking.uri).scheme
     if scheme in ("http", "https"):
-        problem = _server_problem(uri, tracking.experiment)
+        problem = _server_problem(uri, tracking.experiment, writes=writes)
     elif scheme.startswith("databricks") or uri == "databricks":
         problem = _databricks_problem(uri)
     else:
@@ -53,9 +57,10 @@ def _driver_problem(uri: str) -> str | None:
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     try:
-        make_url(with_password(uri)).get_dialect().import_dbapi()
+        make_url(sqlalchemy_uri(with_password(uri))).get_dialect().import_dbapi()
     except ModuleNotFoundError as error:
-        return f"its driver is not installed, the Python module {error.name}"
+        install = ": pip install 'nnexp[server]'" if error.name in POSTGRESQL_DRIVERS else ""
+        return f"its driver is not installed, the Python module {error.name}{install}"
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         return one_line(error)
     return None
@@ -77,43 +82,60 @@ def _databricks_problem(uri: str) -> str | None:
     return None
 
 
-def _server_problem(uri: str, experiment: str) -> str | None:
+def _server_problem(uri: str, experiment: str, *, writes: bool) -> str | None:
     """Why a server that answers is no use. One that MLflow would be answered by differently is asked by MLflow."""
-    answer = _answer(uri, experiment)
-    if answer is None or judged(*answer) is None:
+    path = f"{ENDPOINT}?experiment_name={quote(experiment)}"
+    said = _answer(uri, path)
+    if said is None:
         return None
-    trouble = trouble_of(uri, experiment, SECONDS)
-    return f"the server {trouble.text}" if trouble is not None and trouble.is_lasting and trouble.is_answer else None
+    answer = judged(*said, experiment)
+    if answer.trouble is not None:
+        trouble = ask(uri, experiment, SECONDS).trouble
+        return (
+            f"the server {trouble.text}" if trouble is not None and trouble.is_lasting and trouble.is_answer else None
+        )
+    return _writing_problem(uri, experiment, answer.experiment) if writes else None
 
 
-def _answer(uri: str, experiment: str) -> tuple[int, str] | None:
-    """Status and body of what a server says when it is asked for the experiment; None where it says nothing in time.
+def _writing_problem(uri: str, name: str, experiment: dict[str, Any] | None) -> str | None:
+    """Why this user may not write: he is asked for his permission before what he sends is found to be nonsense."""
+    if experiment is None:
+        path, nonsense = "experiments/create", {"name": ""}
+    else:
+        path, nonsense = "runs/create", {"experiment_id": experiment["experiment_id"], "start_time": "never"}
+    said = _answer(uri, f"/api/2.0/mlflow/{path}", nonsense)
+    if said is None or said[0] != FORBIDDEN:
+        return None
+    return f"the server {refusal(FORBIDDEN, name, CREATE if experiment is None else EDIT)}"
+
+
+def _answer(uri: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, str] | None:
+    """Status and body of what a server says to a small request; None where it says nothing in time.
 
     A timeout of the request would begin anew with each byte of the answer, and not hold for the name of the host.
     """
     found: list[tuple[int, str] | None] = []
-    asking = threading.Thread(target=lambda: found.append(_ask(uri, experiment)), daemon=True)
+    asking = threading.Thread(target=lambda: found.append(_request(uri, path, body)), daemon=True)
     asking.start()
     asking.join(SECONDS)
     return found[0] if found else None
 
 
-def _ask(uri: str, experiment: str) -> tuple[int, str] | None:
+def _request(uri: str, path: str, body: dict[str, Any] | None) -> tuple[int, str] | None:
     import urllib.error
     import urllib.request
     from http.client import HTTPException
 
-    headers = {}
-    if USERNAME in os.environ:
-        login = f"{os.environ[USERNAME]}:{os.environ.get(PASSWORD, '')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-    address = f"{uri.rstrip('/')}{ENDPOINT}?experiment_name={quote(experiment)}"
+    headers, login = {"Content-Type": "application/json"}, Login.known()
+    if login.header is not None:
+        headers["Authorization"] = login.header
+    data = None if body is None else json.dumps(body).encode()
     # No proxy reaches the loopback of this host.
     proxies = {} if urlsplit(uri).hostname in LOOPBACK else None
-    ask = urllib.request.build_opener(urllib.request.ProxyHandler(proxies)).open
+    send = urllib.request.build_opener(urllib.request.ProxyHandler(proxies)).open
     try:
         try:
-            response: Any = ask(urllib.request.Request(address, headers=headers), timeout=SECONDS)
+            response: Any = send(urllib.request.Request(uri.rstrip("/") + path, data, headers), timeout=SECONDS)
         except urllib.error.HTTPError as error:
             response = error  # which is an answer all the same
         with response:

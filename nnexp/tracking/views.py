@@ -139,7 +139,7 @@ def _card(kind: str, key: str, section: str, **settings: Any) -> dict[str, Any]:
 def keep_default(store: Store, shown: Presentation) -> None:
     """Give the experiment its view of all runs, where it has none; once it is seen there it is not looked for again."""
     try:
-        store.has_view = store.has_view or TAG + DEFAULT in _tags(store)
+        store.has_view = store.has_view or store.was_tagged(TAG + DEFAULT) or TAG + DEFAULT in _tags(store)
         if store.has_view:
             return
         logged = _logged(store, shown)

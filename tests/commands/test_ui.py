@@ -1,11 +1,14 @@
 """`nnexp ui` before it serves anything. What it serves is looked at in tests/browser."""
 
 import contextlib
+import http.client
 import os
+import re
 import signal
 import socket
 from pathlib import Path
 
+import psutil
 import pytest
 
 from nnexp.commands import ui
@@ -81,3 +84,49 @@ def test_the_server_ends_with_the_command_however_that_ends_and_is_found_past_a_
     assert all(line.startswith("[MLflow]") for line in err.splitlines()), err  # what its server says when it starts
     killed.communicate(timeout=HANGING)
     wait_for(lambda: not any(map(processes_of, sessions)))
+
+
+@pytest.mark.slow
+def test_it_listens_on_the_loopback_address_only_and_answers_no_other_host_unless_told_to(with_store):
+    team = {"MLFLOW_SERVER_ALLOWED_HOSTS": "team.example"}
+    started = [with_store.start("ui", "--port=0", env=os.environ | more) for more in ({}, team)]
+    ports = []
+    for process in started:
+        lines = list(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+        ports.append(int(re.search(r"127\.0\.0\.1:(\d+)", "".join(lines))[1]))
+    default, opened = ports
+
+    def status(port, host, path="/"):
+        with contextlib.closing(http.client.HTTPConnection(ui.LOOPBACK, port, timeout=HANGING)) as connection:
+            connection.request("GET", path, headers={"Host": host})
+            with connection.getresponse() as answer:
+                return answer.status
+
+    runs = "/api/2.0/mlflow/experiments/search?max_results=1"
+    for host in (f"127.0.0.1:{default}", "localhost:1234"):  # the other end of a tunnel
+        assert (status(default, host), status(default, host, runs)) == (200, 200)
+    for host in ("evil.example", f"evil.example:{default}", "team.example", "10.0.0.1"):
+        assert (status(default, host), status(default, host, runs)) == (403, 403)
+    assert (status(opened, "team.example"), status(opened, "evil.example")) == (200, 403)
+    addresses = {address for port in ports for address in listening(port)}
+    assert addresses == {ui.LOOPBACK}
+    for process in started:
+        process.send_signal(signal.SIGINT)
+    told = [process.communicate(timeout=HANGING)[1] for process in started]
+    assert ["no authentication" in text for text in told] == [False, True]
+    assert "MLFLOW_SERVER_ALLOWED_HOSTS has it answer requests for the hosts team.example" in told[1]
+
+
+def listening(port):
+    """The addresses of this machine on which somebody listens at a port."""
+    return {
+        connection.laddr.ip
+        for connection in psutil.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+    }
+
+
+def test_what_the_environment_opens_is_said(monkeypatch):
+    assert ui.what_is_opened() is None
+    monkeypatch.setenv("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "true")
+    assert "whatever the Host header says" in ui.what_is_opened()

@@ -1,4 +1,4 @@
-"""A bad connection to a tracking server, for tests: an HTTP proxy that delays, resets, refuses and hangs.
+"""A bad connection to a tracking server, for tests: an HTTP proxy that delays, resets, cuts, refuses and hangs.
 
     with FlakyProxy(upstream_port) as proxy:
         ...                                         # http://127.0.0.1:<proxy.port> is the server
@@ -28,10 +28,14 @@ HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length",
 
 @dataclass(frozen=True)
 class Faults:
-    """What happens to a request: probabilities of a reset and of a 500, seconds of delay at most, or nothing ever."""
+    """What happens to a request: probabilities of a reset and of a 500, seconds of delay at most, or nothing ever.
+
+    `cut` is the probability that of an upload only half is passed on before both connections are closed.
+    """
 
     reset: float = 0.0
     error: float = 0.0
+    cut: float = 0.0
     delay: float = 0.0
     least_delay: float = 0.0
     hang: bool = False
@@ -60,8 +64,8 @@ class FlakyProxy:
     def uri(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def next_fault(self) -> tuple[str, str, float]:
-        """What becomes of the next request: (none, reset or error; before or after the server; seconds of delay)."""
+    def next_fault(self, *, is_upload: bool = False) -> tuple[str, str, float]:
+        """What becomes of the next request: none, reset, error or cut; before or after the server; seconds of delay."""
         with self._lock:
             chance, moment = self._random.random(), self._random.random()
             delay = self._random.uniform(self.faults.least_delay, self.faults.delay)
@@ -71,6 +75,8 @@ class FlakyProxy:
                 what = "reset"
             elif chance < self.faults.reset + self.faults.error:
                 what = "error"
+            elif is_upload and chance < self.faults.reset + self.faults.error + self.faults.cut:
+                what = "cut"
             self.lost += what != "none"
             return what, "before" if moment < 0.5 else "after", delay
 
@@ -107,8 +113,12 @@ class _Handler(BaseHTTPRequestHandler):
         if proxy.faults.hang:
             proxy.over.wait()
             return
-        what, moment, delay = proxy.next_fault()
+        what, moment, delay = proxy.next_fault(is_upload=self.command == "PUT")
         if proxy.over.wait(delay):
+            return
+        if what == "cut":
+            self._pass_on_half(body)
+            self._reset()
             return
         if what != "none" and moment == "before":
             self._lose(what)
@@ -140,6 +150,13 @@ class _Handler(BaseHTTPRequestHandler):
             return b"".join(parts)
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
+    def _pass_on_half(self, body: bytes) -> None:
+        headers = {key: value for key, value in self.headers.items() if key.lower() not in HOP_BY_HOP}
+        lines = [f"{self.command} {self.path} HTTP/1.1", f"Host: {HOST}", f"Content-Length: {len(body)}"]
+        lines += [f"{key}: {value}" for key, value in headers.items()]
+        with socket.create_connection((HOST, self.server.proxy.upstream), timeout=HANGING) as upstream:
+            upstream.sendall("\r\n".join([*lines, "", ""]).encode() + body[: len(body) // 2])
+
     def _lose(self, what: str) -> None:
         if what == "reset":
             self._reset()
@@ -169,7 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("upstream", type=int)
     parser.add_argument("port", type=int, nargs="?", default=0)
-    for name in ("reset", "error", "delay", "least_delay"):
+    for name in ("reset", "error", "cut", "delay", "least_delay"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=0.0)
     parser.add_argument("--hang", action="store_true")
     parser.add_argument("--seed", type=int, default=0)

@@ -102,7 +102,14 @@ class TeamServer(MlflowServer):
             "MLFLOW_TRACKING_PASSWORD": password,
         }
 
-    def call(self, method: str, path: str, login: str | None = f"{ADMIN}:{PASSWORD}", **body: object) -> dict:
+    def call(
+        self,
+        method: str,
+        path: str,
+        login: str | None = f"{ADMIN}:{PASSWORD}",
+        version: str = "2.0",
+        **body: object,
+    ) -> dict:
         """Ask the server's API as a user (USER:PASSWORD), ``call("POST", "mlflow/users/create", username=...)``.
 
         Raises
@@ -113,7 +120,7 @@ class TeamServer(MlflowServer):
         headers = {"Content-Type": "application/json"}
         if login is not None:
             headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
-        data, address = json.dumps(body).encode(), f"{self.uri}/api/2.0/{path}"
+        data, address = json.dumps(body).encode(), f"{self.uri}/api/{version}/{path}"
         request = urllib.request.Request(address, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read() or b"{}")
@@ -124,11 +131,16 @@ class TeamServer(MlflowServer):
     def permit(self, user: str, experiment_id: str, permission: str) -> None:
         self.call(
             "POST",
-            "mlflow/experiments/permissions/create",
+            "mlflow/users/permissions/grant",
+            version="3.0",
             username=user,
-            experiment_id=experiment_id,
+            resource_type="experiment",
+            resource_id=experiment_id,
             permission=permission,
         )
+
+    def set_password(self, user: str, password: str) -> None:
+        self.call("PATCH", "mlflow/users/update-password", username=user, password=password)
 
     def __exit__(self, *exception) -> None:
         super().__exit__(*exception)

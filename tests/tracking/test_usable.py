@@ -61,7 +61,7 @@ def test_a_store_whose_library_is_missing_is_refused(uri, told, monkeypatch):
     [
         (404, "not here", "the server is not an MLflow server: it answers with error 404"),
         (200, "<html>", "the server is not an MLflow server: it answers with something other than MLflow's JSON"),
-        (401, "who?", "the server answers with error 401: it requires a user and a password"),
+        (401, "who?", "the server requires a user and a password (401)"),
     ],
 )
 def test_a_server_that_is_none_of_mlflows_is_refused(status, body, told):
@@ -96,10 +96,13 @@ def test_a_server_that_dribbles_is_not_waited_for(monkeypatch):
         check(f"http://127.0.0.1:{server.getsockname()[1]}")
 
 
-def test_a_server_of_mlflow_is_asked_one_small_question():
+def test_a_server_of_mlflow_is_asked_two_small_questions():
     with FaultyServer(body=EXPERIMENT) as server:
         check(server.uri + "/")
-    assert server.seen == ["/api/2.0/mlflow/experiments/get-by-name?experiment_name=a%20b"]
+    assert server.seen == [
+        "/api/2.0/mlflow/experiments/get-by-name?experiment_name=a%20b",
+        "/api/2.0/mlflow/runs/create",  # with nonsense, which makes none
+    ]
 
 
 @pytest.mark.slow
