@@ -15,6 +15,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -237,12 +238,20 @@ class _Call:
         return self._call
 
 
-@cache
+_making = threading.Lock()
+
+
 def _module(code: Path) -> Any:
     """The code of a model as a module, under the name that it has in the model's folder.
 
     The name tells versions of it from each other, because a process that loads several models has one module of a name.
     """
+    with _making:  # of two threads that publish at once, one would pickle what is of the other's module
+        return _made_module(code)
+
+
+@cache
+def _made_module(code: Path) -> Any:
     name = f"nnexp_model_{hashlib.sha256(code.read_bytes()).hexdigest()[:12]}"
     module = sys.modules[name] = ModuleType(name)
     exec(compile(code.read_bytes(), code, "exec"), module.__dict__)

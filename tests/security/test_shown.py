@@ -9,6 +9,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 import nnexp
 from nnexp import tasks
+from nnexp.comparison.sections import slug
 from nnexp.runs.directory import to_json
 from nnexp.runs.records import RunResult, RunStatus
 from nnexp.runs.tags import KIND, SWEEP, UID
@@ -123,6 +124,13 @@ def test_text_on_a_terminal_is_visible(capsys):
     out, err = capsys.readouterr()
     assert not set(out + err) & set("\x1b\x07\x9b\u202e\r\x08")
     assert len(out.splitlines()) == 2
+
+
+def test_a_long_name_is_a_files_name_all_the_same():
+    names = ["x" * 6000, "x" * 5999 + "y", "é" * 100]
+    assert all(len(slug(name).encode()) < 100 for name in names)
+    assert len({slug(name) for name in names}) == 3
+    assert slug("model.l2=0.5") == "model_l2_0_5"
 
 
 SHOWN = tasks.find(tasks.NETWORK).presentation

@@ -3,6 +3,9 @@
 import json
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ import pytest
 
 from nnexp.nn import initialize, pack, unpack
 from nnexp.runs.files import read_arrays
+from nnexp.tasks.network import served_model
 from nnexp.tasks.network.estimator import from_run
 from nnexp.tasks.network.served_model import ServedNetwork, labels_of, probabilities
 from nnexp.tracking import models as making
@@ -128,3 +132,16 @@ def test_mlflow_evaluates_the_model_and_loads_it_as_a_classifier_that_has_the_ru
 def test_what_the_first_model_needs_can_be_had_before():
     making.prepare()
     assert making._description.cache_info().currsize
+
+
+def test_threads_that_publish_at_once_have_one_module_of_a_model(monkeypatch):
+    code = Path(served_model.__file__)
+    monkeypatch.setattr(making, "_made_module", cache(making._made_module.__wrapped__))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            modules = list(pool.map(making._module, [code] * 8))
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(module is modules[0] for module in modules)
