@@ -14,12 +14,12 @@ import nnexp
 from nnexp import tasks
 from nnexp.companion import destination_of, parent_of
 from nnexp.config import BEST, NONE, Config
-from nnexp.runs import backlog, lease, provenance
+from nnexp.runs import backlog, lease, provenance, seals
 from nnexp.runs.directory import SOURCES, RunDirectory, to_json, write_atomically
 from nnexp.runs.history import check_metrics
 from nnexp.runs.identity import Identity
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
-from nnexp.runs.tags import COMMIT, DIRECTORY, SOURCE, STATUS_MESSAGE, SWEEP, TASK, USER, VERSION
+from nnexp.runs.tags import COMMIT, DIRECTORY, SEAL, SOURCE, STATUS_MESSAGE, SWEEP, TASK, USER, VERSION
 from nnexp.tasks.interface import Ending
 
 INTERRUPTED = "interrupted"
@@ -65,10 +65,12 @@ def make_record(request: Request, identity: Identity, details: Mapping[str, Any]
             **({COMMIT: git["commit"]} if git else {}),
             **({SWEEP: tracking.sweep} if tracking.sweep else {}),
             **({TASK: config.task.name} if config.task.name != tasks.NETWORK else {}),
+            **({SEAL: sealed} if (sealed := seals.seal(request.composed)) else {}),
             **request.tags,
         },
         details=details,
         parent=parent_of(tracking),
+        seal=seals.seal(seals.text_of(details)),
     )
 
 

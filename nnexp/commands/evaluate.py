@@ -67,7 +67,7 @@ def evaluate(word: str, overrides: Sequence[str], scratch: Path) -> Report:
 
 
 def _evaluate_run(run: RunSource, overrides: Sequence[str]) -> Report:
-    rebuilt = rebuild(run.config, overrides, name=run.name, data_path=run.data_path)
+    rebuilt = rebuild(run.config, overrides, name=run.name, data_path=run.data_path, is_own=run.is_own)
     config = rebuilt.config
     kernels.require(kernels.kernel_of(config.deciding()))
     evaluated = EvaluatedRun(

@@ -1,9 +1,9 @@
 """Which names are looked up that nobody has typed: those that the record of a run has, which anybody may have written.
 
 Nothing in a record tells a run of a friend from one of an attacker, and any function of any module has a dotted path.
-So a record can only name what somebody has put here for nnexp: a function of the user's own files that is defined
-there, or a name that a package has registered. What else is installed is called if the user names it himself; the
-standard library is not even imported.
+So a record that the user has not written himself (:mod:`nnexp.runs.seals`) can only name what somebody has put here for
+nnexp: a function of the user's own files that is defined there, or a name that a package has registered. What else is
+installed is called if the user names it himself; the standard library is not even imported.
 """
 
 from __future__ import annotations

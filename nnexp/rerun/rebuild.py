@@ -8,6 +8,7 @@ brings what it changes beside the group that was recorded, a preset (`experiment
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,12 @@ class Rebuilt:
 
 
 def rebuild(
-    tree: Mapping[str, Any], overrides: Sequence[str], *, name: str = "", data_path: str | None = None
+    tree: Mapping[str, Any],
+    overrides: Sequence[str],
+    *,
+    name: str = "",
+    data_path: str | None = None,
+    is_own: bool = False,
 ) -> Rebuilt:
     """Build the config of a rerun.
 
@@ -66,6 +72,8 @@ def rebuild(
         The name of the recorded run, for the new one where nothing is overridden.
     data_path
         Where the data file was, for a path that was relative to another folder.
+    is_own
+        Whether this user has written the config himself; then all that it names is called.
 
     Raises
     ------
@@ -74,7 +82,7 @@ def rebuild(
     ConfigError
         If Hydra or a check rejects the outcome.
     """
-    with of_records(_given_names(overrides), calls=True):
+    with nullcontext() if is_own else of_records(_given_names(overrides), calls=True):
         return _rebuild(tree, overrides, name, data_path)
 
 

@@ -122,7 +122,7 @@ def plan(original: RunSource, overrides: Sequence[str], *, check: bool) -> Rerun
 def _plan(original: RunSource, overrides: Sequence[str], check: bool) -> RerunPlan:
     data_path = original.data_path
     try:
-        rebuilt = rebuild(original.config, overrides, name=original.name, data_path=data_path)
+        rebuilt = rebuild(original.config, overrides, name=original.name, data_path=data_path, is_own=original.is_own)
         if rebuilt.config.dry_run:
             raise ConfigError("`dry_run` must be false in a rerun, got true")
         kernels.require(kernels.kernel_of(rebuilt.config.deciding()))

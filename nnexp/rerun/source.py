@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from nnexp.config import task_of
 from nnexp.errors import UsageError, one_line
 from nnexp.lookup import FoundRun, ids_of
 from nnexp.own import of_records, read_source
-from nnexp.runs import lease, places
+from nnexp.runs import lease, places, seals
 from nnexp.runs.directory import RESULT, SOURCES, RunDirectory
 from nnexp.runs.files import (
     MOST_CONFIG,
@@ -29,7 +29,7 @@ from nnexp.runs.files import (
 )
 from nnexp.runs.history import TABLE
 from nnexp.runs.records import RunResult
-from nnexp.runs.tags import DATA_DIGEST, RUN_KEY, STATUS_MESSAGE, UID
+from nnexp.runs.tags import DATA_DIGEST, RUN_KEY, SEAL, STATUS_MESSAGE, UID
 from nnexp.tasks.interface import Task
 from nnexp.tracking.artifacts import StoredFiles
 from nnexp.tracking.store import Store, StoredRun
@@ -93,8 +93,17 @@ class RunSource(ABC):
     @cached_property
     def task(self) -> Task[Any]:
         """What it did."""
-        with of_records():
+        with nullcontext() if self.is_own else of_records():
             return task_of(self.config)
+
+    @cached_property
+    def is_own(self) -> bool:
+        """Whether this user has written its config himself."""
+        try:
+            text = content_of(self.files.path / CONFIG, MOST_CONFIG).decode()
+        except (OSError, ValueError):
+            return False
+        return seals.is_sealed(text, self.tags.get(SEAL))
 
     @cached_property
     def result(self) -> RunResult | None:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self, cast
 
+from nnexp.runs import seals
 from nnexp.runs.files import RecordError, as_list, as_object, damaged, is_inside, is_mapping, is_number, is_text
 from nnexp.runs.tags import is_owner
 
@@ -186,8 +187,8 @@ class RunRecord(Record):
         The folder in which it is entered while there is something to publish; None for a run of no output directory.
     figures, draws
         The formats of its figures, and whether they are drawn when it has ended.
-    details
-        What its task needs in order to describe it.
+    details, seal
+        What its task needs in order to describe it, and the seal of that (:mod:`nnexp.runs.seals`).
     """
 
     uid: str = field(metadata=stored(is_text))
@@ -208,6 +209,7 @@ class RunRecord(Record):
     tags: Mapping[str, str] = field(default_factory=dict[str, str], metadata=stored(is_mapping, is_needed=True))
     details: Mapping[str, Any] = field(default_factory=dict[str, Any], metadata=stored(is_mapping))
     parent: str | None = field(default=None, metadata=stored(is_optional_text))
+    seal: str | None = field(default=None, metadata=stored(is_optional_text))
 
     @property
     def publisher(self) -> str:
@@ -223,6 +225,11 @@ class RunRecord(Record):
     def sweep(self) -> str | None:
         """The sweep that it belongs to."""
         return self.tracking.sweep
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this user has written its details himself."""
+        return seals.is_sealed(seals.text_of(self.details), self.seal)
 
     @property
     def is_private(self) -> bool:

@@ -22,6 +22,7 @@ SOURCE = {"mlflow.source.name": "nnexp", "mlflow.source.type": "LOCAL"}
 TASK = "nnexp.task"  # absent at runs of the built-in network
 DIRECTORY = "nnexp.directory"  # its run directory
 VERSION = "nnexp.version"  # of nnexp
+SEAL = "nnexp.seal"  # of its config, see nnexp.runs.seals
 RUN_KEY, CONFIG_HASH = "nnexp.run_key", "nnexp.config_hash"  # see nnexp.runs.identity
 DATA_DIGEST, CODE_DIGEST = "nnexp.data_digest", "nnexp.code_digest"
 KERNEL, NUMPY, SCIPY = "nnexp.blas_kernel", "nnexp.numpy", "nnexp.scipy"  # see nnexp.runs.provenance

@@ -3,12 +3,14 @@
 import io
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 import zipfile
 
 import numpy as np
 import pytest
+import yaml
 
 import nnexp
 from nnexp.compose import compose, plain
@@ -77,6 +79,34 @@ def test_a_recorded_name_that_the_user_names_himself_is_taken():
         rebuild(tree, ["model.l2=2"])
     assert rebuild(tree, [f"data.name={name}"]).config.of_task.data.name == name
     assert rebuild(tree, ["data=custom", f"data.name='{name}'"]).config.of_task.data.name == name
+
+
+def test_a_function_of_a_package_is_called_again_for_whoever_has_sealed_the_run(nnexp):
+    small = ["experiment=smoke", "data=custom", "data.name=sklearn.datasets.load_wine", "figures.of=none"]
+    assert nnexp(*small).status == 0
+    [run_id] = [result["run_id"] for result in nnexp.results().values()]
+    [path] = nnexp.directories()
+    check = ["rerun", run_id, "--check"]
+    assert nnexp(*check).status == 0
+    assert nnexp("evaluate", "--weights", path.name).status == 0
+    another = {"XDG_STATE_HOME": str(nnexp.folder / "another")}
+    done = nnexp(*check, env=another)
+    assert (done.status, "data.name=sklearn.datasets.load_wine" in done.err) == (2, True)
+    shutil.rmtree(path)  # then the store's record counts
+    assert nnexp(*check).status == 0
+    assert nnexp(*check, env=another).status == 2
+
+
+def test_a_sealed_config_that_was_changed_is_nobodys(nnexp):
+    assert nnexp("experiment=smoke", "figures.of=none", "tracking=none").status == 0
+    [path] = nnexp.directories()
+    config = path / "config/config.yaml"
+    tree = yaml.safe_load(config.read_text())
+    tree["data"] |= {"name": "subprocess.getoutput", "options": {"cmd": "touch canary"}, "path": None}
+    config.write_text(yaml.safe_dump(tree))
+    done = nnexp("rerun", path.name, "tracking=none")
+    assert (done.status, "data.name=subprocess.getoutput" in done.err) == (2, True)
+    assert not (nnexp.folder / "canary").exists()
 
 
 def test_an_activation_in_handed_over_weights_is_not_imported(victim):
