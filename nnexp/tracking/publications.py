@@ -73,13 +73,19 @@ class Publications:
             self._renew()
 
     def attempt(self, work: Callable[[], T]) -> T:
-        """Do something with the store; where it fails, find out whether the store is there."""
+        """Do something with the store; where it fails, find out whether the store is there.
+
+        What came to nothing was no advance: nobody waits for a run that the store answers, but never takes.
+        """
         self._n_at_work += 1
+        before = self.store.advanced_at
         try:
             result = work()
         except RefusedError:  # by a server that is there
+            self.store.advanced_at = before
             raise
         except Exception as error:
+            self.store.advanced_at = before
             try:
                 self.check()
             except StoreError as silence:
