@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -29,8 +29,9 @@ LOOPS = "X86_V4 AVX512_ICL AVX512_SPR AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX
 VARIABLES = {CORE_VARIABLE: CORE, LOOPS_VARIABLE: LOOPS}
 AVX2, AVX512 = {"X86_V3", "AVX2"}, ("X86_V4", "AVX512")  # in the names of NumPy's loops
 NEEDED_FLAGS = ("avx2", "fma")  # of the processor
+OPPOSITE = "NPY_ENABLE_CPU_FEATURES"  # with which NumPy refuses to be imported beside the other
 RESTARTED = "NNEXP_RESTARTED"  # the id of a process that has begun anew already; those that it starts have others
-ADVICE = f"set {CORE_VARIABLE}={CORE} and {LOOPS_VARIABLE}='X86_V4 AVX512_ICL AVX512_SPR' before Python starts"
+ADVICE = f"set {CORE_VARIABLE}={CORE} and {LOOPS_VARIABLE}='{LOOPS}' before Python starts"
 
 
 HINT = f"With {KEY}={PORTABLE} all x86-64 processors with AVX2 make the same bits."
@@ -60,7 +61,7 @@ def of_command(words: Sequence[str], arguments: Sequence[str]) -> None:
     if _asked(arguments) == PORTABLE and not is_set() and processor_problem(platform.machine(), _flags()) is None:
         if "numpy" in sys.modules:
             _restart()
-        os.environ |= VARIABLES
+        _set(os.environ)
 
 
 def _asked(words: Iterable[str]) -> str | None:
@@ -80,7 +81,14 @@ def _restart() -> None:
         return
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, [sys.executable, *_command[1:]], os.environ | VARIABLES | {RESTARTED: str(os.getpid())})
+    environment = dict(os.environ) | {RESTARTED: str(os.getpid())}
+    _set(environment)
+    os.execve(sys.executable, [sys.executable, *_command[1:]], environment)
+
+
+def _set(environment: MutableMapping[str, str]) -> None:
+    environment.update(VARIABLES)
+    environment.pop(OPPOSITE, None)
 
 
 def _has_begun_anew() -> bool:

@@ -15,7 +15,8 @@ from nnexp import tasks
 from nnexp.companion import destination_of, parent_of
 from nnexp.config import BEST, NONE, Config
 from nnexp.runs import backlog, lease, provenance, seals
-from nnexp.runs.directory import SOURCES, RunDirectory, to_json, write_atomically
+from nnexp.runs.directory import SOURCES, RunDirectory, write_atomically
+from nnexp.runs.files import to_json
 from nnexp.runs.history import check_metrics
 from nnexp.runs.identity import Identity
 from nnexp.runs.records import RunRecord, RunResult, RunStatus
@@ -70,8 +71,7 @@ def make_record(request: Request, identity: Identity, details: Mapping[str, Any]
         },
         details=details,
         parent=parent_of(tracking),
-        seal=seals.seal(seals.text_of(details)),
-    )
+    ).sealed()
 
 
 def new_uid(path: Path) -> str:

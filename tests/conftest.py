@@ -32,6 +32,7 @@ LONGEST = (
     "test_a_sweep_of_a_model_of_scikit_learn_survives_three_kills",
     "test_killed_anywhere_and_finished_by_the_same_command",
     "sweeps/test_cluster.py",
+    "tracking/test_team_server.py",
     "test_publisher.py",
     "test_both_on_ray",
     "test_a_sweep_is_planned_run_listed_and_resumed",

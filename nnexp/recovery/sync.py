@@ -208,9 +208,9 @@ def _publish(root: str | Path, directory: RunDirectory, stores: Stores, tell: Te
     """Bring one run whole into its store; one whose process is gone is closed first."""
     complete(root, directory, tell)
     uri, experiment = store_of(directory), directory.record.tracking.experiment
-    if not (stores.is_known(uri) or backlog.has(root, directory)):
+    if not (stores.is_known(uri) or backlog.has(root, directory) or directory.record.is_own):
         raise UsageError(
-            f"it was made for {uri}, which is not the store of today's config, and was not begun in {root}; "
+            f"it was made for {uri}, which is not the store of today's config, by somebody else; "
             f"`--to {uri}` publishes it there"
         )
     publication = Publication(directory, stores.of(uri, experiment), is_copy=stores.is_copy(uri))

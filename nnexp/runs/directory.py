@@ -16,19 +16,18 @@ the JSON files at the top is an artifact under the same path in the tracking sto
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from nnexp.runs import files, history
-from nnexp.runs.files import RecordError, VanishedError
+from nnexp.runs.files import RecordError, VanishedError, to_json
 from nnexp.runs.history import HISTORY, SYSTEM
 from nnexp.runs.records import RunRecord, RunResult, SweepPlan
 from nnexp.runs.temporary import beside, replacing
@@ -68,19 +67,6 @@ def _write_new(path: Path, content: str) -> bool:
         return True
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def to_json(value: Any) -> str:
-    """Readable JSON; NumPy numbers become Python's."""
-    return json.dumps(value, indent=2, default=_plain) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic | np.ndarray):
-        return cast(Any, value).tolist()
-    if isinstance(value, Mapping):
-        return dict(cast("Mapping[Any, Any]", value))
-    return str(value)
 
 
 class RunDirectory:

@@ -70,6 +70,19 @@ def read_object(path: Path) -> dict[str, Any]:
     return read
 
 
+def to_json(value: Any) -> str:
+    """Readable JSON; NumPy numbers become Python's."""
+    return json.dumps(value, indent=2, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return cast(Any, value).tolist()
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[Any, Any]", value))
+    return str(value)
+
+
 def is_inside(name: object) -> bool:
     """Whether something is the name of a file in a folder, with folders before it, and no path that leads elsewhere."""
     if not isinstance(name, str) or not name.isprintable() or set(name) & set("\\:"):

@@ -187,8 +187,10 @@ class RunRecord(Record):
         The folder in which it is entered while there is something to publish; None for a run of no output directory.
     figures, draws
         The formats of its figures, and whether they are drawn when it has ended.
-    details, seal
-        What its task needs in order to describe it, and the seal of that (:mod:`nnexp.runs.seals`).
+    details
+        What its task needs in order to describe it.
+    seal
+        Of that and of the store that it is for (:mod:`nnexp.runs.seals`).
     """
 
     uid: str = field(metadata=stored(is_text))
@@ -228,8 +230,16 @@ class RunRecord(Record):
 
     @property
     def is_own(self) -> bool:
-        """Whether this user has written its details himself."""
-        return seals.is_sealed(seals.text_of(self.details), self.seal)
+        """Whether this user has written its details, and the store that it is for, himself."""
+        return seals.is_sealed(self._to_seal, self.seal)
+
+    def sealed(self) -> Self:
+        """The same with this user's seal."""
+        return replace(self, seal=seals.seal(self._to_seal))
+
+    @property
+    def _to_seal(self) -> str:
+        return seals.text_of({"details": self.details, "uri": self.tracking.uri})
 
     @property
     def is_private(self) -> bool:

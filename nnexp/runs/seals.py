@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nnexp.runs.files import to_json
+
 KEY_BYTES = 32
 
 
@@ -32,7 +34,7 @@ def is_sealed(text: str, sealed: str | None) -> bool:
 
 def text_of(details: Mapping[str, Any]) -> str:
     """A text for values that JSON can hold, the same before they are written and when they are read again."""
-    return json.dumps(json.loads(json.dumps(details)), sort_keys=True)
+    return json.dumps(json.loads(to_json(details)), sort_keys=True)
 
 
 def _sealed(key: bytes, text: str) -> str:

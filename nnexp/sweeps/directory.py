@@ -13,8 +13,8 @@ from typing import Any
 
 from nnexp.config import TrackingConfig
 from nnexp.runs import backlog, lease, provenance
-from nnexp.runs.directory import PLAN_FILE, RECORD, RESULT, SWEEPS, RunDirectory, run_name, to_json, write_atomically
-from nnexp.runs.files import VanishedError
+from nnexp.runs.directory import PLAN_FILE, RECORD, RESULT, SWEEPS, RunDirectory, run_name, write_atomically
+from nnexp.runs.files import VanishedError, to_json
 from nnexp.runs.records import NETWORK, Destination, Kind, PlannedJob, RunRecord, RunResult, RunStatus, SweepPlan
 from nnexp.runs.tags import KIND, SOURCE, STATUS_MESSAGE, SWEEP, SWEEP_KIND, SWEPT, USER
 from nnexp.sweeps.jobs import Job, SearchGoal

@@ -103,7 +103,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
                 overrides=tuple(overrides),
                 tags={**tags, DIRECTORY: str(place.resolve())},
                 parent=parent_of(tracking),
-            )
+            ).sealed()
 
         directory = RunDirectory.create_beside(path, record_in)
         directory.write_text("config/config.yaml", without_password(OmegaConf.to_yaml(cfg)))

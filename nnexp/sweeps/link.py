@@ -62,6 +62,7 @@ class StoreLink:
         self._since, self._strict_before = since, strict_before
         self.parent: ParentRun | None = None
         self.was_broken_off = False
+        self.problem: str | None = None
         self._has_been = self._call is not None
         self._breaking = threading.Lock()
         self._opening: threading.Thread | None = None

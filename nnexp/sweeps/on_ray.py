@@ -29,6 +29,7 @@ from nnexp.credentials import credentials
 from nnexp.errors import one_line
 from nnexp.execute import Outcome
 from nnexp.paths import absolute, sqlite_path
+from nnexp.readers import ConfigError
 from nnexp.runs.directory import write_atomically
 from nnexp.runs.identity import sha256
 from nnexp.terminal import say
@@ -47,12 +48,34 @@ VARIABLES = (
 SPARE_CHILDREN = {"RAY_kill_child_processes_on_worker_exit": "false"}
 OBJECT_STORE = 78_643_200  # bytes, the least that Ray takes: jobs are small
 SENT = "files"  # in the output directory of a node: what was sent to it
+CONNECT_SECONDS = 10.0  # in which Ray has to be there
 CANCEL_SECONDS = 30.0  # that jobs have to close their runs when the sweep is interrupted
 
 
 def is_ray(target: str) -> bool:
     """Whether a launcher's class is Hydra's for Ray."""
     return target.endswith("ray_launcher.RayLauncher")
+
+
+def check_address(settings: Any) -> None:
+    """See that somebody listens where a sweep is to find Ray, which would wait for minutes and not say for what.
+
+    Raises
+    ------
+    ConfigError
+        If nobody does.
+    """
+    address = str(OmegaConf.select(settings, "ray.init.address"))
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal() and "/" not in address):
+        return  # auto, local, or in another of Ray's forms
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        reason = str(getattr(error, "strerror", None) or error).lower()
+        raise ConfigError(
+            f"`hydra.launcher.ray.init.address` must be where `ray start --head` listens, got {address}: {reason}"
+        ) from error
 
 
 def launch(

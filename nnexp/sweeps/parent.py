@@ -10,7 +10,8 @@ from pathlib import Path
 from nnexp import tasks
 from nnexp.runs import lease
 from nnexp.runs.arbitration import ClaimState
-from nnexp.runs.directory import PLAN_FILE, to_json
+from nnexp.runs.directory import PLAN_FILE
+from nnexp.runs.files import to_json
 from nnexp.runs.records import RunRecord, RunStatus, SweepPlan
 from nnexp.runs.tags import BEST, CLAIM, HEARTBEAT, HEARTBEAT_EVERY, JOBS, KIND, OWNER, PARENT, SWEEP, UID
 from nnexp.sweeps.ranking import Overview, Score, heading

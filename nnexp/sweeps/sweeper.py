@@ -103,6 +103,8 @@ class BaseSweeper(Sweeper):
         controls = self.controls(tree, command, prints_end)
         check_places(controls.tracking, "hydra.sweep.dir", absolute(self.config.hydra.sweep.dir))
         check_store(tracking := controls.tracking, writes=not controls.dry_run)
+        if on_ray.is_ray(self._target) and not controls.dry_run:
+            on_ray.check_address(self.config.hydra.launcher)
         self._loader.resolved = resolved(tracking)
         store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
         if not controls.dry_run:

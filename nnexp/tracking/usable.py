@@ -126,16 +126,16 @@ def _request(uri: str, path: str, body: dict[str, Any] | None) -> tuple[int, str
     import urllib.request
     from http.client import HTTPException
 
-    headers, login = {"Content-Type": "application/json"}, Login.known()
-    if login.header is not None:
-        headers["Authorization"] = login.header
-    data = None if body is None else json.dumps(body).encode()
+    data, login = None if body is None else json.dumps(body).encode(), Login.known()
+    request = urllib.request.Request(uri.rstrip("/") + path, data, {"Content-Type": "application/json"})
+    if login.header is not None:  # of no use to a server to which this one leads on
+        request.add_unredirected_header("Authorization", login.header)
     # No proxy reaches the loopback of this host.
     proxies = {} if urlsplit(uri).hostname in LOOPBACK else None
     send = urllib.request.build_opener(urllib.request.ProxyHandler(proxies)).open
     try:
         try:
-            response: Any = send(urllib.request.Request(uri.rstrip("/") + path, data, headers), timeout=SECONDS)
+            response: Any = send(request, timeout=SECONDS)
         except urllib.error.HTTPError as error:
             response = error  # which is an answer all the same
         with response:

@@ -7,6 +7,14 @@ from .test_sweeps import SMALL, children, digests, parents, without_store
 pytestmark = pytest.mark.slow
 
 
+def test_a_sweep_does_not_wait_for_a_ray_that_is_not_there(nnexp):
+    words = ["-m", *SMALL, "seed=0,1", "tracking=none", "hydra/launcher=ray"]
+    done = nnexp(*words, "hydra.launcher.ray.init.address=127.0.0.1:9")
+    told = "`ray start --head` listens, got 127.0.0.1:9: connection refused"
+    assert (done.status, done.err.strip()) == (2, f"`hydra.launcher.ray.init.address` must be where {told}")
+    assert not nnexp.directories()
+
+
 def test_a_sweep_on_ray_is_the_sweep_done_serially(with_store):
     nnexp = with_store
     grid = ["-m", *SMALL, "seed=0,1", "optimizer=gd", "optimizer.options.learning_rate=0.1,1e300"]

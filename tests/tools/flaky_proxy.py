@@ -30,7 +30,8 @@ HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length",
 class Faults:
     """What happens to a request: probabilities of a reset and of a 500, seconds of delay at most, or nothing ever.
 
-    `cut` is the probability that of an upload only half is passed on before both connections are closed.
+    `cut` is the probability that of an upload only half is passed on before both connections are closed. Uploads whose
+    name ends with `too_large` are refused, each time.
     """
 
     reset: float = 0.0
@@ -39,6 +40,7 @@ class Faults:
     delay: float = 0.0
     least_delay: float = 0.0
     hang: bool = False
+    too_large: str | None = None
 
 
 NO_FAULTS, HANG, REFUSE, SLOW = Faults(), Faults(hang=True), Faults(error=1.0), Faults(delay=10.0, least_delay=10.0)
@@ -112,6 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if proxy.faults.hang:
             proxy.over.wait()
+            return
+        if self.command == "PUT" and proxy.faults.too_large and self.path.endswith(proxy.faults.too_large):
+            self._send(413, [("Content-Type", "text/plain")], b"too large")
             return
         what, moment, delay = proxy.next_fault(is_upload=self.command == "PUT")
         if proxy.over.wait(delay):

@@ -22,6 +22,7 @@ from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store
 from tests.conftest import ROOT
 from tests.tools import made_up, warm
+from tests.tools.real_runs import edit_json
 from tests.tools.waiting import HANGING, wait_for
 
 
@@ -94,7 +95,9 @@ def test_the_run_of_a_process_that_is_gone_is_closed_with_what_it_had_and_the_re
     first = claim(store, tmp_path, "a")
     directory = RunDirectory(tmp_path / "a")
     made_up.train(directory, range(2)).close()
-    store.tag(first.run_id, {OWNER: gone()})
+    owner = gone()
+    store.tag(first.run_id, {OWNER: owner})
+    edit_json(directory.path / "run.json", owner=owner)
     assert claim(store, tmp_path, "b").verdict == "mine"
     lost = store.get(first.run_id)
     assert lost.status == "KILLED"

@@ -20,7 +20,7 @@ from nnexp.tracking import registry
 from nnexp.tracking.publication import sweep_uid
 from nnexp.tracking.store import Store
 from tests.conftest import Done, Nnexp
-from tests.tools.flaky_proxy import Faults, FlakyProxy
+from tests.tools.flaky_proxy import NO_FAULTS, Faults, FlakyProxy
 from tests.tools.mlflow_server import MlflowServer
 from tests.tools.stored import assert_store_has_all_of, models, runs_of
 from tests.tools.waiting import HANGING, wait_for
@@ -150,6 +150,17 @@ def test_a_bad_connection_loses_nothing(swept, tmp_path):
     for directory in directories:
         assert_store_has_all_of(directory, store, tmp_path)
     assert sorted(run.status for run in store.search()) == ["FINISHED"] * 5
+
+
+def test_a_sweep_whose_files_the_way_to_the_server_never_lets_through_ends_and_says_so(swept):
+    nnexp, words = swept.command, ("-m", "experiment=smoke", "tracking.experiment=large", "tracking.directory=large")
+    with FlakyProxy(swept.server.port, faults=Faults(too_large="weights.npz")) as proxy:
+        done = nnexp(*words, "seed=0,1", "tracking.patience=3", "tracking=server", f"tracking.uri={proxy.uri}")
+        assert done.status == 4, done.err
+        assert "2 runs are not published, but complete in their directories; `nnexp sync` publishes" in done.err
+        proxy.faults = NO_FAULTS
+        done = nnexp("sync", *map(str, nnexp.folder.glob("large/runs/*")), "--json")
+        assert (done.status, done.out) == (0, '{"published": 2, "kept_back": 0}\n'), done.err
 
 
 def test_a_model_is_registered_with_the_server_and_loaded_by_its_alias(swept, tmp_path):

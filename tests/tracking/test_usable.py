@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
@@ -115,3 +116,30 @@ def test_nothing_is_done_with_a_store_that_cannot_be_used(tmp_path, monkeypatch,
     assert (told.out, len(told.err.splitlines())) == ("", 1)
     assert "is not an MLflow server" in told.err
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_server_that_leads_on_to_another_does_not_hand_it_the_credentials(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "alice")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "what-alice-alone-knows")
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append((self.server is first, self.headers.get("Authorization")))
+            self.send_response(302 if self.server is first else 404)
+            self.send_header("Location", f"http://localhost:{second.server_port}/")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    first, second = (ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2))
+    for server in (first, second):
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        usable._request(f"http://127.0.0.1:{first.server_port}", "/api", None)
+    finally:
+        for server in (first, second):
+            server.shutdown()
+            server.server_close()
+    assert [(is_first, login is None) for is_first, login in seen] == [(True, False), (False, True)]

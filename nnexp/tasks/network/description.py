@@ -21,8 +21,8 @@ from nnexp.datasets import Dataset, Split
 from nnexp.figures import PART_COLORS, Chart, Line, Panel, charts, pictures
 from nnexp.figures.paint import paint
 from nnexp.nn import Forward, predict
-from nnexp.runs.directory import RunDirectory, to_json, write_atomically
-from nnexp.runs.files import read_arrays
+from nnexp.runs.directory import RunDirectory, write_atomically
+from nnexp.runs.files import read_arrays, to_json
 from nnexp.runs.history import columns_of
 from nnexp.runs.places import data_file
 from nnexp.runs.records import RunRecord
