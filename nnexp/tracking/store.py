@@ -417,12 +417,7 @@ class Store:
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run in one call."""
-        try:
-            self._tag(run_id, tags)
-        except Exception as error:
-            if not any(words in str(error) for words in CONFLICT):
-                raise
-            self._tag(run_id, tags)  # another has set one of them in the same moment
+        past_conflict(lambda: self._tag(run_id, tags))
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
@@ -482,6 +477,16 @@ def stored_run(run: Any) -> StoredRun:
         experiment_id=info.experiment_id,
         deleted=info.lifecycle_stage == "deleted",
     )
+
+
+def past_conflict(work: Callable[[], object]) -> None:
+    """Do something with a store; once more where another has made in the same moment what it makes too."""
+    try:
+        work()
+    except Exception as error:
+        if not any(words in str(error) for words in CONFLICT):
+            raise
+        work()
 
 
 def digest_of(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import Value
 from nnexp.runs.records import RunRecord
-from nnexp.tracking.store import HALF_UPLOADS, Store, batches, digest_of, tag_of
+from nnexp.tracking.store import HALF_UPLOADS, Store, batches, digest_of, past_conflict, tag_of
 from nnexp.tracking.transaction import insert_values
 
 MOST = 1000  # values, params and tags together, that MLflow takes in a call
@@ -40,7 +40,7 @@ def log_data_set(store: Store, run_id: str, record: RunRecord) -> None:
 
     if dataset := record.details.get("dataset"):
         used = DatasetInput(Dataset(**dataset), tags=[InputTag("mlflow.data.context", "training")])
-        client.log_inputs(run_id, datasets=[used])
+        past_conflict(lambda: client.log_inputs(run_id, datasets=[used]))
 
 
 def metric_of(value: Value, **model: Any) -> Any:
