@@ -21,7 +21,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import has_history
 from nnexp.runs.questions import Question
 from nnexp.timeline import span
-from nnexp.tracking.store import StoreError
+from nnexp.tracking.errors import StoreError
 
 CLAIM_SECONDS = 10  # for a tracking server, once the run is trained
 LOCAL_SECONDS = 120  # for a database file, which is slow only where the machine is busy

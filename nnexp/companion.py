@@ -36,7 +36,8 @@ from nnexp.runs.records import Destination
 from nnexp.standby import take
 from nnexp.terminal import say
 from nnexp.timeline import span
-from nnexp.tracking.store import StoreError, open_store
+from nnexp.tracking.errors import StoreError
+from nnexp.tracking.store import open_store
 
 SHORTEST_POLL, LONGEST_POLL = 0.005, 0.05  # seconds between two looks for an answer: a twentieth of the wait so far
 BRIEFLY = 1.0  # seconds to wait for a store, once all the patience with it is used up

@@ -31,7 +31,8 @@ from nnexp.tasks.disk_run import DiskRun, Share
 from nnexp.tasks.interface import Code
 from nnexp.terminal import say
 from nnexp.timeline import span
-from nnexp.tracking.store import StoreError, open_store
+from nnexp.tracking.errors import StoreError
+from nnexp.tracking.store import open_store
 
 DRAWING_SECONDS = 120
 ERROR_FILE = "error.txt"

@@ -34,7 +34,9 @@ from nnexp.runs.files import RecordError, tell_once
 from nnexp.runs.records import Kind, RunRecord, SweepPlan
 from nnexp.runs.tags import DIRECTORY, KIND, RUN_KEY, SWEEP, SWEEP_KIND, UID, equals
 from nnexp.tracking.artifacts import StoredFiles
-from nnexp.tracking.store import Store, StoredRun, StoreError, open_store
+from nnexp.tracking.errors import StoreError
+from nnexp.tracking.store import Store, open_store
+from nnexp.tracking.stored_run import StoredRun
 
 SHORTEST = 3  # characters of a prefix of an id
 ID = re.compile(rf"[0-9A-Za-z-]{{{SHORTEST},}}")

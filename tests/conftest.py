@@ -165,7 +165,7 @@ def empty_store(common):
     made = common / "empty.db"
     with FileLock(common / "empty.lock"):
         if not made.exists():
-            from nnexp.tracking.store import import_mlflow
+            from nnexp.tracking.mlflow_import import import_mlflow
 
             import_mlflow().MlflowClient(f"sqlite:///{common}/first.db").search_experiments()
             with closing(sqlite3.connect(common / "first.db")) as first, closing(sqlite3.connect(made)) as copy:

@@ -13,14 +13,15 @@ import pytest
 
 from nnexp import calls
 from nnexp.companion import Companion, Settings
-from nnexp.publisher import Publisher
+from nnexp.publisher.work import Publisher
 from nnexp.runs import backlog, lease, questions
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import tell_once
 from nnexp.runs.questions import Question
 from nnexp.sweeps import desk
 from nnexp.terminal import overheard, say
-from nnexp.tracking.store import Store, StoreError
+from nnexp.tracking.errors import StoreError
+from nnexp.tracking.store import Store
 from tests.tools import made_up
 from tests.tools.waiting import HANGING, wait_for
 

@@ -10,7 +10,8 @@ import pytest
 
 from nnexp.cli import main
 from nnexp.errors import ExitStatus, one_line
-from nnexp.tracking.store import Store, StoreError
+from nnexp.tracking.errors import StoreError
+from nnexp.tracking.store import Store
 from tests.tools.faulty_server import EXPERIMENT, FaultyServer, self_signed
 from tests.tools.waiting import HANGING, wait_for
 

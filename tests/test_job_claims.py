@@ -10,7 +10,7 @@ from nnexp.claims import JobTakenError, claimed
 from nnexp.cli import main
 from nnexp.companion import ParentsCompanion, Settings
 from nnexp.config import TrackingConfig
-from nnexp.publisher import Publisher
+from nnexp.publisher.work import Publisher
 from nnexp.recovery import close_lost
 from nnexp.runs import backlog, disk_arbiter, lease, questions
 from nnexp.runs.directory import RunDirectory

@@ -15,14 +15,15 @@ import pytest
 from nnexp.companion import BRIEFLY, Companion, Settings
 from nnexp.config import TrackingConfig
 from nnexp.execute import finish
-from nnexp.publisher import Publisher
+from nnexp.publisher.work import Publisher
 from nnexp.recording import ended as ended_by
 from nnexp.runs import backlog, questions
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.questions import Question
 from nnexp.runs.records import RunStatus
 from nnexp.runs.tags import HEARTBEAT, STATUS_MESSAGE
-from nnexp.tracking.store import Store, StoreError
+from nnexp.tracking.errors import StoreError
+from nnexp.tracking.store import Store
 from tests.conftest import Nnexp
 from tests.tools import made_up
 from tests.tools.flaky_proxy import HANG, FlakyProxy

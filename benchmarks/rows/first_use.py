@@ -13,7 +13,8 @@ from benchmarks.measure import Line, median
 TITLE = "First use of a store"
 USE = """
 import json, logging, sys, time
-from nnexp.tracking.store import Store, import_mlflow
+from nnexp.tracking.mlflow_import import import_mlflow
+from nnexp.tracking.store import Store
 import_mlflow()
 import sqlalchemy, alembic, mlflow.store.tracking.sqlalchemy_store
 migrations = []

@@ -11,7 +11,7 @@ from nnexp.api.result import Result
 from nnexp.runs import places
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.tags import DIRECTORY, STATUS_MESSAGE, SWEEP, UID
-from nnexp.tracking.store import StoredRun
+from nnexp.tracking.stored_run import StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -39,7 +39,7 @@ def load_run(word: str, *overrides: str) -> Result:
     ------
     ValueError
         If there is none, or more than one; the message is one line.
-    nnexp.tracking.store.StoreError
+    nnexp.tracking.errors.StoreError
         If only the store could know and it does not answer.
 
     Examples

@@ -73,7 +73,7 @@ def show(shown: list[tuple[str, str]], opened: bool) -> None:
 def serve(uri: str, port: int, shown: list[tuple[str, str]], opened: bool) -> int:
     """Run MLflow's server on a store in the foreground."""
     from nnexp.paths import sqlalchemy_uri
-    from nnexp.tracking.store import MLFLOW_SETTINGS
+    from nnexp.tracking.mlflow_import import MLFLOW_SETTINGS
 
     command = [sys.executable, "-P", "-m", "mlflow", "server"]
     command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]

@@ -23,9 +23,11 @@ from nnexp.runs.records import RunRecord, RunStatus
 from nnexp.runs.tags import DIRECTORY, KIND, SWEEP, SWEEP_KIND, UID
 from nnexp.runs.temporary import remove_abandoned, system_folder
 from nnexp.tasks import describe
+from nnexp.tracking.errors import StoreError
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import Store, StoredRun, StoreError
+from nnexp.tracking.store import Store
 from nnexp.tracking.store_arbiter import kill, lost_reason
+from nnexp.tracking.stored_run import StoredRun
 
 TRAINER_KILLED = "the training process was killed"
 

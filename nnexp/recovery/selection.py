@@ -11,7 +11,8 @@ from nnexp.lookup import FoundSweep, Lookup
 from nnexp.paths import absolute_uri, sqlite_path
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory, peek, run_directories
-from nnexp.tracking.store import Store, StoreError
+from nnexp.tracking.errors import StoreError
+from nnexp.tracking.store import Store
 
 SHOWN = 5
 

@@ -18,8 +18,9 @@ from nnexp.runs import backlog, lease
 from nnexp.runs.directory import RunDirectory, peek
 from nnexp.runs.places import store_of
 from nnexp.runs.records import RunStatus
+from nnexp.tracking.errors import RefusedError, StoreError
 from nnexp.tracking.publication import Publication, reopen
-from nnexp.tracking.store import RefusedError, Store, StoreError
+from nnexp.tracking.store import Store
 
 POLL_SECONDS = 0.2
 ATTEMPTS = 3  # at a run whose store answers, but not always

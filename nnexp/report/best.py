@@ -13,7 +13,7 @@ from nnexp.report import claims, table
 from nnexp.report.make import specs_of
 from nnexp.report.selection import Found
 from nnexp.report.sentences import kind_of
-from nnexp.tracking.store import StoredRun
+from nnexp.tracking.stored_run import StoredRun
 
 
 @dataclass(frozen=True)

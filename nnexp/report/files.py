@@ -19,7 +19,8 @@ from nnexp.runs.history import TABLE
 from nnexp.runs.places import is_here
 from nnexp.runs.tags import DIRECTORY, UID
 from nnexp.tracking.artifacts import StoredFiles, artifact_folder
-from nnexp.tracking.store import Store, StoredRun
+from nnexp.tracking.store import Store
+from nnexp.tracking.stored_run import StoredRun
 
 DOWNLOADS = 8  # at a time
 SAME = 1e-9  # relative

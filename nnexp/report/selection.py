@@ -18,7 +18,9 @@ from nnexp.runs.records import SweepPlan
 from nnexp.runs.tags import KIND, RUN_KEY, SWEEP
 from nnexp.sweeps.job_states import runs_of_keys
 from nnexp.sweeps.status import of_stored, states
-from nnexp.tracking.store import Store, StoredRun, import_mlflow
+from nnexp.tracking.mlflow_import import import_mlflow
+from nnexp.tracking.store import Store
+from nnexp.tracking.stored_run import StoredRun
 
 
 class NothingToReportError(UsageError):

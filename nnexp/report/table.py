@@ -13,7 +13,7 @@ from nnexp.runs import provenance
 from nnexp.runs.tags import CODE_DIGEST, DATA_DIGEST, RUN_KEY, STATUS_MESSAGE, SWEEP
 from nnexp.runs.tags import TASK as TASK_TAG
 from nnexp.tasks import NETWORK, recorded
-from nnexp.tracking.store import StoredRun
+from nnexp.tracking.stored_run import StoredRun
 
 ABOUT = ("run_id", "name", "status", "message", "sweep", "run_key", "data_digest", "code_digest", "started", "seconds")
 ABOUT += ("arithmetic", TASK)

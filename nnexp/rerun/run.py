@@ -30,8 +30,8 @@ from nnexp.runs.questions import Question
 from nnexp.runs.records import RunResult
 from nnexp.runs.tags import CHANGED, CHECK, RERUN_OF
 from nnexp.sweeps.jobs import decisive
+from nnexp.tracking.errors import StoreError
 from nnexp.tracking.publication import reopen
-from nnexp.tracking.store import StoreError
 
 REPORT = "reports/check.json"
 DIGEST = "_digest"  # how the keys of a result end that are digests

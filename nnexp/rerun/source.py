@@ -32,8 +32,9 @@ from nnexp.runs.records import RunResult
 from nnexp.runs.tags import DATA_DIGEST, RUN_KEY, SEAL, STATUS_MESSAGE, UID
 from nnexp.tasks.interface import Task
 from nnexp.tracking.artifacts import StoredFiles
-from nnexp.tracking.store import Store, StoredRun
+from nnexp.tracking.store import Store
 from nnexp.tracking.store_arbiter import is_lost
+from nnexp.tracking.stored_run import StoredRun
 
 
 class RerunError(UsageError):

@@ -19,7 +19,9 @@ from nnexp.runs.records import RunStatus
 from nnexp.runs.tags import RUN_KEY, SWEEP, equals
 from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.status import JobState, State, of_record, of_stored, states
-from nnexp.tracking.store import Store, StoredRun, batches
+from nnexp.tracking.limits import batches
+from nnexp.tracking.store import Store
+from nnexp.tracking.stored_run import StoredRun
 from nnexp.tracking.transaction import Stage, stages_of_runs
 
 SEARCHED_ONE_BY_ONE = 50  # keys; of more, all finished runs of the experiment are read

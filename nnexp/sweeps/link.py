@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.errors import one_line
+from nnexp.paths import sqlite_path
 from nnexp.recovery import remove_leftovers
 from nnexp.runs import backlog, disk_arbiter
 from nnexp.runs.directory import RunDirectory, peek
@@ -22,7 +23,7 @@ from nnexp.terminal import say
 from nnexp.timeline import span
 from nnexp.tracking import database
 from nnexp.tracking.server import publishes
-from nnexp.tracking.store import Store, sqlite_path
+from nnexp.tracking.store import Store
 
 
 class StoreLink:

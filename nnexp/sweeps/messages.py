@@ -17,7 +17,7 @@ from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.ranking import Overview
 from nnexp.sweeps.status import JobState, State
 from nnexp.terminal import clock, say, tell
-from nnexp.tracking.store import StoreError
+from nnexp.tracking.errors import StoreError
 
 SHOWN = 5
 

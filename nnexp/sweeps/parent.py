@@ -17,8 +17,9 @@ from nnexp.runs.tags import BEST, CLAIM, HEARTBEAT, HEARTBEAT_EVERY, JOBS, KIND,
 from nnexp.sweeps.ranking import Overview, Score, heading
 from nnexp.tracking import store_arbiter, views
 from nnexp.tracking.notes import NOTE, sweep_note
-from nnexp.tracking.store import Store, StoredRun
+from nnexp.tracking.store import Store
 from nnexp.tracking.store_arbiter import is_lost
+from nnexp.tracking.stored_run import StoredRun
 from nnexp.tracking.uploads import remove_half_uploads
 
 COLOR = "mlflow.runColor"

@@ -17,8 +17,8 @@ from nnexp.sweeps.jobs import Job, SearchGoal, planned
 from nnexp.sweeps.parent import Parent, Told
 from nnexp.sweeps.ranking import overview
 from nnexp.sweeps.status import outcome, states
-from nnexp.tracking.store import StoredRun
 from nnexp.tracking.store_arbiter import is_lost
+from nnexp.tracking.stored_run import StoredRun
 
 
 class SweepPublication:

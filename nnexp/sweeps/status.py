@@ -16,7 +16,7 @@ from nnexp.runs.records import RunRecord, RunResult, RunStatus
 from nnexp.runs.tags import DIRECTORY, RERUN_OF, RUN_KEY, STATUS_MESSAGE, SWEEP
 
 if TYPE_CHECKING:
-    from nnexp.tracking.store import StoredRun
+    from nnexp.tracking.stored_run import StoredRun
 
 
 class State(StrEnum):

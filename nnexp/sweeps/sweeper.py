@@ -30,7 +30,7 @@ from nnexp.config import (
     check_tracking,
 )
 from nnexp.errors import ExitStatus
-from nnexp.paths import absolute
+from nnexp.paths import absolute, sqlite_path
 from nnexp.readers import leaves
 from nnexp.runs import disk_arbiter
 from nnexp.signals import interruptible
@@ -43,7 +43,8 @@ from nnexp.sweeps.parent_watch import warm_up, watched
 from nnexp.sweeps.session import Controls, Foresee, MakeReport, Session
 from nnexp.tasks.interface import Task
 from nnexp.terminal import say
-from nnexp.tracking.store import Store, batches, open_store, sqlite_path
+from nnexp.tracking.limits import batches
+from nnexp.tracking.store import Store, open_store
 from nnexp.tracking.usable import check_store
 
 

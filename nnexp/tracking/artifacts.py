@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from nnexp.runs.files import MOST_TEXT, content_in, content_of, is_inside, opened
-from nnexp.tracking.store import Store, StoredRun
+from nnexp.tracking.store import Store
+from nnexp.tracking.stored_run import StoredRun
 
 
 class StoredFiles:

@@ -34,7 +34,8 @@ from nnexp.runs.files import RecordError, read_arrays, tell_once
 from nnexp.runs.history import Value, columns_of, rows_of
 from nnexp.runs.records import RunRecord, RunResult
 from nnexp.tasks.presentation import Deferred, ModelSource, TrainedModel
-from nnexp.tracking.store import Store, import_mlflow
+from nnexp.tracking.mlflow_import import import_mlflow
+from nnexp.tracking.store import Store
 from nnexp.tracking.uploads import upload_folder
 
 SERVED, ESTIMATOR, CODE = "model.pkl", "estimator.pkl", "code"

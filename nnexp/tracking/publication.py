@@ -23,6 +23,7 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from nnexp import tasks
+from nnexp.paths import absolute_uri
 from nnexp.runs import backlog
 from nnexp.runs.arbitration import Claim, ClaimState
 from nnexp.runs.directory import PUBLISHED, RunDirectory
@@ -43,6 +44,7 @@ from nnexp.runs.tags import (
     UID,
 )
 from nnexp.tracking import store_arbiter, views
+from nnexp.tracking.errors import StoreError
 from nnexp.tracking.models import (
     about_model,
     ensure_model,
@@ -53,7 +55,8 @@ from nnexp.tracking.models import (
     upload_model,
 )
 from nnexp.tracking.notes import NOTE, run_note
-from nnexp.tracking.store import Store, StoredRun, StoreError, absolute_uri
+from nnexp.tracking.store import Store
+from nnexp.tracking.stored_run import StoredRun
 from nnexp.tracking.transaction import one_transaction, together
 from nnexp.tracking.uploads import Artifacts, log_all, log_data_set, metric_of, params_of, remove_half_uploads
 

@@ -12,8 +12,9 @@ from nnexp.errors import one_line
 from nnexp.runs.arbitration import Claim
 from nnexp.runs.directory import RECORD, RunDirectory
 from nnexp.runs.records import RunStatus
+from nnexp.tracking.errors import RefusedError, StoreError
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import RefusedError, Store, StoreError
+from nnexp.tracking.store import Store
 from nnexp.tracking.store_arbiter import Close
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 2.0, 30.0  # seconds to leave a silent store alone, and a run that it does not take

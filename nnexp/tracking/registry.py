@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from nnexp.errors import UsageError
 from nnexp.tracking.models import MODEL_NAME
-from nnexp.tracking.store import Store, StoredRun
+from nnexp.tracking.store import Store
+from nnexp.tracking.stored_run import StoredRun
 
 ALIAS = "champion"
 VERSIONS = "mlflow.modelVersions"  # by which MLflow's UI links a model to its versions

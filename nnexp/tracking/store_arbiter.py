@@ -13,7 +13,9 @@ from nnexp.runs import arbitration, lease
 from nnexp.runs.arbitration import Claim, ClaimState, FencedError, Rival, UndecidedError, Verdict
 from nnexp.runs.records import RunRecord, RunStatus
 from nnexp.runs.tags import CLAIM, HEARTBEAT, HEARTBEAT_EVERY, OWNER, RUN_KEY, UID
-from nnexp.tracking.store import Store, StoredRun, StoreError
+from nnexp.tracking.errors import StoreError
+from nnexp.tracking.store import Store
+from nnexp.tracking.stored_run import StoredRun
 from nnexp.tracking.transaction import runs_tagged, together
 
 POLL_SECONDS = 0.1

@@ -13,7 +13,8 @@ from typing import Any
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.history import Value
 from nnexp.runs.records import RunRecord
-from nnexp.tracking.store import HALF_UPLOADS, Store, batches, digest_of, past_conflict, tag_of
+from nnexp.tracking.limits import batches, digest_of, tag_of
+from nnexp.tracking.store import Store, past_conflict
 from nnexp.tracking.transaction import insert_values
 
 MOST = 1000  # values, params and tags together, that MLflow takes in a call
@@ -21,6 +22,7 @@ PARAMS_PER_CALL = 100
 LONGEST_PARAM = 6000  # characters; MLflow cuts what is longer without a word
 UPLOADS = 4  # at a time
 LOCAL = "file:"
+HALF_UPLOADS = ".artifact.uploading.*"  # MLflow's name for what it copies
 
 
 def params_of(record: RunRecord) -> dict[str, str]:

@@ -69,7 +69,7 @@ def _driver_problem(uri: str) -> str | None:
 def _databricks_problem(uri: str) -> str | None:
     if find_spec("databricks") is None or find_spec("databricks.sdk") is None:
         return "the package databricks-sdk is not installed"
-    from nnexp.tracking.store import import_mlflow
+    from nnexp.tracking.mlflow_import import import_mlflow
 
     import_mlflow()
     from mlflow.utils.databricks_utils import get_databricks_host_creds

@@ -8,7 +8,7 @@ import numpy as np
 from nnexp import tasks
 from nnexp.comparison.grouping import groups
 from nnexp.report.table import metric_keys, param_keys, tidy
-from nnexp.tracking.store import StoredRun
+from nnexp.tracking.stored_run import StoredRun
 
 BASE = {
     "data.name": "digits",

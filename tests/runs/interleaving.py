@@ -12,8 +12,8 @@ import greenlet
 from nnexp.runs import arbitration
 from nnexp.runs.arbitration import ClaimState, FencedError, Verdict
 from nnexp.runs.tags import CLAIM, RUN_KEY, SUPERSEDED, UID
-from nnexp.tracking.store import StoredRun
 from nnexp.tracking.store_arbiter import JobBoard, UniqueBoard, kill, obtain_on
+from nnexp.tracking.stored_run import StoredRun
 
 KEY = "key"
 

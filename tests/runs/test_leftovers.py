@@ -13,7 +13,8 @@ from nnexp.recovery import remove_leftovers
 from nnexp.runs import backlog, lease, questions, temporary
 from nnexp.runs.directory import RunDirectory
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import HALF_UPLOADS, Store
+from nnexp.tracking.store import Store
+from nnexp.tracking.uploads import HALF_UPLOADS
 from tests.tools import made_up
 
 # A process that is killed while it writes a file, a run's weights, and in MLflow's temporary folder.

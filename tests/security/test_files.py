@@ -22,7 +22,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import RecordError, is_inside, read_arrays
 from nnexp.runs.tags import DIRECTORY, HEARTBEAT, OWNER, UID
 from nnexp.tracking.artifacts import StoredFiles
-from nnexp.tracking.store import StoredRun
+from nnexp.tracking.stored_run import StoredRun
 from tests.tools.faulty_server import FaultyServer
 
 pytestmark = pytest.mark.slow  # by the run that they have in common

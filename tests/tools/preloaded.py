@@ -45,7 +45,7 @@ Install = Callable[[str], None]  # gets the role of a new process, in that proce
 
 def preload(*, forget: str = "") -> None:
     """Import what the processes will need; what is not there any more is left out, and so is a package to `forget`."""
-    from nnexp.tracking.store import import_mlflow
+    from nnexp.tracking.mlflow_import import import_mlflow
 
     import_mlflow()
     for name in MODULES:

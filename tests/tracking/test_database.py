@@ -11,11 +11,13 @@ import pytest
 
 from nnexp.cli import main
 from nnexp.tracking import database
-from nnexp.tracking.store import Store, StoreError
+from nnexp.tracking.errors import StoreError
+from nnexp.tracking.store import Store
 
 FIRST_USE = """
     import sys
-    from nnexp.tracking.store import Store, import_mlflow
+    from nnexp.tracking.mlflow_import import import_mlflow
+    from nnexp.tracking.store import Store
     import_mlflow()
     print("begin", flush=True)
     Store(sys.argv[1], "e").experiment_id

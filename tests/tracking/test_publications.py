@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from nnexp.tracking.errors import RefusedError
 from nnexp.tracking.publications import Publications
-from nnexp.tracking.store import RefusedError, Store
+from nnexp.tracking.store import Store
 from nnexp.tracking.uploads import log_data_set
 from tests.tools import made_up
 

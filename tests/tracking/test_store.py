@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nnexp.tracking.store import Store, StoreError, absolute_uri, ui_address
+from nnexp.paths import absolute_uri
+from nnexp.tracking.errors import StoreError
+from nnexp.tracking.store import Store, ui_address
 from tests.tools import warm
 
 

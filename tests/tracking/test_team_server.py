@@ -14,8 +14,9 @@ from benchmarks import load
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
 from nnexp.tracking import uploads
+from nnexp.tracking.errors import RefusedError
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import RefusedError, Store
+from nnexp.tracking.store import Store
 from tests.conftest import Nnexp
 from tests.test_credentials import Processes, holding
 from tests.tools import made_up
