@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -18,6 +20,9 @@ from nnexp.tracking.stored_run import StoredRun
 ABOUT = ("run_id", "name", "status", "message", "sweep", "run_key", "data_digest", "code_digest", "started", "seconds")
 ABOUT += ("arithmetic", TASK)
 OWN, DIGEST = "nnexp.", "_digest"  # tags that begin and end so are digests
+FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # the last four: full width
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+T = TypeVar("T")
 LARGEST_EXACT = 2**53  # up to which a float holds every whole number
 
 
@@ -71,11 +76,24 @@ def digest_columns(frame: Frame) -> list[str]:
 
 
 def write(frame: Frame, folder: Path) -> list[Path]:
-    """Write the table as `runs.csv` and `runs.parquet`."""
+    """Write the table as `runs.csv` and `runs.parquet`; in the first a spreadsheet finds no formula."""
     paths = [folder / "runs.csv", folder / "runs.parquet"]
-    frame.to_csv(paths[0], index=False)
+    frame.map(without_formula).rename(columns=without_formula).to_csv(paths[0], index=False)
     frame.to_parquet(paths[1], index=False)
     return paths
+
+
+def without_formula(value: T) -> T | str:
+    """A cell of a CSV file; a text that a spreadsheet would compute begins with an apostrophe, which makes it text.
+
+    The characters are those of OWASP, "CSV Injection". A text that is a number, as in a column of texts and numbers,
+    stays as it is. A carriage return, which Python's writer does not quote and which would begin a row, is a new line.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    is_formula = text.startswith(FORMULA_BEGINS) and not NUMBER.fullmatch(text)
+    return f"'{text}" if is_formula else text
 
 
 def as_numbers(column: Column) -> Column:

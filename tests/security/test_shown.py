@@ -1,15 +1,19 @@
 """What is shown of runs is text: in a report's page, in LaTeX, in notes and on a terminal."""
 
+import csv
+import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from mlflow.entities import Metric, Param, RunTag
 
 import nnexp
 from nnexp import tasks
 from nnexp.comparison.sections import slug
+from nnexp.report.table import write
 from nnexp.runs.directory import to_json
 from nnexp.runs.records import RunResult, RunStatus
 from nnexp.runs.tags import KIND, SWEEP, UID
@@ -23,8 +27,9 @@ HTML = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'--><svg/onload=a
 TEX = r"\input{/etc/passwd}\write18{touch canary}^^5cinput{x}%$\immediate\openout}"
 MARKDOWN = "[click](javascript:alert(1)) ![x](http://attacker/x.png) <b onclick=x> `a` | b |"
 ESCAPES = "\x1b]0;title\x07\x1b[2J\x1b[31mred\rFINISHED\x9b1m\u202egnp.exe\x08\x7f"
+FORMULA = "=cmd|' /C calc'!A0"
 SWEPT = "0123456789abcdef"
-HOSTILE = (HTML, TEX, MARKDOWN, ESCAPES, "$x^{2", "=cmd|' /C calc'!A0", "x" * 6000)
+HOSTILE = (HTML, TEX, MARKDOWN, ESCAPES, "$x^{2", FORMULA, "x" * 6000)
 
 
 @pytest.fixture
@@ -68,6 +73,14 @@ class Elements(HTMLParser):
                 self.bad.append((tag, name, value))
 
 
+def computed(cell):
+    """Whether a spreadsheet would compute what a cell holds."""
+    try:
+        return not math.isfinite(float(cell))
+    except ValueError:
+        return cell[:1] in tuple("=+-@\t\r\n")
+
+
 @pytest.mark.parametrize("selection", [[], ["--experiment", "nnexp"]])
 def test_a_report_of_hostile_runs_is_text(stored, selection):
     status, out, err = stored("report", *selection, "--latex")
@@ -83,6 +96,25 @@ def test_a_report_of_hostile_runs_is_text(stored, selection):
     assert "passwd" in latex
     assert not re.search(r"\\(write|immediate|openout)|\\input\{(?!tables/|methods\})|\^\^", latex)
     assert not list(stored.folder.glob("**/canary"))
+    with (page.parent / "runs.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert not [cell for row in [header, *rows] for cell in row if computed(cell)]
+    formula = next(row for row in rows if FORMULA in row[header.index("name")])
+    assert formula[header.index("name")] == f"'{FORMULA}"
+
+
+FORMULAS = ["=1+1", "@SUM(A1)", "\t=1+1", "\r=1+1", "x\r=1+1", "-1+cmd|' /C calc'!A0", "+A1", "-", "＝1+1"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_in_a_table_is_text(text, tmp_path):
+    write(pd.DataFrame({"name": [text, "-1.5e-3"], text: [-1, 2]}), tmp_path)
+    shown = text.replace("\r", "\n")
+    shown = shown if shown.startswith("x") else f"'{shown}"
+    with (tmp_path / "runs.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["name", shown], [shown, "-1"], ["-1.5e-3", "2"]]
+    assert b"\r" not in (tmp_path / "runs.csv").read_bytes()
+    assert pd.read_parquet(tmp_path / "runs.parquet")["name"].tolist() == [text, "-1.5e-3"]
 
 
 def test_the_list_of_sweeps_does_not_command_the_terminal(stored):
