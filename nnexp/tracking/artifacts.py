@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from nnexp.runs.files import MOST_TEXT, content_in, content_of, is_inside, opened
+from nnexp.tracking.download import download
 from nnexp.tracking.store import Store
 from nnexp.tracking.stored_run import StoredRun
 
@@ -61,6 +62,9 @@ class StoredFiles:
             raise FileNotFoundError(name)
         if (size := self.names(parent)[name]) is not None and size > most:
             raise ValueError(f"{name}: expected at most {most:,} bytes, got {size:,}")
+        address = self._store.artifacts(self._run.artifact_uri).artifact_uri
+        if urlparse(address).scheme in ("http", "https"):
+            return download(address, name, Path(scratch), most)
         path = Path(self._store.client.download_artifacts(self._run.run_id, name, scratch))
         with opened(path):  # it is a file
             return path

@@ -1,5 +1,6 @@
 """Files of a run are read and written in its own folder, as large as they can be, and go to nobody else."""
 
+import gzip
 import io
 import json
 import os
@@ -22,8 +23,11 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import RecordError, is_inside, read_arrays
 from nnexp.runs.tags import DIRECTORY, HEARTBEAT, OWNER, UID
 from nnexp.tracking.artifacts import StoredFiles
+from nnexp.tracking.store import Store
 from nnexp.tracking.stored_run import StoredRun
 from tests.tools.faulty_server import FaultyServer
+from tests.tools.hostile_server import HostileServer, Sends
+from tests.tools.waiting import HANGING
 
 pytestmark = pytest.mark.slow  # by the run that they have in common
 
@@ -175,22 +179,14 @@ def test_a_store_cannot_say_that_a_process_here_is_gone(victim, empty_store):
 
 
 class Hostile:
-    """A tracking server's client that names artifacts as it likes, and sends more than it says."""
+    """A tracking server's client that names artifacts as it likes."""
 
-    def __init__(self, path, size, content):
-        self.path, self.size, self.content = path, size, content
-        self.asked = []
+    def __init__(self, path):
+        self.path = path
 
     def list_artifacts(self, run_id, path=None):
-        info = type("FileInfo", (), {"path": self.path, "file_size": self.size, "is_dir": False})
+        info = type("FileInfo", (), {"path": self.path, "file_size": 1, "is_dir": False})
         return [info] if not path else []
-
-    def download_artifacts(self, run_id, name, folder):
-        self.asked.append(name)
-        path = os.path.join(folder, name)
-        with open(path, "wb") as file:
-            file.write(self.content)
-        return path
 
 
 RUN = StoredRun("r", "r", "FINISHED", 0.0, 1.0, {}, {}, {}, "mlflow-artifacts:/1/r/artifacts", "1")
@@ -198,21 +194,55 @@ RUN = StoredRun("r", "r", "FINISHED", 0.0, 1.0, {}, {}, {}, "mlflow-artifacts:/1
 
 @pytest.mark.parametrize("name", ["../evil.npz", "/evil.npz", "a/../../evil.npz"])
 def test_a_server_that_names_artifacts_elsewhere(tmp_path, name):
-    hostile = Hostile(name, 1, b"x")
-    stored = StoredFiles(SimpleNamespace(client=hostile), RUN)
+    stored = StoredFiles(SimpleNamespace(client=Hostile(name)), RUN)
     assert stored.names() == {}
     (tmp_path / "inner").mkdir()
     with pytest.raises(ValueError, match="no name of a file"):
         stored.fetch(name, tmp_path / "inner")
-    assert hostile.asked == []
 
 
-@pytest.mark.parametrize(("said", "sent"), [(10**12, 1), (1, 1001), (None, 1001)])
-def test_a_server_that_sends_more_than_a_file_can_have(said, sent):
-    hostile = Hostile("result.json", said, b"x" * sent)
-    with pytest.raises(ValueError, match="expected at most 1,000 bytes"):
-        StoredFiles(SimpleNamespace(client=hostile), RUN).read("result.json", 1000)
-    assert len(hostile.asked) == (said != 10**12)
+BOMB = gzip.compress(bytes(2**20))
+TOO_MUCH = {
+    "of a size that no file has": (10**12, Sends(b"x")),
+    "more than it lists": (1, Sends(b"x" * 1001)),
+    "of an unsaid size": (None, Sends(b"x" * 1001)),
+    "without an end": (1, Sends(is_endless=True)),
+    "more than it lists, and says so": (1, Sends(is_endless=True, length=2**40)),
+    "a page without an end": (1, Sends(is_endless=True, status=404)),
+    "packed": (1, Sends(BOMB, encoding="gzip")),
+}
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+def test_of_a_server_that_sends_too_much_only_a_little_is_read(what, tmp_path):
+    size, sends = TOO_MUCH[what]
+    with HostileServer("result.json", size, sends) as hostile:
+        stored = StoredFiles(Store(hostile.uri, "nnexp"), RUN)
+        refused = OSError if sends.status != 200 else ValueError
+        with pytest.raises(refused, match=r"expected at most 1,000 bytes|packed by gzip|error 404"):
+            stored.fetch("result.json", tmp_path, 1000)
+        assert hostile.n_asked == (size != 10**12)
+        if hostile.n_asked:
+            assert hostile.over.wait(HANGING)
+        assert hostile.n_sent <= 2**25  # what the system takes over before the client goes away
+        assert list(tmp_path.rglob("*")) == []
+
+
+def test_of_a_server_that_sends_what_it_says_a_file_is_read(tmp_path):
+    with HostileServer("result.json", 1000, Sends(b"x" * 1000, length=1000)) as server:
+        stored = StoredFiles(Store(server.uri, "nnexp"), RUN)
+        assert stored.read("result.json", 1000) == b"x" * 1000
+        stored.fetch("result.json", tmp_path, 1000)
+        assert (tmp_path / "result.json").stat().st_size == 1000
+        with pytest.raises(ValueError, match="expected at most 999 bytes"):
+            stored.read("result.json", 999)
+
+
+def test_a_file_that_breaks_off_is_not_taken_for_a_whole_one():
+    with HostileServer("result.json", 1000, Sends(b"x" * 10, length=1000)) as server:
+        stored = StoredFiles(Store(server.uri, "nnexp"), RUN)
+        with pytest.raises(Exception, match=r"IncompleteRead|990 more expected"):
+            stored.read("result.json", 1000)
 
 
 def test_a_small_archive_of_large_arrays_is_not_unpacked(tmp_path, monkeypatch):

@@ -1,0 +1,109 @@
+"""A tracking server with one run of one file, which sends of it what it likes, for tests.
+
+with HostileServer("result.json", size=1, sends=Sends(length=2**40)) as server: ...   # http://127.0.0.1:<port>
+"""
+
+import json
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.tools.faulty_server import EXPERIMENT, HOST
+
+MOST = 2**28  # bytes that it sends at most, where nobody stops it
+RUN = {
+    "info": {
+        "run_id": "r",
+        "experiment_id": "1",
+        "status": "FINISHED",
+        "artifact_uri": "mlflow-artifacts:/1/r/artifacts",
+    },
+    "data": {},
+}
+
+
+@dataclass(frozen=True)
+class Sends:
+    """What it sends for the file: a status, headers and bytes, said to be `length` (None: nothing is said)."""
+
+    content: bytes = b""
+    is_endless: bool = False
+    length: int | None = None
+    status: int = 200
+    encoding: str | None = None
+
+
+class HostileServer:
+    """Lists a file of a size (None: not said), and sends it."""
+
+    def __init__(self, name: str, size: int | None, sends: Sends) -> None:
+        self.name, self.size, self.sends = name, size, sends
+        self.n_sent = self.n_asked = 0
+        self.over = threading.Event()  # of the sending
+        self._server = _Server((HOST, 0), _Handler)
+        self._server.hostile = self
+
+    @property
+    def uri(self) -> str:
+        return f"http://{HOST}:{self._server.server_address[1]}"
+
+    def __enter__(self) -> "HostileServer":
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    hostile: HostileServer
+
+    def handle_error(self, request, client_address) -> None:
+        pass  # the client has had enough
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        hostile = self.server.hostile
+        if "get-by-name" in self.path:
+            self._say(EXPERIMENT)
+        elif "runs/get" in self.path:
+            self._say(json.dumps({"run": RUN}))
+        elif "/mlflow-artifacts/artifacts/" in self.path:
+            self._send(hostile)
+        else:
+            info = {"path": hostile.name, "is_dir": False} | (
+                {} if hostile.size is None else {"file_size": hostile.size}
+            )
+            self._say(json.dumps({"files": [info]}))
+
+    def _say(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def _send(self, hostile: HostileServer) -> None:
+        sends = hostile.sends
+        hostile.n_asked += 1
+        self.send_response(sends.status)
+        for key, value in (("Content-Length", sends.length), ("Content-Encoding", sends.encoding)):
+            if value is not None:
+                self.send_header(key, str(value))
+        self.end_headers()
+        try:
+            self.wfile.write(sends.content)
+            hostile.n_sent += len(sends.content)
+            while sends.is_endless and hostile.n_sent < MOST:
+                self.wfile.write(bytes(2**20))
+                hostile.n_sent += 2**20
+        finally:
+            hostile.over.set()
+
+    def log_message(self, *arguments) -> None:
+        pass
