@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import re
 import time
 from base64 import b64encode
 from collections import Counter
@@ -21,7 +20,7 @@ from tests.conftest import Nnexp
 from tests.test_credentials import Processes, holding
 from tests.tools import made_up
 from tests.tools.flaky_proxy import Faults, FlakyProxy
-from tests.tools.stored import assert_store_has_all_of, models
+from tests.tools.stored import assert_store_has_all_of
 from tests.tools.team_server import EDIT, TeamServer
 from tests.tools.waiting import HANGING, wait_for
 
@@ -92,13 +91,20 @@ def store(server, monkeypatch):
 # Who may what.
 
 
-@pytest.mark.parametrize("words", [SMOKE, ("-m", *SMOKE, "seed=0,1"), ("rerun", "abc")], ids=["run", "sweep", "rerun"])
-def test_who_may_not_write_is_refused_before_any_work(team, words):
-    for user, password, told in [
-        ("alice", "wrong", LOGIN),
-        ("nobody", SECRET, LOGIN),
-        ("carol", SECRET, "refuses user 'carol' (403): experiment 'nnexp' needs the permission EDIT"),
-    ]:
+REFUSALS = [
+    ("alice", "wrong", LOGIN),
+    ("nobody", SECRET, LOGIN),
+    ("carol", SECRET, "refuses user 'carol' (403): experiment 'nnexp' needs the permission EDIT"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "refusals"),
+    [(SMOKE, REFUSALS), (("-m", *SMOKE, "seed=0,1"), REFUSALS[2:]), (("rerun", "abc"), REFUSALS[2:])],
+    ids=["run", "sweep", "rerun"],
+)
+def test_who_may_not_write_is_refused_before_any_work(team, words, refusals):
+    for user, password, told in refusals:
         one = team(user, password)
         done = one(*words)
         assert (done.status, done.out) == (2, ""), done.err
@@ -364,53 +370,56 @@ def test_a_job_that_another_user_has_finished_meanwhile_is_superseded(server, te
     assert {path: path.read_bytes() for path in before} == before  # at home it is what it was
 
 
-def test_a_sweep_outlives_its_database_and_its_server(server, team, store, tmp_path):
-    alice, jobs = team(), 4
-    sweep = ("-m", *SMOKE, "seed=" + ",".join(map(str, range(jobs))), "tracking.experiment=outage")
-    process = alice.start(*sweep, "tracking.patience=2")
-    wait_for(lambda: any('"complete": true' in p.read_text() for p in alice.folder.glob("**/published.json")), process)
+GATED = """
+import time
+from pathlib import Path
+
+def train(run, after="begun"):
+    while not Path(after).exists():
+        time.sleep(0.05)
+    run.log({"loss": 0.5}, step=1)
+"""
+
+
+def test_sweeps_outlive_their_database_and_their_server(server, team, store, tmp_path):
+    """One that still trains when both are back publishes all by itself; one that has ended meanwhile, by `sync`."""
+    longer, shorter = team("alice"), team("bob")
+    sweep = ("-m", "task=custom", "task.name=gated.train", "tracking=server")
+    for user in (longer, shorter):
+        (user.folder / "gated.py").write_text(GATED)
+        (user.folder / "begun").touch()
+    started = (
+        longer.start(*sweep, "task.options.after=begun,away,back", "tracking.experiment=outage"),
+        shorter.start(*sweep, "task.options.after=begun,away", "tracking.experiment=ended", "tracking.patience=1"),
+    )
+
+    def n_with(user, name):
+        return sum('"complete": true' in path.read_text() for path in user.folder.glob(f"outputs/runs/*/{name}"))
+
+    wait_for(lambda: all(n_with(user, "published.json") for user in (longer, shorter)), *started)
     server.database.stop()
     try:
-        wait_for(lambda: len(list(alice.folder.glob("outputs/runs/*/result.json"))) == jobs, process)
+        for user in (longer, shorter):
+            (user.folder / "away").touch()
+        out, err = started[1].communicate(timeout=HANGING)
+        assert (started[1].returncode, "Traceback" in err) == (4, False), err
+        assert "2 of 2 jobs finished" in out
+        assert "1 run is not published, but complete in its directory; `nnexp sync` publishes what is missing." in err
+        wait_for(lambda: len(list(longer.folder.glob("outputs/runs/*/result.json"))) == 2, started[0])
     finally:
         server.kill()
         server.database.start()
         server.start()
-    out, err = process.communicate(timeout=HANGING)
-    assert process.returncode in (0, 4), err
-    assert "Traceback" not in out + err
-    assert alice("sync").status == 0
-    assert len(alice.directories) == jobs
-    for directory in alice.directories:
-        assert_store_has_all_of(directory, store("outage"), tmp_path)
-    assert Counter(run.status for run in store("outage").search()) == {"FINISHED": jobs + 1}
-    assert backlog.entries(alice.folder / "outputs") == []
-
-
-def test_uploads_that_are_cut_off_are_repeated_until_all_is_whole(server, store, tmp_path):
-    with FlakyProxy(server.port, faults=Faults(cut=0.4)) as proxy:
-        flaky = store("cut", proxy.uri)
-        directories = [made_up.whole(tmp_path, f"run-{i}", store=flaky) for i in range(3)]
-        for directory in directories:
-            publication = Publication(directory, flaky)
-            wait_for(lambda publication=publication: advanced(publication))
-        assert proxy.lost > 10
-    for directory in directories:
-        run_id = directory.result.run_id
-        assert_store_has_all_of(directory, store("cut"), tmp_path)
-        (model,) = models(store("cut"), run_id)
-        folder = server.folder / "artifacts" / store("cut").experiment_id / "models" / model["id"] / "artifacts"
-        said = re.search(r"model_size_bytes: (\d+)", (folder / "MLmodel").read_text())
-        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "MLmodel"]
-        assert int(said[1]) == sum(sizes)
-
-
-def advanced(publication):
-    """Whether all of a run is in the store now."""
-    try:
-        return publication.advance()
-    except Exception:
-        return False
+    (longer.folder / "back").touch()
+    out, err = started[0].communicate(timeout=HANGING)
+    assert (started[0].returncode, "Traceback" in err) == (0, False), err
+    assert shorter("sync", "--json").json == {"published": 1, "kept_back": 0}
+    for user, experiment, n_jobs in ((longer, "outage", 3), (shorter, "ended", 2)):
+        assert len(user.directories) == n_jobs
+        for directory in user.directories:
+            assert_store_has_all_of(directory, store(experiment), tmp_path)
+        assert Counter(run.status for run in store(experiment).search()) == {"FINISHED": n_jobs + 1}
+        assert backlog.entries(user.folder / "outputs") == []
 
 
 def test_many_clients_at_once_lose_nothing(server, store, tmp_path):
