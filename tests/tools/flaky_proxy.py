@@ -54,7 +54,7 @@ class FlakyProxy:
     ) -> None:
         self.upstream, self.faults = upstream, faults
         self.login = "Basic " + base64.b64encode(login.encode()).decode() if login else None
-        self.requests = self.lost = 0
+        self.requests = self.lost = self.cut = 0
         self.seen: list[tuple[str, str]] = []
         self._random, self._lock = random.Random(seed), threading.Lock()
         self.over = threading.Event()
@@ -80,6 +80,7 @@ class FlakyProxy:
             elif is_upload and chance < self.faults.reset + self.faults.error + self.faults.cut:
                 what = "cut"
             self.lost += what != "none"
+            self.cut += what == "cut"
             return what, "before" if moment < 0.5 else "after", delay
 
     def __enter__(self) -> "FlakyProxy":
