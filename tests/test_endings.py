@@ -1,6 +1,7 @@
 """How commands end that cannot do what they should: one line that names the cause, and the right exit status."""
 
 import contextlib
+import os
 import re
 import resource
 import signal
@@ -128,6 +129,39 @@ def test_an_error_is_one_line_without_the_sql_and_never_cut_within_a_word():
     assert one_line(ValueError("x" * 1000)) == "x" * 300 + "..."
 
 
+GATED = """
+import time
+from pathlib import Path
+
+def train(run, after):
+    run.log({"loss": 1.0}, step=0)
+    Path("trains-until-" + after).touch()
+    while not Path(after).exists():
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("jobs", "n_ended", "kept"), [("begun,never", 1, "2 runs"), ("never", 0, "1 run")])
+def test_ctrl_c_of_a_sweep_says_how_many_of_its_runs_the_store_does_not_have(nnexp, jobs, n_ended, kept):
+    """The store is away, so a run that has ended is unpublished, and so is the one that Ctrl-C ends."""
+    (nnexp.folder / "gated.py").write_text(GATED)
+    (nnexp.folder / "begun").touch()
+    words = ("-m", "task=custom", "task.name=gated.train", f"task.options.after={jobs}", "tracking=server")
+    process = nnexp.start(*words, "tracking.uri=http://127.0.0.1:9")
+    wait_for((nnexp.folder / "trains-until-never").exists, process)
+    wait_for(lambda: len(nnexp.results()) == n_ended, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=HANGING)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-2:] == [
+        "Interrupted; closing the runs. The same command completes the sweep.",
+        f"Not published yet: {kept}; `nnexp sync` publishes what is missing.",
+    ]
+    statuses = [result["status"] for result in nnexp.results().values()]
+    assert sorted(statuses) == [*["FINISHED"] * n_ended, "KILLED"]
+
+
 def test_what_only_looks_or_is_refused_leaves_nothing(call, tmp_path, cache):
     cache.mkdir(exist_ok=True)
     small = ("experiment=smoke", f"data.cache={cache}")
@@ -152,7 +186,10 @@ def test_ctrl_c_before_the_first_iteration_leaves_no_empty_directory(nnexp):
 @pytest.mark.slow
 def test_a_full_disk_is_told_in_one_line_with_the_file(with_store):
     def no_file_longer_than(size):
-        return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))}
+        # A module that Python compiles under the limit would be left half written, for every process after it.
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))  # noqa: E731
+        return {"preexec_fn": limit, "env": environment}
 
     started = {
         "record": with_store.start("experiment=smoke", "tracking=none", **no_file_longer_than(1000)),

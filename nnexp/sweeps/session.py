@@ -245,7 +245,7 @@ class Session:
         while time.monotonic() < deadline:
             self.learn(self.refresh(list(self.jobs.values()), elsewhere=False))
             is_open = any(state.state is State.RUNNING for state in self.states.values())
-            if not is_open and not self._n_kept_back():
+            if not is_open and (self.link.problem is not None or not self._n_kept_back()):
                 break
             time.sleep(0.5)
         self._end(RunStatus.KILLED, "interrupted", is_whole=not self._n_kept_back())

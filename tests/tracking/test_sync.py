@@ -290,6 +290,7 @@ def test_a_server_that_is_away_is_told_for_each_run_and_asked_once(nnexp):
 DISK = """
 import resource, sys
 from nnexp.cli import main
+sys.dont_write_bytecode = True  # half a module that was compiled would stay
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
 sys.exit(main(sys.argv[2:]))
 """
