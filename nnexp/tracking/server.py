@@ -126,7 +126,7 @@ def publishes(problem: str | None, what: str) -> str:
 def _said(body: str) -> dict[str, Any]:
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 
