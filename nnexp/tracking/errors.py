@@ -21,3 +21,7 @@ class RefusedError(StoreError):
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)
         self.status = status
+
+
+class NotKeptError(FailureError):
+    """A server does not keep a file, as it may at the next attempt; the message says which and why in one line."""

@@ -89,8 +89,8 @@ def settle(uri: str) -> None:
         raise _unusable(uri, error) from error
 
 
-def has_experiment(uri: str, experiment: str) -> bool:
-    """Whether a store that is no server has an experiment; one that lacks it is left as it is.
+def has_experiment(uri: str, experiment: str, listened_to: Callable[[Any], Any]) -> bool:
+    """Whether a store has an experiment; one that lacks it is left as it is. `listened_to` as in :func:`open_client`.
 
     Raises
     ------
@@ -102,8 +102,10 @@ def has_experiment(uri: str, experiment: str) -> bool:
     try:
         if path is not None and database.examine(path).is_empty:
             return False
-        client = import_mlflow().MlflowClient(sqlalchemy_uri(with_password(uri)))
+        client = listened_to(import_mlflow().MlflowClient(sqlalchemy_uri(with_password(uri))))
         return client.get_experiment_by_name(experiment) is not None
+    except StoreError:
+        raise
     except Exception as error:
         raise _unusable(uri, error) from error
 

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from nnexp.credentials import PASSWORD, USERNAME, Login
@@ -21,6 +22,8 @@ ENDPOINT = "/api/2.0/mlflow/experiments/get-by-name"
 UNAUTHENTICATED, FORBIDDEN, TOO_MANY, SERVER_ERROR = 401, 403, 429, 500
 READ, EDIT = "READ", "EDIT"  # MLflow's permissions on an experiment: to look at runs, and to write them
 CREATE = "CREATE"  # none of MLflow's by this name: to make the experiment
+_NOT_KEPT = {413: "too large", 507: "no space left"}
+_TOO_MANY = re.compile(r"too many (\d{3}) error responses")  # of urllib3
 _REFUSAL = re.compile(rf"\(({UNAUTHENTICATED}|{FORBIDDEN})\): ")
 
 
@@ -109,6 +112,32 @@ def refusal(status: int, experiment: str, permission: str) -> str:
     if login.header is None:
         return f"requires a user and a password ({status}): set {USERNAME} and {PASSWORD}"
     return f"refuses these credentials ({status}): check {login.source}"
+
+
+def not_kept(file: str, status: int) -> str:
+    """How a server answers the upload of a file that it does not keep, to be read after its address."""
+    does = "could not keep" if status >= SERVER_ERROR else "refuses"
+    return f"{does} {file} ({status}: {_NOT_KEPT.get(status) or _phrase(status)})"
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase.lower()
+    except ValueError:
+        return "an error"
+
+
+def status_of(error: Exception) -> int | None:
+    """The HTTP status that an error is about, whichever library made it; None where none came."""
+    import requests
+    import urllib3
+
+    for cause in _causes(error):
+        if isinstance(cause, requests.HTTPError) and cause.response is not None:
+            return cause.response.status_code
+        if isinstance(cause, urllib3.exceptions.ResponseError) and (said := _TOO_MANY.search(str(cause))):
+            return int(said[1])  # which came at each attempt
+    return None
 
 
 def is_refusal(problem: str) -> bool:

@@ -14,11 +14,11 @@ from nnexp.errors import UsageError
 from nnexp.paths import absolute_uri, sqlalchemy_uri, sqlite_path
 from nnexp.runs.records import RunStatus
 from nnexp.runs.tags import HEARTBEAT, KIND, REQUEST, STATUS_MESSAGE, SWEEP, SWEEP_KIND, UID, equals
-from nnexp.tracking.errors import RefusedError, StoreError
+from nnexp.tracking.errors import NotKeptError, RefusedError, StoreError
 from nnexp.tracking.limits import LONGEST_NAME, tag_of
 from nnexp.tracking.mlflow_import import import_mlflow
 from nnexp.tracking.opening import has_experiment, is_server, open_client, settle
-from nnexp.tracking.server import FORBIDDEN, ask, refusal
+from nnexp.tracking.server import FORBIDDEN, ask, not_kept, refusal
 from nnexp.tracking.server_client import ServerClient
 from nnexp.tracking.stored_run import StoredRun, stored_run
 
@@ -84,7 +84,7 @@ class Store:
         return self._listened_to(get_artifact_repository(uri, tracking_uri=sqlalchemy_uri(with_password(self.uri))))
 
     def _listened_to(self, client: Any) -> Any:
-        return ServerClient(client, self._hear, self._refused) if self.is_server else client
+        return ServerClient(client, self._hear, self._refused, self._not_kept) if self.is_server else client
 
     def _hear(self) -> None:
         self._heard_at = time.monotonic()
@@ -95,8 +95,17 @@ class Store:
             f"the tracking server {self.shown_uri} {refusal(status, self.experiment, permission)}", status
         )
 
-    def ping(self) -> None:
+    def _not_kept(self, file: str, status: int) -> NotKeptError:
+        return NotKeptError(f"the tracking server {self.shown_uri} {not_kept(file, status)}")
+
+    def ping(self) -> bool:
         """See that a tracking server answers a small question; do nothing where the store is no server.
+
+        Returns
+        -------
+        bool
+            False where one that has just answered something else takes longer for it: it is slow, and what it is asked
+            for in earnest may take as long.
 
         Raises
         ------
@@ -104,20 +113,22 @@ class Store:
             If no answer comes within `patience` seconds, or only errors, or none of MLflow's.
         """
         if not self.is_server:
-            return
+            return True
         import_mlflow()
         for attempt in range(1, PING_ATTEMPTS + 1):
             answer = ask(self.uri, self.experiment, self.patience)
             trouble = answer.trouble
             if trouble is None:
                 self._heard_at, self._found = time.monotonic(), answer.experiment
-                return
+                return True
+            self._found = None  # what it was before it may be no longer
             if trouble.is_late and self.silence < FRESH_SECONDS:
-                return  # it is slow: what it is asked for in earnest may take as long
+                return False
             if trouble.is_lasting or attempt == PING_ATTEMPTS:
                 self._heard_at = float("-inf")
                 raise StoreError(f"the tracking server {self.shown_uri} {trouble.text}")
             time.sleep(0.1 * attempt)
+        return False
 
     def _open(self) -> tuple[Any, str]:
         with self._lock:
@@ -143,8 +154,9 @@ class Store:
         StoreError
             If the store cannot be used.
         """
-        self.ping()
-        return self._found is not None if self.is_server else has_experiment(self.uri, self.experiment)
+        if self.is_server and self.ping():
+            return self._found is not None
+        return has_experiment(self.uri, self.experiment, self._listened_to)
 
     @property
     def shown_uri(self) -> str:

@@ -1,4 +1,4 @@
-"""A tracking server with one run of one file, which sends of it what it likes, for tests.
+"""A tracking server with one run of one file, which sends of it what it likes and keeps no other, for tests.
 
 with HostileServer("result.json", size=1, sends=Sends(length=2**40)) as server: ...   # http://127.0.0.1:<port>
 """
@@ -33,11 +33,26 @@ class Sends:
     encoding: str | None = None
 
 
-class HostileServer:
-    """Lists a file of a size (None: not said), and sends it."""
+NOTHING = Sends()
 
-    def __init__(self, name: str, size: int | None, sends: Sends) -> None:
+
+class HostileServer:
+    """Lists a file of a size (None: not said), and sends it.
+
+    Attributes
+    ----------
+    put_status
+        The status with which an upload is answered.
+    has_experiment
+        Whether its experiment is there.
+    n_silent
+        How many of the next questions for the experiment it leaves without an answer.
+    """
+
+    def __init__(self, name: str = "result.json", size: int | None = None, sends: Sends = NOTHING) -> None:
         self.name, self.size, self.sends = name, size, sends
+        self.put_status, self.has_experiment, self.n_silent = 200, True, 0
+        self.ends = threading.Event()
         self.n_sent = self.n_asked = 0
         self.over = threading.Event()  # of the sending
         self._server = _Server((HOST, 0), _Handler)
@@ -52,6 +67,7 @@ class HostileServer:
         return self
 
     def __exit__(self, *exception) -> None:
+        self.ends.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -71,7 +87,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         hostile = self.server.hostile
         if "get-by-name" in self.path:
-            self._say(EXPERIMENT)
+            if hostile.n_silent:
+                hostile.n_silent -= 1
+                hostile.ends.wait()
+            elif hostile.has_experiment:
+                self._say(EXPERIMENT)
+            else:
+                self._say(json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST"}), 404)
         elif "runs/get" in self.path:
             self._say(json.dumps({"run": RUN}))
         elif "/mlflow-artifacts/artifacts/" in self.path:
@@ -82,8 +104,13 @@ class _Handler(BaseHTTPRequestHandler):
             )
             self._say(json.dumps({"files": [info]}))
 
-    def _say(self, text: str) -> None:
-        self.send_response(200)
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.hostile.n_asked += 1
+        self._say("<html>" + 500 * "an error page " + "</html>", self.server.hostile.put_status)
+
+    def _say(self, text: str, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())

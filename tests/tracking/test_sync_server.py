@@ -172,6 +172,7 @@ def test_a_sweep_whose_files_the_way_to_the_server_never_lets_through_ends_and_s
         done = nnexp(*words, "seed=0,1", "tracking.patience=3", "tracking=server", f"tracking.uri={proxy.uri}")
         assert done.status == 4, done.err
         assert "2 runs are not published, but complete in their directories; `nnexp sync` publishes" in done.err
+        assert f"the tracking server {proxy.uri} refuses weights.npz (413: too large)" in done.err
         proxy.faults = NO_FAULTS
         done = nnexp("sync", *map(str, nnexp.folder.glob("large/runs/*")), "--json")
         assert (done.status, done.out) == (0, '{"published": 2, "kept_back": 0}\n'), done.err
