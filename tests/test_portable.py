@@ -123,6 +123,18 @@ def test_serial_parallel_from_a_preset_and_repeated_elsewhere_the_bits_are_the_s
     assert json.loads((nnexp.directories()[-1] / "run.json").read_text())["identity"]["run_key"] not in keys.values()
 
 
+@is_x86
+@pytest.mark.slow
+def test_the_references_of_a_report_have_the_kernel_of_its_runs(with_store):
+    grid = ("optimizer=tnc,lbfgsb", "seed=0,1", "training.kernel=portable")
+    assert with_store("-m", "experiment=smoke", *grid, "figures.of=none").status == 0
+    report = with_store("report", "--reference", "--evaluations", "12", env=ENVIRONMENTS[3])
+    assert report.status == 0, report.err
+    references = [json.loads(path.read_text()) for path in with_store.folder.glob("outputs/references/*.json")]
+    assert [reference["params"]["training.kernel"] for reference in references] == ["portable"] * 2
+    assert [reference["arithmetic"]["nnexp.blas_kernel"] for reference in references] == ["Haswell"] * 2
+
+
 SWEPT = (
     "`training.kernel` must be the same for all jobs of a sweep, got native, portable: a process has one kernel; make "
     "a sweep of each, and compare them by nnexp report\n"

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nnexp import kernels
 from nnexp.comparison.spec import Reader, References
 from nnexp.datasets import Dataset
 from nnexp.errors import one_line
@@ -121,6 +122,7 @@ def of_problems(problems: Sequence[Problem], read_file: Reader, wanted: Referenc
                 if problem.data_digest not in loaded:
                     loaded.clear()  # one data set at a time may be all that fits into the memory
                     loaded[problem.data_digest] = _load(config, problem)
+                kernels.require(config.training.kernel)
                 reference = _train(config, loaded[problem.data_digest], identity, what)
                 write_atomically(path, json.dumps(reference.to_json(), indent=1))
             if not reference.is_of(problem):
