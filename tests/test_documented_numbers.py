@@ -24,7 +24,7 @@ from tests.tools.documents import ID, REPORT, Report, agrees, steps, unmarked
 from tests.tools.waiting import HANGING
 
 ROOT = Path(__file__).resolve().parent.parent
-SWEEPS = ("docs/comparison.md", "docs/data_sets.md", "docs/optimizers.md", "docs/statistics.md")
+SWEEPS = ("docs/comparison.md", "docs/optimizers.md", "docs/data_sets.md", "docs/statistics.md")
 PAGES = ("README.md", "docs/exercise.md", "docs/own.md", *SWEEPS)
 EXAMPLE = re.compile(r"`(\w+\.py)`[\w\s]*:\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXERCISE, STATISTICS = ((ROOT / f"docs/{page}.md").read_text() for page in ("exercise", "statistics"))
@@ -105,13 +105,14 @@ def shown():
 
 @pytest.mark.parametrize("block", list(shown()))
 def test_a_block_is_printed_today_as_the_document_shows_it(reader, block):
-    printed = ("", "")
+    outputs = ""
     for line, told in block.steps:
-        printed = reader.types(line, told, is_long=block.is_long)
+        out, err = reader.types(line, told, is_long=block.is_long)
         if told:
-            assert agrees(told, printed[0]) or agrees(told, printed[1]), f"{line}\n{printed}\nis not\n{told}"
+            assert agrees(told, out) or agrees(told, err), f"{line}\n{out}\n{err}\nis not\n{told}"
+        outputs += out
     if block.quotes or block.tables:
-        report = Report((reader.nnexp.folder / REPORT.findall(printed[0])[-1]).read_text())
+        report = Report((reader.nnexp.folder / REPORT.findall(outputs)[-1]).read_text(), outputs)
         assert [text for text in block.quotes if not report.says(text)] == [], "\n".join(report.sentences)
         assert [table for table in block.tables if not report.has(table)] == [], report.tables
 

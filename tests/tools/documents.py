@@ -1,7 +1,8 @@
 """What the documents show of commands: blocks that are marked as repeated, and quotes and tables of their reports.
 
 A mark is a comment above a block of commands. The quotes below it, up to the next mark, are sentences of the report
-that its last command wrote, and so are the rows of a table below the comment `from its report`.
+that its last command wrote, or that its commands printed, and the rows of a table below the comment `from its report`
+are of that report.
 """
 
 import html
@@ -22,6 +23,7 @@ VARYING = [
     (r"^in [\d.]+ s$", "in T s"),
     (r'"seconds": [\d.]+', '"seconds": T'),
     (r"(\(\w+), [\d.]+ s\)$", r"\1, T s)"),  # of a reference run
+    (r"^.*, at most .* left, .*\n", ""),  # how far it is, where it takes long
     (r"^( *\{'max\w+': \d+\} +\d+) +[\d.]+ ", r"\1 T "),
     (r"^.* whether all get .*\n|^.* depends on what is held equal: .*\n", ""),  # who leads after some seconds
     (r"after [\d.,]+ seconds [^(]*\([^)]*\)", "after T seconds somebody"),
@@ -86,10 +88,10 @@ def agrees(told, printed):
 
 
 class Report:
-    """The sentences and tables of a report's page."""
+    """The sentences and tables of a report's page, and those sentences that were printed."""
 
-    def __init__(self, page):
-        self.sentences = [html.unescape(text) for text in re.findall(r"<li>(.*?)</li>", page)]
+    def __init__(self, page, printed=""):
+        self.sentences = [html.unescape(text) for text in re.findall(r"<li>(.*?)</li>", page)] + printed.splitlines()
         self.tables = [
             [
                 [html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
