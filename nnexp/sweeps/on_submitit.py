@@ -19,6 +19,8 @@ from nnexp.execute import Outcome
 from nnexp.paths import relative
 from nnexp.terminal import say
 
+RULE = "\n----------------------\n"  # of submitit's messages
+
 
 def is_submitit(target: str) -> bool:
     """Whether a launcher's class is one of Hydra's for submitit."""
@@ -71,8 +73,8 @@ class _Job:
 
         try:
             return self._job.results()
-        except FailedJobError as error:  # with the traceback as its message
-            reason = str(error).strip().splitlines()[-1]
+        except FailedJobError as error:  # with the traceback in its message, and after a rule the paths of its logs
+            reason = (str(error).rpartition(RULE)[0] or str(error)).strip().splitlines()[-1]
             return [JobReturn(status=JobStatus.COMPLETED, _return_value=Outcome("", reason=reason, published=False))]
         except UncompletedJobError as error:
             log = self._job.paths.stderr

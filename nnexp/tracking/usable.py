@@ -54,14 +54,14 @@ def check_store(tracking: TrackingConfig, *, writes: bool = True) -> None:
 def _driver_problem(uri: str) -> str | None:
     """What is missing to talk to a database."""
     from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    from sqlalchemy.exc import ArgumentError
 
     try:
         make_url(sqlalchemy_uri(with_password(uri))).get_dialect().import_dbapi()
     except ModuleNotFoundError as error:
         install = ": pip install 'nnexp[server]'" if error.name in POSTGRESQL_DRIVERS else ""
         return f"its driver is not installed, the Python module {error.name}{install}"
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+    except (ArgumentError, ImportError) as error:
         return one_line(error)
     return None
 

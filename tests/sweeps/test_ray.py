@@ -1,6 +1,12 @@
-"""The same sweep on a local Ray."""
+"""The same sweep on a local Ray, and what is said to Ray and of its errors."""
 
 import pytest
+from hydra.core.utils import JobStatus
+from omegaconf import OmegaConf
+
+from nnexp.readers import ConfigError
+from nnexp.runs.identity import sha256
+from nnexp.sweeps import on_ray
 
 from .test_sweeps import SMALL, children, digests, parents, without_store
 
@@ -13,6 +19,86 @@ def test_a_sweep_does_not_wait_for_a_ray_that_is_not_there(nnexp):
     told = "`ray start --head` listens, got 127.0.0.1:9: connection refused"
     assert (done.status, done.err.strip()) == (2, f"`hydra.launcher.ray.init.address` must be where {told}")
     assert not nnexp.directories()
+
+
+@pytest.mark.parametrize("address", ["auto", "local", "ray://no-such-host.invalid:10001", "no-such-host.invalid"])
+def test_an_address_in_another_form_of_rays_is_left_to_ray(address):
+    on_ray.check_address(OmegaConf.create({"ray": {"init": {"address": address}}}))
+
+
+def test_a_port_that_there_cannot_be_is_told():
+    with pytest.raises(ConfigError, match=r"listens, got 127.0.0.1:9{30}: \w+"):
+        on_ray.check_address(OmegaConf.create({"ray": {"init": {"address": f"127.0.0.1:{'9' * 30}"}}}))
+
+
+def test_nodes_get_the_variables_that_decide_and_no_job_is_started_again_by_ray(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "what-alice-alone-knows")
+    monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES", raising=False)
+    given = {"num_cpus": 2, "runtime_env": {"pip": [], "env_vars": {"MLFLOW_HTTP_REQUEST_TIMEOUT": "8", "MINE": "1"}}}
+    assert on_ray._settings(OmegaConf.create(given)) == {
+        "max_retries": 0,
+        "num_cpus": 2,
+        "runtime_env": {
+            "pip": [],
+            "env_vars": {
+                "OPENBLAS_CORETYPE": "Haswell",
+                "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
+                "RAY_kill_child_processes_on_worker_exit": "false",
+                "MINE": "1",
+            },
+        },
+    }
+    assert on_ray._settings(OmegaConf.create({}))["num_cpus"] == 1
+
+
+def test_what_became_of_a_job_that_returned_nothing_is_told_by_its_name(monkeypatch, capsys):
+    import ray
+    from ray import exceptions
+
+    def told(error):
+        def fails(job):
+            raise error
+
+        monkeypatch.setattr(ray, "get", fails)
+        done = on_ray._result("job", "seed=1")
+        return done.status, getattr(done._return_value, "reason", None), capsys.readouterr().err
+
+    raised = exceptions.RayTaskError("f", "traceback", ValueError("no such file"), ip="10.0.0.2")
+    assert told(raised) == (JobStatus.COMPLETED, "ValueError: no such file (on 10.0.0.2)", "")
+    no_environment = exceptions.RuntimeEnvSetupError("no such package")
+    status, reason, said = told(no_environment)
+    assert (status, "no such package" in reason, said) == (JobStatus.COMPLETED, True, "")
+    for error, why in (
+        (exceptions.NodeDiedError("x"), "the machine that did it is gone"),
+        (exceptions.WorkerCrashedError(), "the process that did it is gone"),
+        (exceptions.OutOfMemoryError("x"), "the process that did it was ended, since its machine ran out of memory"),
+        (exceptions.TaskCancelledError(error_message="it was stopped"), "it was stopped"),
+    ):
+        assert told(error) == (JobStatus.FAILED, None, f"lost: seed=1: {why}\n")
+
+
+def test_a_node_takes_a_file_that_it_does_not_have_once(tmp_path, monkeypatch):
+    import ray
+
+    fetched = []
+    monkeypatch.setattr(ray, "get", lambda sent: fetched.append(sent) or sent)
+    here, content = tmp_path / "table.csv", b"a,b\n1,2\n"
+    sent = {"data.path": ("table.csv", sha256(content), [content])}
+
+    def taken():
+        config = OmegaConf.create({"data": {"path": str(here)}, "tracking": {"directory": str(tmp_path / "outputs")}})
+        on_ray._take_files(config, sent)
+        return config.data.path
+
+    place = tmp_path / "outputs/files" / sha256(content) / "table.csv"
+    here.write_bytes(b"another of this name")
+    assert (taken(), taken(), place.read_bytes(), fetched) == (str(place), str(place), content, [content])
+    place.write_bytes(b"cut off")
+    assert (taken(), place.read_bytes(), len(fetched)) == (str(place), content, 2)
+    here.write_bytes(content)
+    assert (taken(), len(fetched)) == (str(here), 2)
 
 
 def test_a_sweep_on_ray_is_the_sweep_done_serially(with_store):

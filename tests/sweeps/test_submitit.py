@@ -1,10 +1,14 @@
 """Sweeps by submitit: its launchers with defaults of ours, and what is said where a launcher's package is missing."""
 
+import os
+
 import pytest
+from hydra.core.utils import JobStatus
 from omegaconf import OmegaConf
 
 from nnexp.cli import main
 from nnexp.presets import LAUNCHERS
+from nnexp.sweeps import on_submitit
 from nnexp.sweeps.sweeper import BaseSweeper
 
 from .test_sweeps import SMALL
@@ -20,6 +24,29 @@ def test_a_sweep_by_submitit_leaves_its_logs_in_the_output_directory(nnexp):
     logs = "".join(path.read_text() for path in nnexp.folder.glob("outputs/submitit/*/*.err"))
     assert logs.count("finished: seed=") == 3
     assert "3 of 3" not in nnexp(*line, "dry_run=true").out.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_what_became_of_a_job_that_returned_nothing_is_told_by_its_name(tmp_path, capsys):
+    import submitit
+
+    usual = submitit.AutoExecutor
+    with on_submitit._waiting_for_each(["seed=0", "seed=1", "seed=2"]):
+        executor = submitit.AutoExecutor(tmp_path, cluster="local")
+        executor.update_parameters(timeout_min=10)
+        fails, one, other = executor.map_array(lambda work, value: work(value), [int, os._exit, os._exit], ["no", 1, 1])
+    assert submitit.AutoExecutor is usual
+    [failed] = fails.results()
+    assert failed.status == JobStatus.COMPLETED
+    assert failed._return_value.reason == "ValueError: invalid literal for int() with base 10: 'no'"
+    assert capsys.readouterr().err == ""
+    [lost] = one.results()
+    assert lost.status == JobStatus.FAILED
+    assert f"lost: seed=1: its process is gone; its log is {one._job.paths.stderr}" in capsys.readouterr().err
+    other._job.wait()
+    other._job.paths.stderr.unlink()
+    other.results()
+    assert "lost: seed=2: Job" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["submitit_local", "submitit_slurm"])

@@ -20,8 +20,8 @@ from tests.tools.waiting import HANGING
 SMALL = ["data=digits", "data.cache=null", "model.hidden_size=5", "optimizer.maxfun=5"]
 
 
-def check(uri, backend="mlflow"):
-    check_store(SimpleNamespace(uri=uri, backend=backend, experiment="a b"))
+def check(uri, backend="mlflow", **what):
+    check_store(SimpleNamespace(uri=uri, backend=backend, experiment="a b"), **what)
 
 
 @pytest.fixture(autouse=True)
@@ -40,18 +40,31 @@ def _no_databricks(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("postgresql+psycopg2://h/d", "its driver is not installed, the Python module psycopg2"),
+        (
+            "postgresql+psycopg2://h/d",
+            "its driver is not installed, the Python module psycopg2: pip install 'nnexp[server]'",
+        ),
         ("mysql://h/d", "its driver is not installed, the Python module MySQLdb"),
+        ("mysql+broken://h/d", "libmysqlclient.so: cannot open shared object file"),
         ("mssql+nothing://h/d", "mssql.nothing"),
-        pytest.param("databricks", "DATABRICKS_TOKEN", marks=pytest.mark.slow),  # MLflow is asked
+        pytest.param(
+            "databricks",
+            "no access is configured: DATABRICKS_HOST and DATABRICKS_TOKEN, or `databricks auth login`",
+            marks=pytest.mark.slow,
+        ),  # MLflow is asked
     ],
 )
-def test_a_store_whose_library_is_missing_is_refused(uri, told, monkeypatch):
+def test_a_store_whose_library_is_missing_is_refused(uri, told, monkeypatch, tmp_path):
     for module in ("psycopg2", "MySQLdb"):
         monkeypatch.setitem(sys.modules, module, None)
+    if "broken" in uri:
+        uri = uri.replace("+broken", "")
+        (tmp_path / "MySQLdb.py").write_text(f"raise ImportError({told!r})")
+        monkeypatch.delitem(sys.modules, "MySQLdb")
+        monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match=r"^`tracking.uri` \S+ cannot be used: ") as caught:
         check(uri)
-    assert told in str(caught.value)
+    assert str(caught.value).endswith(told)
     assert len(str(caught.value).splitlines()) == 1
     check(uri, backend="none")
 
@@ -72,7 +85,7 @@ def test_a_server_that_is_none_of_mlflows_is_refused(status, body, told):
 
 
 def test_a_server_that_is_away_or_in_trouble_is_not(tmp_path):
-    for uri in ("http://127.0.0.1:9", "http://no-such-host.invalid:5000", "sqlite:///x.db"):
+    for uri in ("http://127.0.0.1:9", "http://no-such-host.invalid:5000", "http://a..b:5000", "sqlite:///x.db"):
         check(uri)
     for status in (500, 503, 429):
         with FaultyServer(status, "later") as server:
@@ -97,13 +110,48 @@ def test_a_server_that_dribbles_is_not_waited_for(monkeypatch):
         check(f"http://127.0.0.1:{server.getsockname()[1]}")
 
 
-def test_a_server_of_mlflow_is_asked_two_small_questions():
+def answering_once(server, content):
+    """The address of a server that says this once, and nothing to whoever comes then."""
+
+    def answer():
+        with contextlib.closing(server.accept()[0]) as connection:
+            connection.recv(10_000)
+            connection.sendall(content)
+
+    threading.Thread(target=answer, daemon=True).start()
+    return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_server_that_does_not_speak_http_is_not_asked_further():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check(answering_once(server, b"220 a mail server\r\n"))
+
+
+@pytest.mark.slow  # MLflow is asked
+def test_a_server_that_falls_silent_after_its_first_answer_is_not_refused(monkeypatch):
+    """Be it MLflow's, whose next answer may tell who may write, or one whose first answer was odd."""
+    monkeypatch.setattr(usable, "SECONDS", 0.5)
+    with FaultyServer(body=EXPERIMENT, hangs=True) as server:
+        check(server.uri)
+        assert server.seen[1:] == ["/api/2.0/mlflow/runs/create"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check(answering_once(server, b"HTTP/1.1 404 no\r\nContent-Length: 0\r\n\r\n"))
+
+
+def test_a_server_of_mlflow_is_asked_two_small_questions(monkeypatch):
+    """One on this host directly, whatever proxy there is."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     with FaultyServer(body=EXPERIMENT) as server:
-        check(server.uri + "/")
+        check(server.uri + "/team/")
     assert server.seen == [
-        "/api/2.0/mlflow/experiments/get-by-name?experiment_name=a%20b",
-        "/api/2.0/mlflow/runs/create",  # with nonsense, which makes none
+        "/team/api/2.0/mlflow/experiments/get-by-name?experiment_name=a%20b",
+        "/team/api/2.0/mlflow/runs/create",  # with nonsense, which makes none
     ]
+    with FaultyServer(body=EXPERIMENT) as server:
+        check(server.uri, writes=False)
+    assert len(server.seen) == 1
 
 
 @pytest.mark.slow
