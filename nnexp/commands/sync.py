@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from nnexp.errors import ExitStatus, UsageError
-from nnexp.terminal import say
+from nnexp.terminal import say, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Publish and say how many."""
+    """Publish and say how many, and which sweeps have come to their end by that."""
     from nnexp.compose import compose, in_grammar, read_config
     from nnexp.config import ConfigError
     from nnexp.lookup import Lookup
@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"`--to` must be {problem}, got {arguments.to!r}")
     if arguments.figures and not arguments.runs:
         raise UsageError("--figures needs the runs or sweeps whose figures are to be drawn")
+    closed: list[str] = []
     done, kept = sync(
         tracking.directory,
         arguments.runs,
@@ -49,9 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
         parent_of=SweepPublication,
         lookup=Lookup.of(tracking),
         with_figures=arguments.figures,
+        tell_closed=closed.append,
     )
     if arguments.json:
         print(json.dumps({"published": done, "kept_back": kept}))
     else:
-        print(f"{done} published, {kept} not published")
+        tell("; ".join([f"{done} published, {kept} not published", *closed]))
     return ExitStatus.NOT_PUBLISHED if kept else ExitStatus.DONE

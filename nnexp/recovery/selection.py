@@ -14,8 +14,6 @@ from nnexp.runs.directory import RunDirectory, peek, run_directories
 from nnexp.tracking.errors import StoreError
 from nnexp.tracking.store import Store
 
-SHOWN = 5
-
 
 def chosen(
     lookup: Lookup, root: str | Path, names: Sequence[str], *, is_copy: bool
@@ -54,12 +52,6 @@ def sweep_of(directory: RunDirectory) -> str | None:
     """The sweep of a run; None where it has none, or is damaged."""
     found = peek(directory)
     return None if found is None else found[0].sweep
-
-
-def listed(names: Sequence[str]) -> str:
-    """Some names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def _all(root: str | Path) -> list[RunDirectory]:

@@ -13,6 +13,7 @@ from nnexp.lookup import Lookup
 from nnexp.paths import absolute_uri
 from nnexp.recovery import selection
 from nnexp.recovery.closing import StillTrainingError, Tell, close_and_describe, close_lost, complete
+from nnexp.recovery.reasons import Reasons, listed
 from nnexp.recovery.selection import PATIENCE, Stores
 from nnexp.runs import backlog, lease
 from nnexp.runs.directory import RunDirectory, peek
@@ -48,8 +49,9 @@ class SweepParent(Protocol):
     def ensure(self) -> None:
         """Make it where it is missing."""
 
-    def close(self) -> None:
-        """Give it a true status."""
+    def close(self) -> str | None:
+        """Give it a true status; how the sweep stands, if that is another status than it had."""
+        ...
 
 
 MakeParent = Callable[[str | Path, str, Stores], SweepParent]
@@ -65,6 +67,7 @@ def sync(
     parent_of: MakeParent | None = None,
     lookup: Lookup | None = None,
     with_figures: bool = False,
+    tell_closed: Tell = lambda line: None,
 ) -> tuple[int, int]:
     """Publish the named runs, or all of the backlog of `root`, with the sweeps that they belong to.
 
@@ -77,7 +80,7 @@ def sync(
     default_uri
         The store of today's config.
     tell
-        Gets a line for each run that is kept back.
+        Gets a line for each reason why runs are kept back.
     to
         Another store, into which the named runs, or all of `root`, are copied.
     parent_of
@@ -86,6 +89,8 @@ def sync(
         Says what the names mean; default: what is on this machine does.
     with_figures
         Whether to draw the figures of those runs that were made without.
+    tell_closed
+        Gets a line for each sweep whose parent run has got another status.
 
     Returns
     -------
@@ -100,31 +105,38 @@ def sync(
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(2 * PATIENCE)))
     stores = Stores(default_uri, to)
     directories, sweeps = selection.chosen(lookup or Lookup(root), root, names, is_copy=to is not None)
-    if with_figures:
-        for directory in directories:
-            _attempt(lambda directory=directory: ask_for_figures(directory), tell, directory.path.name)
-    directories, private = selection.split_private(directories)
-    if private:
-        _leave_private(root, private, tell, only=bool(names) and not directories and not with_figures)
-    if parent_of is None:
-        parents = []
-    else:
-        sweeps |= {sweep for directory in directories if (sweep := selection.sweep_of(directory))}
-        if not names and to is None:
-            sweeps |= {directory.path.name for directory in backlog.sweeps(root)}
-        parents = [parent_of(root, sweep, stores) for sweep in sorted(sweeps)]
-        parents = [parent for parent in parents if parent.has_plan and not parent.is_private]
-    for parent in parents:  # before the runs, which name it
-        _attempt(parent.ensure, tell, parent.name)
-    published, kept = 0, []
-    for directory in _decided(root, directories, tell):
-        if _attempt(lambda directory=directory: _publish(root, directory, stores, tell), tell, directory.path.name):
-            published += 1
+    reasons = Reasons()
+    try:
+        if with_figures:
+            for directory in directories:
+                _attempt(lambda directory=directory: ask_for_figures(directory), reasons, directory.path.name)
+        directories, private = selection.split_private(directories)
+        if private:
+            _leave_private(root, private, tell, only=bool(names) and not directories and not with_figures)
+        if parent_of is None:
+            parents = []
         else:
-            kept.append(directory)
-    for parent in parents:
-        if not any(parent.is_of(directory) for directory in kept):
-            _attempt(parent.close, tell, parent.name)
+            sweeps |= {sweep for directory in directories if (sweep := selection.sweep_of(directory))}
+            if not names and to is None:
+                sweeps |= {directory.path.name for directory in backlog.sweeps(root)}
+            parents = [parent_of(root, sweep, stores) for sweep in sorted(sweeps)]
+            parents = [parent for parent in parents if parent.has_plan and not parent.is_private]
+        for parent in parents:  # before the runs, which name it
+            _attempt(parent.ensure, reasons, parent.name)
+        published, kept = 0, []
+        for directory in _decided(root, directories, tell):
+            name = directory.path.name
+            if _attempt(lambda directory=directory: _publish(root, directory, stores, tell), reasons, name):
+                published += 1
+            else:
+                kept.append(directory)
+        for parent in parents:
+            if not any(parent.is_of(directory) for directory in kept):
+                message = _attempt(parent.close, reasons, parent.name)
+                if message is not None:
+                    tell_closed(f"{parent.name} closed: {message}")
+    finally:
+        reasons.tell(tell)
     return published, len(kept)
 
 
@@ -148,7 +160,7 @@ def recover(store: Store, root: str | Path, tell: Tell = lambda line: None, ende
     StoreError
         If the store does not answer, or refuses it to this user.
     """
-    recovered: list[str] = []
+    recovered, reasons = list[str](), Reasons()
 
     def attempt(work: Callable[[], Any], name: object) -> Any:
         try:
@@ -158,7 +170,7 @@ def recover(store: Store, root: str | Path, tell: Tell = lambda line: None, ende
         except Exception as error:  # any of MLflow's, or of a damaged directory
             store.ping()  # one that is silent now would cost its patience at each run
             if not isinstance(error, StoreError):
-                tell(f"{name}: {one_line(error)}")
+                reasons.add(str(name), one_line(error))
             return None
 
     for run in store.search(f"attributes.status = '{RunStatus.RUNNING}'"):
@@ -171,6 +183,7 @@ def recover(store: Store, root: str | Path, tell: Tell = lambda line: None, ende
         )
         if name is not None:
             recovered.append(name)
+    reasons.tell(tell)
     return recovered
 
 
@@ -189,9 +202,10 @@ def ask_for_figures(directory: RunDirectory) -> bool:
 
 def draw(root: str | Path, directories: Iterable[RunDirectory], default_uri: str, tell: Tell) -> None:
     """Draw and publish the figures of those of the runs that were made without; `default_uri` as in :func:`sync`."""
-    stores = Stores(default_uri)
+    stores, reasons = Stores(default_uri), Reasons()
     for directory in directories:
-        _attempt(lambda directory=directory: _draw(root, directory, stores, tell), tell, directory.path.name)
+        _attempt(lambda directory=directory: _draw(root, directory, stores, tell), reasons, directory.path.name)
+    reasons.tell(tell)
 
 
 def _draw(root: str | Path, directory: RunDirectory, stores: Stores, tell: Tell) -> None:
@@ -243,7 +257,7 @@ def _leave_private(root: str | Path, private: Sequence[RunDirectory], tell: Tell
     UsageError
         If they are the `only` ones that were named.
     """
-    line = f"made with tracking=none, so never published: {selection.listed([each.path.name for each in private])}"
+    line = f"made with tracking=none, so never published: {listed([each.path.name for each in private])}"
     if only:
         raise UsageError(line)
     tell(line)
@@ -282,15 +296,15 @@ def _may_be_alive_elsewhere(root: str | Path, directory: RunDirectory) -> bool:
     return not is_here and result is None and backlog.lost_reason(root, directory, record) is None
 
 
-def _attempt(work: Callable[[], Any], tell: Tell, name: str) -> Any:
-    """What comes of it; None, and a line that says why, where it cannot be done."""
+def _attempt(work: Callable[[], Any], reasons: Reasons, name: str) -> Any:
+    """What comes of it; None, and a reason, where it cannot be done."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return work()
         except (StoreError, StillTrainingError, OSError, ValueError) as error:
-            tell(f"{name}: {one_line(error)}")
+            reasons.add(name, one_line(error))
             return None
         except Exception as error:  # MLflow's, of a server that answers some requests and not others
             if attempt == ATTEMPTS:
-                tell(f"{name}: {one_line(error)}")
+                reasons.add(name, one_line(error))
     return None

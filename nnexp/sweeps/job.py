@@ -77,9 +77,19 @@ def _tell(outcome: Outcome, name: str, shown: str) -> None:
         brief = tasks.recorded(RunDirectory(outcome.path).record.task).presentation.brief(outcome.result)
         say(f"finished: {name}: {brief} (run {outcome.run_id})")
         if not outcome.published:
-            say(f"not published: {name}: {outcome.problem}")
+            _tell_reason(name, outcome.problem)
         elif outcome.problem:
             say(f"{name}: {outcome.problem}")
+
+
+_reasons: set[str | None] = set()  # that this process has told
+
+
+def _tell_reason(name: str, reason: str | None) -> None:
+    """Why a run is not published; of several with one reason at the first, for the sweep's end says how many."""
+    if reason not in _reasons:
+        _reasons.add(reason)
+        say(f"not published: {name}: {reason}")
 
 
 def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Exception) -> Outcome:

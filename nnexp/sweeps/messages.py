@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 
 from nnexp.errors import one_line
+from nnexp.recovery.reasons import listed
 from nnexp.runs import backlog, provenance
 from nnexp.runs.history import last_row
 from nnexp.sweeps import ranking
@@ -63,15 +64,19 @@ def tell_other_arithmetic(states: Collection[JobState]) -> None:
 def tell_recovered(names: Sequence[str]) -> None:
     """Say which runs of a crash were closed or published."""
     if names:
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        say(f"closed or published after a crash: {', '.join(names[:SHOWN])}{more}")
+        say(f"closed or published after a crash: {listed(names)}")
 
 
 def tell_unpublished(kept: Collection[tuple[str, str]]) -> None:
     """Say which machines have runs that the store does not have, given as pairs of a host and a reason, and why."""
-    for (host, reason), n in Counter(kept).items():
+    hosts: dict[str, Counter[str]] = {}
+    for host, reason in kept:
+        hosts.setdefault(reason, Counter())[host] += 1
+    for reason, by_host in hosts.items():
+        n = by_host.total()
         runs = "1 run was" if n == 1 else f"{n} runs were"
-        say(f"{runs} trained on {host}, not published: {reason}; `nnexp sync` there publishes what is missing.")
+        where = listed([f"{host} ({n})" for host, n in by_host.items()]) if len(by_host) > 1 else next(iter(by_host))
+        say(f"{runs} trained on {where}, not published: {reason}; `nnexp sync` there publishes what is missing.")
 
 
 def print_end(known: Overview, message: str, choice: Sequence[str], links: Mapping[str, str]) -> None:

@@ -60,12 +60,18 @@ class SweepPublication:
         """Make the parent run where it is missing, so that the sweep's runs can name it."""
         self._parent().ensure()
 
-    def close(self) -> None:
-        """Say how the sweep stands, and end it where its process has; one that is still run is left to it."""
+    def close(self) -> str | None:
+        """Say how the sweep stands, and end it where its process has; one that is still run is left to it.
+
+        Returns
+        -------
+        str or None
+            How it stands, if its parent run has got another status by that.
+        """
         parent = self._parent()
         run = parent.store.get(parent.ensure())
         if run is None or _is_held_elsewhere(run):
-            return
+            return None
         parent.introduce()
         runs = parent.store.tagged(SWEEP, self.sweep)
         jobs = _jobs(parent.plan, runs)
@@ -76,12 +82,13 @@ class SweepPublication:
         parent.say(Told.of(known))
         if parent.record.owner and lease.gone_reason(parent.record.owner) is None and self.directory.result is None:
             parent.hold()  # it goes on without the store, and is closed by the next sync
-            return
+            return None
         status, message = outcome(known.counts, is_over=False)
         ended = max([run.start, *(each.end for each in runs if each.end and each.run_id != run.run_id)])
         parent.end(status, message, ended)
         if not self._stores.is_copy(parent.plan.uri):
             finish(self.directory, run.run_id, status, message, ended, is_whole=True)
+        return message if run.status != status else None
 
 
 def _is_held_elsewhere(run: StoredRun) -> bool:

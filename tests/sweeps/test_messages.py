@@ -4,7 +4,7 @@ import pytest
 
 from nnexp.sweeps import ranking
 from nnexp.sweeps.jobs import Job, SearchGoal
-from nnexp.sweeps.messages import describe, time_left
+from nnexp.sweeps.messages import describe, tell_unpublished, time_left
 from nnexp.sweeps.status import JobState, State
 from nnexp.tasks.network.task import Network
 
@@ -154,3 +154,16 @@ def test_a_search_that_stops_early_counts_all_its_trials(nnexp):
     settings = ["hydra.sweeper.search.n_trials=20", "optimizer=gd", "fail_fast=true", "tracking=none"]
     done = nnexp("+search=tpe", *words, *settings, "optimizer.options.learning_rate=1e300")
     assert "0 of 20 jobs finished, 1 failed" in done.out, done.err
+
+
+def test_what_several_machines_could_not_publish_for_one_reason_is_one_line(capsys):
+    there = "`nnexp sync` there publishes what is missing.\n"
+    tell_unpublished([("a", "full"), ("a", "full")])
+    assert capsys.readouterr().err == f"2 runs were trained on a, not published: full; {there}"
+    tell_unpublished([("a", "full"), ("b", "away"), ("b", "full"), ("a", "full")])
+    assert capsys.readouterr().err == (
+        f"3 runs were trained on a (2), b (1), not published: full; {there}"
+        f"1 run was trained on b, not published: away; {there}"
+    )
+    tell_unpublished([(f"node-{i}", "full") for i in range(8)])
+    assert "on node-0 (1), node-1 (1), node-2 (1), node-3 (1), node-4 (1) and 3 more, not" in capsys.readouterr().err

@@ -33,10 +33,16 @@ def stores(tmp_path_factory, empty_store):
     return tuple(Store(empty_store(folder / f"{name}.db"), "e") for name in ("laptop", "team"))
 
 
-def run_sync(root, *names, store, to=None):
+def run_sync(root, *names, store, to=None, closed=None):
     told = []
     counts = sync(
-        root, names, default_uri=store.uri, tell=told.append, to=to.uri if to else None, parent_of=SweepPublication
+        root,
+        names,
+        default_uri=store.uri,
+        tell=told.append,
+        to=to.uri if to else None,
+        parent_of=SweepPublication,
+        tell_closed=[].append if closed is None else closed.append,
     )
     return counts, told
 
@@ -170,6 +176,37 @@ def test_weights_of_another_form_are_told_and_the_run_is_published_without_a_mod
     assert models(laptop, run_id) == []
 
 
+AWAY = Store("http://127.0.0.1:9", "e")
+REASON = "the tracking server http://127.0.0.1:9 cannot be reached: connection refused"
+
+
+def test_a_reason_that_keeps_back_several_runs_is_told_once(tmp_path):
+    names = [f"run-{i}" for i in range(7)]
+    for name in names:
+        made_up.whole(tmp_path, name, store=AWAY)
+    assert run_sync(tmp_path, "run-0", store=AWAY) == ((0, 1), [f"run-0: {REASON}"])
+    assert run_sync(tmp_path, *names[:2], store=AWAY) == ((0, 2), [f"run-0, run-1: {REASON}"])
+    made_up.begin(tmp_path, "training", store=AWAY)
+    counts, told = run_sync(tmp_path, store=AWAY)
+    assert counts == (0, 8)
+    assert sorted(told) == [
+        f"run-0, run-1, run-2, run-3, run-4 and 2 more: {REASON}",
+        "training: still training, and published by its own process",
+    ]
+
+
+def test_a_sweep_that_only_lacked_its_end_is_said_to_be_closed_once(stores, tmp_path):
+    laptop, _ = stores
+    make_sweep(tmp_path, "s0", laptop, ["zero"])
+    made_up.whole(tmp_path, "zero", store=laptop, sweep="s0")
+    assert sync(tmp_path, default_uri=laptop.uri, tell=print) == (1, 0)  # the run, and not its sweep
+    closed = []
+    assert run_sync(tmp_path, "s0", store=laptop, closed=closed)[0] == (1, 0)
+    assert closed == ["sweep s0 closed: 1 of 1 jobs finished, 0 failed"]
+    run_sync(tmp_path, "s0", store=laptop, closed=closed)
+    assert len(closed) == 1
+
+
 def test_runs_of_a_sweep_find_their_parent_which_is_made_from_the_plan(stores, tmp_path):
     laptop, _ = stores
     make_sweep(tmp_path, "s1", laptop, ["one", "two"])
@@ -275,16 +312,14 @@ def test_chosen_runs_are_copied_alone(stores, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_server_that_is_away_is_told_for_each_run_and_asked_once(nnexp):
+def test_a_server_that_is_away_is_told_once_and_asked_once(nnexp):
     away = Store("http://127.0.0.1:9", "e")
     for i in range(3):
         made_up.whole(nnexp.folder / "outputs", f"kept-{i}", store=away)
     done = nnexp("sync", "--json")
     assert (done.status, done.json) == (4, {"published": 0, "kept_back": 3})
     lines = done.err.strip().splitlines()
-    assert lines == [
-        f"kept-{i}: the tracking server http://127.0.0.1:9 cannot be reached: connection refused" for i in range(3)
-    ]
+    assert lines == [f"kept-0, kept-1, kept-2: {REASON}"]
 
 
 DISK = """
