@@ -110,7 +110,7 @@ class Report:
         head, *rows = table
         for full_head, *full in self.tables:
             if set(head) <= set(full_head):
-                places = [full_head.index(name) for name in head]
+                places = list(range(len(head)) if head == full_head else map(full_head.index, head))
                 means = [[re.sub(r" \[.*\]$", "", row[place]) for place in places] for row in full]
                 if all(row in means for row in rows):
                     return True
