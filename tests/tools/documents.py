@@ -111,7 +111,8 @@ class Report:
         for full_head, *full in self.tables:
             if set(head) <= set(full_head):
                 places = list(range(len(head)) if head == full_head else map(full_head.index, head))
-                means = [[re.sub(r" \[.*\]$", "", row[place]) for place in places] for row in full]
-                if all(row in means for row in rows):
+                picked = [[row[place] for place in places] for row in full]
+                means = [[re.sub(r" \[.*\]$", "", cell) for cell in row] for row in picked]
+                if all(row in picked + means for row in rows):
                     return True
         return False
