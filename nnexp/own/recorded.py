@@ -70,11 +70,13 @@ def refuse_module(key: str, group: str, name: str, module: str) -> None:
 def refuse_found(key: str, name: str, module: str, attributes: Sequence[str], found: object) -> None:
     """Raise a DistrustedError where a module of the user's own has a distrusted name only by an import of another."""
     own = own_module(module)
-    if own is None or module == "__main__":  # was seen to be one that may be imported
+    if own is None and module != "__main__":  # was seen to be one that may be imported
         return
     if inspect.isroutine(found) or inspect.isclass(found):
         where = getattr(found, "__module__", None)
-        is_own = isinstance(where, str) and own_module(where) is not None
+        is_own = isinstance(where, str) and (where == module or own_module(where) is not None)
+    elif own is None:  # a notebook, of which no file says what it has imported
+        is_own = False
     else:
         is_own = len(attributes) == 1 and not inspect.ismodule(found) and not _imports(own.path, attributes[0])
     if not is_own:

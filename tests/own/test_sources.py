@@ -1,10 +1,12 @@
 """What is found under a dotted path, which options it has, and which sources are its own."""
 
 import importlib
+import linecache
 import os
 import sys
 import zipfile
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 import pytest
@@ -264,3 +266,40 @@ def test_what_the_companion_needs_too_is_not_taken_from_a_script_or_a_cell(key, 
     monkeypatch.setattr(sys.modules["__main__"], "cell", len, raising=False)
     with pytest.raises(ConfigError, match=f"`{key}` must name something in a file .* got '__main__.cell': the process"):
         own.find(key, group, "__main__.cell")
+
+
+def test_what_is_installed_is_only_looked_at_for_a_record_and_only_as_a_task_or_an_activation():
+    name = "sklearn.datasets.load_wine"
+
+    def found(group, *, calls):
+        with own.of_records(calls=calls):
+            return own.find("x.name", group, name).found.__name__
+
+    assert found("tasks", calls=False) == found("activations", calls=False) == "load_wine"
+    for group, calls in (("datasets", False), ("optimizers", False), ("tasks", True), ("activations", True)):
+        with pytest.raises(ConfigError, match=f"if you trust it, name it yourself, x.name={name}"):
+            found(group, calls=calls)
+
+
+CELL = """
+import subprocess
+from functools import partial
+from subprocess import getoutput
+
+def train(run): ...
+
+made = partial(subprocess.getoutput)
+"""
+
+
+def test_a_record_can_name_of_a_notebook_what_is_defined_there_and_not_what_it_imports(monkeypatch):
+    """A notebook has no file by which that could be told."""
+    notebook = ModuleType("__main__")
+    monkeypatch.setitem(linecache.cache, "<cell>", (len(CELL), None, CELL.splitlines(keepends=True), "<cell>"))
+    exec(compile(CELL, "<cell>", "exec"), notebook.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    with own.of_records(calls=True):
+        assert own.find("task.name", "tasks", "__main__.train").found is notebook.train
+        for name in ("getoutput", "subprocess.getoutput", "made"):
+            with pytest.raises(ConfigError, match="is what the record of the run says"):
+                own.find("task.name", "tasks", f"__main__.{name}")

@@ -16,6 +16,7 @@ from nnexp.runs.files import read_arrays
 from nnexp.tasks.network import served_model
 from nnexp.tasks.network.estimator import from_run
 from nnexp.tasks.network.served_model import ServedNetwork, labels_of, probabilities
+from nnexp.tasks.presentation import TrainedModel
 from nnexp.tracking import models as making
 from tests.tools import warm
 from tests.tools.stored import models
@@ -71,6 +72,21 @@ def test_the_table_has_a_label_and_a_probability_of_each_class(arrays):
     texts = ServedNetwork(arrays)
     assert texts.columns["label"] == "string"
     assert list(texts(frame)["label"]) == ["abc"[i] for i in table["label"]]
+
+
+def test_a_link_among_a_users_sources_is_not_in_the_model(arrays, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/secret.py").write_text("password = 'correct-horse'")
+    sources = tmp_path / "sources"
+    (sources / "lab").mkdir(parents=True)
+    (sources / "lab/units.py").touch()
+    (sources / "lab/secret.py").symlink_to(tmp_path / "home/secret.py")
+    (sources / "home").symlink_to(tmp_path / "home")
+    trained = TrainedModel(Path(served_model.__file__), ServedNetwork(arrays), (dict, ()), (), sources)
+    making.save_model(tmp_path / "model", trained, model_id="m", run_id="r")
+    code = {path.relative_to(tmp_path / "model/code").as_posix() for path in (tmp_path / "model/code").rglob("*.py")}
+    assert "lab/units.py" in code
+    assert not {name for name in code if "secret" in name}
 
 
 def test_classes_are_integers_where_all_are_written_as_such():
