@@ -152,6 +152,8 @@ def test_what_the_first_model_needs_can_be_had_before():
 
 def test_threads_that_publish_at_once_have_one_module_of_a_model(monkeypatch):
     code = Path(served_model.__file__)
+    known = making._module(code)
+    monkeypatch.setitem(sys.modules, known.__name__, known)  # other tests have models of it
     monkeypatch.setattr(making, "_made_module", cache(making._made_module.__wrapped__))
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
