@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,6 +12,7 @@ from nnexp import tasks
 from nnexp.companion import destination_of, parent_of
 from nnexp.compose import command_folder, plain, read_config, to_yaml
 from nnexp.config import ConfigError, TrackingConfig, check_tracking
+from nnexp.copies import original_of
 from nnexp.credentials import without_password
 from nnexp.errors import one_line
 from nnexp.execute import Outcome, execute, finish
@@ -53,7 +55,8 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
         return Outcome(str(directory.path), result, published=False, problem="not published yet")
 
     try:
-        request = Request(read_config(cfg), to_yaml(cfg), overrides, path)
+        config = read_config(cfg)
+        request = Request(config, to_yaml(_as_given(cfg, config.task.named_by_content)), overrides, path)
         outcome = execute(request, finish_later, share_in(request.config) if deferred.is_worker() else None)
     except KeyboardInterrupt:
         raise
@@ -65,6 +68,20 @@ def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     if outcome.status == RunStatus.KILLED:
         raise KeyboardInterrupt
     return outcome
+
+
+def _as_given(cfg: DictConfig, keys: Sequence[str]) -> DictConfig:
+    """The config with the files that `keys` name where the user has them, not where this machine has copies."""
+    originals = {
+        key: original
+        for key in keys
+        if isinstance(value := OmegaConf.select(cfg, key), str) and (original := original_of(value)) != value
+    }
+    if originals:
+        cfg = cfg.copy()
+        for key, original in originals.items():
+            OmegaConf.update(cfg, key, original)
+    return cfg
 
 
 def _tell(outcome: Outcome, name: str, shown: str) -> None:

@@ -15,8 +15,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf, open_dict
 
-from nnexp import kernels
+from nnexp import copies, kernels
 from nnexp.credentials import credentials
 from nnexp.errors import one_line
 from nnexp.execute import Outcome
@@ -117,18 +118,35 @@ def launch(
     return [returned[each] for each in waiting]
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A file that is sent to nodes.
+
+    Attributes
+    ----------
+    path
+        Where it is on the machine that runs the sweep.
+    content
+        Where Ray has its content, in a list, since Ray fetches what is itself an argument.
+    """
+
+    path: str
+    digest: str
+    content: list[Any]
+
+
 class _Files:
     """What is sent to nodes of the files that jobs name."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
-        self._sent: dict[Path, tuple[str, str, list[Any]]] = {}
+        self._sent: dict[Path, Sent] = {}
 
-    def of(self, config: Any) -> dict[str, tuple[str, str, list[Any]]]:
-        """By the key: name and digest of the file, and where its content is, which Ray fetches when it is asked for."""
+    def of(self, config: Any) -> dict[str, Sent]:
+        """The files that a config names, by their keys."""
         import ray
 
-        found: dict[str, tuple[str, str, list[Any]]] = {}
+        found: dict[str, Sent] = {}
         for key in self._keys:
             value = OmegaConf.select(config, key)
             path = Path(absolute(value)) if isinstance(value, str) else None
@@ -136,7 +154,7 @@ class _Files:
                 continue
             if path not in self._sent:
                 content = path.read_bytes()
-                self._sent[path] = (path.name, sha256(content), [ray.put(content)])
+                self._sent[path] = Sent(str(path), sha256(content), [ray.put(content)])
             found[key] = self._sent[path]
         return found
 
@@ -233,9 +251,10 @@ def _do(
     sign: tuple[str, str],
     common: tuple[Any, Any, Any],
     config: Any,
-    files: Mapping[str, tuple[str, str, list[Any]]],
+    files: Mapping[str, Sent],
 ) -> JobReturn:
     """Do one job, in the folder of the command where there is one on this machine, else where Ray was started."""
+    import ray
     from hydra_plugins.hydra_ray_launcher._launcher_util import _run_job
 
     os.environ.update(environment)
@@ -249,20 +268,27 @@ def _do(
             f"{socket.gethostname()} does not share the disk with the store, a SQLite file; a sweep on several "
             "machines needs `tracking.uri` at a tracking server or a database"
         )
-    _take_files(config, files)
+    take_files(config, files, ray.get)
     return _run_job(context, config, function, state)
 
 
-def _take_files(config: Any, files: Mapping[str, tuple[str, str, list[Any]]]) -> None:
-    """Have the files that a config names, in the output directory where they are not at their places."""
-    import ray
+def take_files(config: Any, files: Mapping[str, Sent], get: Callable[[Any], bytes]) -> None:
+    """Have the files that a config names, in the output directory where they are not at their places.
 
-    for key, (name, digest, content) in files.items():
-        if _is_here(absolute(OmegaConf.select(config, key)), digest):
+    What is recorded of them is where the user has them.
+
+    Parameters
+    ----------
+    get
+        Fetches a content.
+    """
+    for key, file in files.items():
+        if _is_here(absolute(OmegaConf.select(config, key)), file.digest):
             continue
-        place = Path(absolute(config.tracking.directory)) / SENT / digest / name
-        if not _is_here(place, digest):
-            write_atomically(place, ray.get(content[0]))
+        place = Path(absolute(config.tracking.directory)) / SENT / file.digest / Path(file.path).name
+        if not _is_here(place, file.digest):
+            write_atomically(place, get(file.content[0]))
+        copies.note(str(place), file.path)
         OmegaConf.update(config, key, str(place))
 
 

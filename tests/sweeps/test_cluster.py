@@ -4,6 +4,7 @@ import json
 import signal
 
 import pytest
+import yaml
 
 from tests.tools import cluster
 from tests.tools.cluster import GRID, PASSWORD, USER, Server, ended, start, status_of, trains
@@ -110,6 +111,9 @@ def test_a_table_that_only_the_driver_has_is_sent_once_to_each_node(ray, server)
     sent = [list(node.glob("outputs/files/*/table.csv")) for node in nodes]
     assert [len(files) for files in sent] == [1 if ended("table", node) else 0 for node in nodes]
     assert any(sent)
+    configs = [yaml.safe_load(path.read_text()) for n in nodes for path in n.glob("outputs/runs/*/config/config.yaml")]
+    paths = [config["data"]["path"] for config in configs if config["data"]["name"] == "csv"]
+    assert paths == [str(driver / "table.csv")] * 6  # where the user has it
 
 
 def test_a_sweep_on_nodes_that_share_nothing_and_one_is_killed(ray, server):

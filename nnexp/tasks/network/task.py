@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnexp import own
+from nnexp.copies import original_of
 from nnexp.datasets import GROUPED, About, Dataset, Split
 from nnexp.readers import ConfigError
 from nnexp.signals import undisturbed
@@ -125,7 +126,7 @@ class Network(Task[NetworkConfig]):
     def data_name(self, config: NetworkConfig, *, as_file: bool = False) -> str:
         """The data set's name or file."""
         path = config.data.source.get("path") if as_file else None
-        return path or config.data.name
+        return original_of(path) if path else config.data.name
 
     def threads(self, config: NetworkConfig) -> int:
         """Threads among which the objective divides the samples."""
@@ -169,13 +170,15 @@ class Network(Task[NetworkConfig]):
         """The data and the network, as far as they are needed to draw what was trained."""
         dataset, split = self._prepare(config)
         source = config.data.loading
+        is_file = isinstance(path := source.get("path"), str)
+        as_given = {**source, "path": original_of(path)} if is_file else source
         return {
             "data": {"name": config.data.name, **source},
             "split": config.parts,
             "layer_sizes": list(data.layer_sizes_of(config, About.of(dataset))),
             "activation": config.model.activation,
             "dtype": config.training.dtype,
-            "dataset": data.dataset_input(dataset, split, source),
+            "dataset": data.dataset_input(dataset, split, as_given),
         }
 
     def train(self, run: Run, config: NetworkConfig) -> Ending:
