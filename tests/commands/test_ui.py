@@ -27,9 +27,9 @@ def taken():
 
 def test_where_the_usual_port_is_taken_another_one_is_found(taken, monkeypatch):
     monkeypatch.setattr(ui, "PORT", taken)
-    found = ui.free_port(None)
+    found, _ = ui.free_port(None)
     assert found not in (0, taken)
-    assert ui.free_port(found) == found
+    assert ui.free_port(found)[0] == found
 
 
 def test_a_wished_port_that_is_taken_is_refused(taken):
@@ -41,6 +41,24 @@ def test_a_wished_port_that_is_taken_is_refused(taken):
 def test_a_number_that_is_no_port_is_refused(port):
     with pytest.raises(ConfigError, match=f"got {port}"):
         ui.free_port(port)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "", "a\0b", "x" * 300])
+def test_a_host_that_is_not_this_machine_is_refused(host):
+    with pytest.raises(ConfigError, match="`--host` must be a name or an address of this machine, got "):
+        ui.free_port(None, host)
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "http://127.0.0.1:"), ("localhost", "http://localhost:")])
+def test_the_loopback_address_is_open_to_nobody_else(host, shown):
+    place = ui.Place.of(host, 0)
+    assert (place.is_open, place.address) == (False, f"{shown}{place.port}")
+
+
+def test_a_tracking_server_is_not_served_elsewhere(nnexp):
+    done = nnexp("ui", "--host", "0.0.0.0", "tracking.uri=http://127.0.0.1:9")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "--host is of the server that `nnexp ui` starts, got the tracking server http://127.0.0.1:9\n"
 
 
 def test_without_a_store_there_is_a_sentence(nnexp):
@@ -96,12 +114,6 @@ def test_it_listens_on_the_loopback_address_only_and_answers_no_other_host_unles
         ports.append(int(re.search(r"127\.0\.0\.1:(\d+)", "".join(lines))[1]))
     default, opened = ports
 
-    def status(port, host, path="/"):
-        with contextlib.closing(http.client.HTTPConnection(ui.LOOPBACK, port, timeout=HANGING)) as connection:
-            connection.request("GET", path, headers={"Host": host})
-            with connection.getresponse() as answer:
-                return answer.status
-
     runs = "/api/2.0/mlflow/experiments/search?max_results=1"
     for host in (f"127.0.0.1:{default}", "localhost:1234"):  # the other end of a tunnel
         assert (status(default, host), status(default, host, runs)) == (200, 200)
@@ -115,6 +127,37 @@ def test_it_listens_on_the_loopback_address_only_and_answers_no_other_host_unles
     told = [process.communicate(timeout=HANGING)[1] for process in started]
     assert ["no authentication" in text for text in told] == [False, True]
     assert "MLFLOW_SERVER_ALLOWED_HOSTS has it answer requests for the hosts team.example" in told[1]
+
+
+@pytest.mark.slow
+def test_for_others_it_says_so_and_answers_under_its_own_names_only(with_store):
+    process = with_store.start("ui", "--port=0", "--host=0.0.0.0")
+    lines = list(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+    name = socket.gethostname().lower()
+    [port] = {int(found) for found in re.findall(rf"Open http://{re.escape(name)}:(\d+)/", "".join(lines))}
+    search, body = "/api/2.0/mlflow/runs/search", '{"experiment_ids": ["1"]}'
+    for host in (f"{name}:{port}", f"127.0.0.1:{port}", "localhost:1234"):
+        assert status(port, host) == 200
+    for host in ("evil.example", f"evil.example:{port}", f"{name}.evil.example:{port}"):
+        assert status(port, host) == 403
+    asked = {
+        origin: status(port, f"{name}:{port}", search, body, Origin=origin)
+        for origin in (f"http://{name}:{port}", f"http://evil.example:{port}", f"http://{name}.evil.example:{port}")
+    }
+    assert list(asked.values()) == [200, 403, 403]  # a page of its own asks so, and one of another site may not
+    assert listening(port) == {"0.0.0.0"}
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=HANGING)[1]
+    assert f"The UI has no authentication: everybody who reaches http://{name}:{port} can read and change" in told
+
+
+def status(port, host, path="/", body=None, **headers):
+    """With which status a server answers a request that names a host."""
+    with contextlib.closing(http.client.HTTPConnection(ui.LOOPBACK, port, timeout=HANGING)) as connection:
+        sent = {"Host": host, "Content-Type": "application/json", **headers}
+        connection.request("POST" if body else "GET", path, body, headers=sent)
+        with connection.getresponse() as answer:
+            return answer.status
 
 
 def listening(port):
