@@ -12,6 +12,7 @@ from typing import Literal
 import pytest
 
 from nnexp import own
+from nnexp.own.recorded import is_distrusted
 from nnexp.own.sources import digest_of_content
 from nnexp.readers import ConfigError
 
@@ -113,13 +114,15 @@ def test_packages_without_init_and_archives_and_a_path_that_a_module_extends(fol
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     with zipfile.ZipFile(folder / "packed.zip", "w") as archive:
-        archive.writestr("inside.py", "def f(): pass\n")
+        archive.writestr("inside.py", "from functools import partial\n\nmade = partial(max, 0)\n\ndef f(): pass\n")
     sys.path.insert(0, str(folder / "packed.zip"))
     assert sorted(find("spaces.inner.deep.f").sources.files) == ["spaces/inner/deep.py", "spaces/other.py"]
     assert sorted(find("extends.f").sources.files) == ["extends.py", "vendored.py"]
     packed = find("inside.f").sources
     assert packed.digests() == {"packed.zip": digest_of_content((folder / "packed.zip").read_bytes())}
     assert packed.texts() == {}
+    with own.of_records(calls=True):
+        assert find("inside.made").found(1) == 1
 
 
 @pytest.mark.parametrize(
@@ -279,6 +282,35 @@ def test_what_is_installed_is_only_looked_at_for_a_record_and_only_as_a_task_or_
     for group, calls in (("datasets", False), ("optimizers", False), ("tasks", True), ("activations", True)):
         with pytest.raises(ConfigError, match=f"if you trust it, name it yourself, x.name={name}"):
             found(group, calls=calls)
+    with own.of_records([name]):
+        told = [is_distrusted(each, ["of a package"]) for each in (name, "of a package", "of nobody")]
+    assert (told, is_distrusted("of nobody", [])) == ([False, False, True], False)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_taken"),
+    [
+        ("made", True),
+        ("sin", False),
+        ("numpy.sin", False),
+        ("renamed", False),
+        ("renamed.sin", False),
+        ("holder.sin", False),
+        ("upper", False),  # a method of no module
+    ],
+)
+def test_an_object_that_is_no_function_is_taken_for_a_record_only_where_a_file_of_the_user_makes_it(
+    folder, name, is_taken
+):
+    text = "import numpy\nfrom numpy import sin\nfrom functools import partial\nfrom types import SimpleNamespace\n"
+    text += "renamed = numpy\nholder = SimpleNamespace(sin=sin)\nmade = partial(max, 0)\nupper = 'x'.upper\n"
+    (folder / "objects.py").write_text(text)
+    with own.of_records(calls=True):
+        if is_taken:
+            assert own.find("x.name", "optimizers", f"objects.{name}").found(1) == 1
+        else:
+            with pytest.raises(ConfigError, match="is what the record of the run says"):
+                own.find("x.name", "optimizers", f"objects.{name}")
 
 
 CELL = """
