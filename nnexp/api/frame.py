@@ -65,7 +65,7 @@ def typed(text: str) -> Any:
     """A param of the store as the value whose text it is: a number, a truth, None or a list; else the text."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # as its documentation lists them
         return text
 
 

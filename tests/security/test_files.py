@@ -15,13 +15,14 @@ import pytest
 
 import nnexp
 from nnexp import recovery
+from nnexp.api.frame import typed
 from nnexp.comparison import logged_figures
 from nnexp.report.files import RunFiles
 from nnexp.runs import files as run_files
 from nnexp.runs import lease
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import RecordError, is_inside, read_arrays
-from nnexp.runs.tags import DIRECTORY, HEARTBEAT, OWNER, UID
+from nnexp.runs.tags import DIRECTORY, HEARTBEAT, KIND, OWNER, SWEEP, UID
 from nnexp.tracking.artifacts import StoredFiles
 from nnexp.tracking.store import Store
 from nnexp.tracking.stored_run import StoredRun
@@ -289,6 +290,18 @@ def test_nested_json_and_nested_tags_end_no_report(victim, empty_store):
     assert victim("sweeps")[0] == 0
     status, _, err = victim("rerun", run_id, "--check")
     assert (status, len(err.splitlines())) == (2, 1), err
+    store.tag(run_id, {SWEEP: "0123456789abcdef"})
+    parent = store.create("of the attacker", 1.0, {UID: "sweep", KIND: "sweep", SWEEP: "0123456789abcdef"})
+    store.client.log_text(parent, NEST, "plan.json")
+    for words in (["report"], ["rerun", "--check"]):
+        run_files._told.clear()
+        _, _, err = victim(words[0], "0123456789abcdef", *words[1:])
+        assert f"plan.json of the run {parent} (of the attacker) is damaged: maximum recursion depth exceeded" in err
+
+
+@pytest.mark.parametrize("text", ["-" * 5000 + "1", "1" + "+1" * 5000, "(" * 5000, "{{}}", "{[]: 1}", "\0", "f()"])
+def test_a_param_that_is_no_value_stays_text_in_a_table_of_runs(text):
+    assert typed(text) == text
 
 
 @pytest.mark.parametrize("name", ["run.json", "result.json", "published.json"])
