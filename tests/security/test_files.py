@@ -8,6 +8,7 @@ import shutil
 import struct
 import zipfile
 import zlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -186,8 +187,9 @@ class Hostile:
         self.path = path
 
     def list_artifacts(self, run_id, path=None):
-        info = type("FileInfo", (), {"path": self.path, "file_size": 1, "is_dir": False})
-        return [info] if not path else []
+        if path:
+            raise OSError("error 500: there is no such folder")
+        return [type("FileInfo", (), {"path": self.path, "file_size": 1, "is_dir": False})]
 
 
 RUN = StoredRun("r", "r", "FINISHED", 0.0, 1.0, {}, {}, {}, "mlflow-artifacts:/1/r/artifacts", "1")
@@ -200,6 +202,31 @@ def test_a_server_that_names_artifacts_elsewhere(tmp_path, name):
     (tmp_path / "inner").mkdir()
     with pytest.raises(ValueError, match="no name of a file"):
         stored.fetch(name, tmp_path / "inner")
+
+
+def test_a_file_is_asked_for_in_the_folder_in_which_a_server_lists_it(tmp_path):
+    """And in no other: its answer to one folder says nothing of another."""
+    stored = StoredFiles(SimpleNamespace(client=Hostile("config/config.yaml")), RUN)
+    assert stored.names() == {}
+    for name in ("config/config.yaml", "result.json"):
+        with pytest.raises(FileNotFoundError):
+            stored.fetch(name, tmp_path)
+
+
+def test_a_folder_of_artifacts_is_left_by_no_name(tmp_path):
+    artifacts = tmp_path / "artifacts"
+    (artifacts / "reports").mkdir(parents=True)
+    (artifacts / "reports/a.txt").touch()
+    (tmp_path / "private.txt").write_text("the reader's own")
+    stored = StoredFiles(SimpleNamespace(), replace(RUN, artifact_uri=artifacts.as_uri()))
+    assert (stored.folders(), [*stored.names("reports")]) == (["reports"], ["reports/a.txt"])
+    assert (stored.names(".."), stored.folders("../.."), stored.names("/")) == ({}, [], {})
+    with pytest.raises(ValueError, match="is no name of a file of a run"):
+        stored.fetch("../private.txt", tmp_path / "into")
+    (artifacts / "link.txt").symlink_to(tmp_path / "private.txt")
+    (tmp_path / "into").mkdir(exist_ok=True)
+    with pytest.raises(OSError, match="link"):
+        stored.fetch("link.txt", tmp_path / "into")
 
 
 BOMB = gzip.compress(bytes(2**20))
