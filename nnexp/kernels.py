@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -128,6 +129,48 @@ def require(kernel: str) -> None:
         _restart()
     if why is not None:
         raise ConfigError(f"`{KEY}`={PORTABLE} {why}")
+
+
+_of_children: list[str] = []  # the kernel of the processes that this one starts, where it is another than its own
+
+
+def require_of_children(kernel: str) -> None:
+    """See that the processes that this one starts compute with this kernel, where it does not do so itself.
+
+    Each of them sees for itself whether it does. To be called within :func:`environment_kept`.
+
+    Raises
+    ------
+    ConfigError
+        If they cannot.
+    """
+    try:
+        require(kernel)
+    except ConfigError as error:
+        if ADVICE not in str(error):
+            raise
+        _of_children[:] = [CORE]
+        _set(os.environ)
+
+
+@contextmanager
+def environment_kept() -> Iterator[None]:
+    """What is set meanwhile for processes that are started is as before afterwards."""
+    before = {name: os.environ.get(name) for name in (*VARIABLES, OPPOSITE)}
+    try:
+        yield
+    finally:
+        _of_children.clear()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def of_children() -> str | None:
+    """The BLAS kernel of the processes that this one starts to compute, where it is another than its own."""
+    return _of_children[0] if _of_children else None
 
 
 def refuse_several(kernels: Collection[str]) -> None:

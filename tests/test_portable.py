@@ -190,6 +190,40 @@ def test_from_python_it_is_refused_where_the_process_computes_otherwise(nnexp):
     assert python(nnexp, "import nnexp; print(" + FIT + ".n_fev)", **kernels.VARIABLES) == "3\n"
 
 
+PARALLEL = """
+import os
+import nnexp
+
+words = ("experiment=smoke", "seed=1,2", "training.kernel=portable", "figures.of=none", "tracking=none")
+launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+names = ("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES")
+before = [os.environ.get(name) for name in names]
+for _ in range(2):
+    print(nnexp.sweep(*words, *launcher).counts["finished"])
+assert [os.environ.get(name) for name in names] == before
+for more in ((*launcher, "resume=strict"), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=1"), ()):
+    try:
+        nnexp.sweep(*words, *more)
+    except nnexp.ConfigError as error:
+        print(str(error)[:64])
+"""
+
+
+@is_x86
+@pytest.mark.slow
+def test_from_python_a_sweep_whose_launcher_starts_processes_has_them_compute_so(nnexp):
+    """The process itself computes otherwise; its workers are verified, and what they made is not told apart."""
+    env = os.environ | ENVIRONMENTS[3] | {"PYTHONPATH": str(nnexp.folder)}
+    words = [sys.executable, "-c", PARALLEL]
+    done = subprocess.run(words, cwd=nnexp.folder, env=env, capture_output=True, text=True, timeout=HANGING)
+    assert done.returncode == 0, done.stderr
+    refused = "`training.kernel`=portable cannot be had in this process, where "[:64]
+    assert done.stdout.splitlines() == ["2", "2", *[refused] * 3], done.stderr
+    records = [json.loads((path / "run.json").read_text()) for path in nnexp.directories()]
+    assert [record["tags"]["nnexp.blas_kernel"] for record in records] == ["Haswell"] * 2
+    assert "another BLAS kernel" not in done.stderr
+
+
 @is_x86
 def test_a_command_whose_kernel_cannot_be_chosen_begins_anew_once_and_is_refused(nnexp):
     """As with an OpenBLAS that has one kernel only: here every Python sets another before anything else."""

@@ -23,6 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 import nnexp
+from nnexp import kernels
 from nnexp.blas import blas_threads, is_scipys
 from nnexp.runs.identity import PACKAGE
 from nnexp.runs.tags import KERNEL, NUMPY, SCIPY
@@ -171,19 +172,22 @@ def arithmetic() -> dict[str, str]:
     """The tags of a run that this process makes."""
     scipy: Any = import_module("scipy")
     import_module("scipy.linalg")  # loads SciPy's own BLAS, whose kernel counts too
-    kernels = dict.fromkeys(library["kernel"] or library["library"] for library in blas())
-    return {KERNEL: "/".join(kernels) or "unknown", NUMPY: np.__version__, SCIPY: scipy.__version__}
+    loaded = dict.fromkeys(library["kernel"] or library["library"] for library in blas())
+    return {KERNEL: "/".join(loaded) or "unknown", NUMPY: np.__version__, SCIPY: scipy.__version__}
 
 
 def other_arithmetic(made: Mapping[str, str], base: Mapping[str, str] | None = None) -> str | None:
-    """What tells the arithmetic of a run from that of `base` (default: of this process); None where they are equal.
+    """What tells the arithmetic of a run from that of `base`; None where they are equal.
 
     Parameters
     ----------
     made, base
-        Tags of a run; other tags than those of the arithmetic are not looked at.
+        Tags of a run; other tags than those of the arithmetic are not looked at. Default of `base`: what this process
+        computes with, or has processes that it starts compute with.
     """
-    base = arithmetic() if base is None else base
+    if base is None:
+        of_children = kernels.of_children()
+        base = arithmetic() | ({KERNEL: of_children} if of_children else {})
     others = {key: name for key, name in ARITHMETIC.items() if made.get(key) != base.get(key)}
     if others and not all(key in tags for tags in (made, base) for key in ARITHMETIC):
         return "a BLAS kernel that was not recorded"

@@ -33,6 +33,7 @@ from nnexp.errors import ExitStatus
 from nnexp.paths import absolute, sqlite_path
 from nnexp.readers import leaves
 from nnexp.runs import disk_arbiter
+from nnexp.runs.provenance import STRICT
 from nnexp.signals import interruptible
 from nnexp.sweeps import on_ray, on_submitit, plan
 from nnexp.sweeps.composer import Composer, SweepLoader
@@ -68,6 +69,7 @@ class BaseSweeper(Sweeper):
         self.session: Session | None = None  # once the jobs are known
         self.replaced: Collection[str] = ()  # keys whose mappings replace what they held
         self._launched = 0
+        self._is_strict = False
         self._warming: threading.Thread | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -93,7 +95,7 @@ class BaseSweeper(Sweeper):
         ConfigError
             If a job cannot run; then none was started.
         """
-        with interruptible():
+        with interruptible(), kernels.environment_kept():
             return self._run(arguments, command, prints_end=prints_end)
 
     def _run(self, arguments: list[str], command: str, *, prints_end: bool) -> int:
@@ -108,8 +110,9 @@ class BaseSweeper(Sweeper):
             on_ray.check_address(self.config.hydra.launcher)
         self._loader.resolved = resolved(tracking)
         store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
+        self._is_strict = controls.resume == STRICT
         if not controls.dry_run:
-            kernels.require(kernels.kernel_of(dict(leaves(tree))))
+            self._require(kernels.kernel_of(dict(leaves(tree))))
         if store is not None and not controls.dry_run:
             companion_of(tracking).start()  # it imports MLflow while the jobs are planned
         if controls.dry_run and (path := sqlite_path(tracking.uri)) is not None and not path.exists():
@@ -145,17 +148,29 @@ class BaseSweeper(Sweeper):
         return status
 
     def require_kernel(self, jobs: Sequence[Job]) -> None:
-        """See that the jobs have one kernel, with which this process and those that it starts compute.
+        """See that the jobs have one kernel, with which the processes compute in which they are done.
 
         Raises
         ------
         ConfigError
-            If they have several, or the process computes with another.
+            If they have several, or these processes compute with another.
         """
         wanted = {kernels.kernel_of(job.config.deciding()) for job in jobs if job.config is not None}
         kernels.refuse_several(wanted)
         for kernel in wanted:
+            self._require(kernel)
+
+    def _require(self, kernel: str) -> None:
+        has_own = on_ray.is_ray(self._target) or on_submitit.is_submitit(self._target) or self._has_workers
+        if has_own and not self._is_strict:  # by which the runs of this very process's arithmetic would be told apart
+            kernels.require_of_children(kernel)
+        else:
             kernels.require(kernel)
+
+    @property
+    def _has_workers(self) -> bool:
+        """Whether the launcher is joblib's, with processes of its own: with one job at a time it has none."""
+        return isinstance(getattr(self.launcher, "joblib", None), dict) and self.concurrency > 1
 
     def _warm_up(self, tracking: TrackingConfig, jobs: Sequence[Job], task: Task[Any]) -> None:
         """Start the workers, unless all jobs seem to be done."""
