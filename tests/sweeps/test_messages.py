@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnexp.sweeps import ranking
+from nnexp.sweeps import job, ranking
 from nnexp.sweeps.jobs import Job, SearchGoal
 from nnexp.sweeps.messages import describe, tell_unpublished, time_left
 from nnexp.sweeps.status import JobState, State
@@ -167,3 +167,10 @@ def test_what_several_machines_could_not_publish_for_one_reason_is_one_line(caps
     )
     tell_unpublished([(f"node-{i}", "full") for i in range(8)])
     assert "on node-0 (1), node-1 (1), node-2 (1), node-3 (1), node-4 (1) and 3 more, not" in capsys.readouterr().err
+
+
+def test_a_process_tells_once_why_runs_are_not_published(capsys, monkeypatch):
+    monkeypatch.setattr(job, "_reasons", set())
+    for name, reason in (("seed=1", "away"), ("seed=2", "away"), ("seed=3", "full")):
+        job._tell_reason(name, reason)
+    assert capsys.readouterr().err == "not published: seed=1: away\nnot published: seed=3: full\n"
