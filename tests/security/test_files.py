@@ -296,12 +296,18 @@ def picture(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("size", [(12_000, 12_000), (1, 4000), (4000, 1)])
+@pytest.mark.parametrize("size", [(12_000, 12_000), (1, 4000), (4000, 1), (10, 0)])
 def test_a_picture_that_becomes_too_large_is_not_shown(size):
     assert len(picture(*size)) < 100_000
     with pytest.raises(ValueError, match="is not shown"):
         logged_figures._image(picture(*size))
     assert logged_figures._image(picture(30, 20)).shape[:2] == (20, 30)
+
+
+@pytest.mark.parametrize("content", [b"GIF89a" + bytes(30), picture(30, 20)[:20], b""])
+def test_what_is_no_png_is_not_shown(content):
+    with pytest.raises(ValueError, match="it is no PNG"):
+        logged_figures._image(content)
 
 
 NEST = "[" * 100_000
