@@ -1,4 +1,4 @@
-"""What the answer of a tracking server means, and why there was none."""
+"""What the answer of a tracking server means, and why there was none; what is heard of the calls of a client."""
 
 import json
 import ssl
@@ -7,7 +7,9 @@ import pytest
 import requests
 import urllib3
 
+from nnexp.tracking.errors import RefusedError
 from nnexp.tracking.server import Answer, Trouble, _unanswered, judged
+from nnexp.tracking.server_client import ServerClient
 
 REFUSED = ConnectionRefusedError(111, "Connection refused")
 
@@ -70,3 +72,48 @@ def in_a_circle(error):
 )
 def test_why_there_was_no_answer(error, trouble):
     assert _unanswered(error, 3.0) == trouble
+
+
+def answered(status):
+    response = requests.Response()
+    response.status_code = status
+    return requests.HTTPError("no", response=response)
+
+
+@pytest.mark.slow  # imports MLflow
+def test_each_answer_to_a_client_is_heard_and_a_refusal_says_what_it_takes():
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED
+
+    class Client:
+        """MLflow's, as far as it matters here."""
+
+        uri = "http://server"
+
+        def does(self, error=None):
+            if error is not None:
+                raise error
+            return "done"
+
+        get_run = log_artifact = _inner = does
+
+    def refused(status, permission):
+        return RefusedError(permission, status)
+
+    heard = []
+    client = ServerClient(Client(), lambda: heard.append(True), refused, lambda *how: None)
+    assert (client.uri, client._inner(), heard) == ("http://server", "done", [])
+    assert (client.does(), heard) == ("done", [True])
+    for call, error, status, permission in (
+        (client.get_run, MlflowException("no", UNAUTHENTICATED), 401, "READ"),
+        (client.does, MlflowException("no", PERMISSION_DENIED), 403, "EDIT"),
+        (client.log_artifact, answered(403), 403, "EDIT"),
+    ):
+        with pytest.raises(RefusedError) as caught:
+            call(error)
+        assert (caught.value.status, str(caught.value)) == (status, permission)
+    for error in (MlflowException("no"), answered(404), requests.HTTPError("no"), KeyError("no")):
+        with pytest.raises(type(error)) as caught:
+            client.does(error)
+        assert caught.value is error
+    assert heard == [True]
