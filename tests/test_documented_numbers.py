@@ -39,7 +39,8 @@ pytestmark = [
 
 
 # What the sweep over lambda leaves as it is, and other commands of the documents do not.
-DEFAULT = {"data.name": "ex4", "data.test_size": 0.2, "model.hidden_size": 25, "model.activation": "sigmoid",
+DEFAULT = {"data.name": "ex4", "data.test_size": 0.2, "data.validation_size": 0.0, "data.split": "stratified",
+           "model.hidden_size": 25, "model.activation": "sigmoid",
            "optimizer.method": "TNC", "optimizer.maxfun": 400, "training.kernel": "portable", "seed": 0}  # fmt: skip
 
 
