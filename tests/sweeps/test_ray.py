@@ -5,7 +5,6 @@ from hydra.core.utils import JobStatus
 from omegaconf import OmegaConf
 
 from nnexp.readers import ConfigError
-from nnexp.runs.identity import sha256
 from nnexp.sweeps import on_ray
 
 from .test_sweeps import SMALL, children, digests, parents, without_store
@@ -77,28 +76,6 @@ def test_what_became_of_a_job_that_returned_nothing_is_told_by_its_name(monkeypa
         (exceptions.TaskCancelledError(error_message="it was stopped"), "it was stopped"),
     ):
         assert told(error) == (JobStatus.FAILED, None, f"lost: seed=1: {why}\n")
-
-
-def test_a_node_takes_a_file_that_it_does_not_have_once(tmp_path, monkeypatch):
-    import ray
-
-    fetched = []
-    monkeypatch.setattr(ray, "get", lambda sent: fetched.append(sent) or sent)
-    here, content = tmp_path / "table.csv", b"a,b\n1,2\n"
-    sent = {"data.path": ("table.csv", sha256(content), [content])}
-
-    def taken():
-        config = OmegaConf.create({"data": {"path": str(here)}, "tracking": {"directory": str(tmp_path / "outputs")}})
-        on_ray._take_files(config, sent)
-        return config.data.path
-
-    place = tmp_path / "outputs/files" / sha256(content) / "table.csv"
-    here.write_bytes(b"another of this name")
-    assert (taken(), taken(), place.read_bytes(), fetched) == (str(place), str(place), content, [content])
-    place.write_bytes(b"cut off")
-    assert (taken(), place.read_bytes(), len(fetched)) == (str(place), content, 2)
-    here.write_bytes(content)
-    assert (taken(), len(fetched)) == (str(here), 2)
 
 
 def test_a_sweep_on_ray_is_the_sweep_done_serially(with_store):
