@@ -49,6 +49,7 @@ VARIABLES = (
 SPARE_CHILDREN = {"RAY_kill_child_processes_on_worker_exit": "false"}
 OBJECT_STORE = 78_643_200  # bytes, the least that Ray takes: jobs are small
 SENT = "files"  # in the output directory of a node: what was sent to it
+TOKEN = "~/.ray/auth_token"
 CONNECT_SECONDS = 10.0  # in which Ray has to be there
 CANCEL_SECONDS = 30.0  # that jobs have to close their runs when the sweep is interrupted
 
@@ -58,13 +59,13 @@ def is_ray(target: str) -> bool:
     return target.endswith("ray_launcher.RayLauncher")
 
 
-def check_address(settings: Any) -> None:
-    """See that somebody listens where a sweep is to find Ray, which would wait for minutes and not say for what.
+def connect(settings: Any) -> None:
+    """Connect to a Ray that runs, if a sweep names one.
 
     Raises
     ------
     ConfigError
-        If nobody does.
+        If nobody listens there, which Ray tells after minutes, or this user is not let in.
     """
     address = str(OmegaConf.select(settings, "ray.init.address"))
     host, _, port = address.rpartition(":")
@@ -77,6 +78,28 @@ def check_address(settings: Any) -> None:
         raise ConfigError(
             f"`hydra.launcher.ray.init.address` must be where `ray start --head` listens, got {address}: {reason}"
         ) from error
+    if _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # to an address Ray sends none by itself
+    try:
+        _start(settings.ray.init)
+    except ConnectionError as error:
+        if not _is_refused(error):
+            raise ConfigError(f"Ray at {address} cannot be used: {one_line(error)}") from error
+        raise ConfigError(
+            f"Ray at {address} refuses this user's token: copy {TOKEN} from the machine where Ray was started with it, "
+            "or name its copy in RAY_AUTH_TOKEN_PATH"
+        ) from error
+
+
+def _has_token() -> bool:
+    """Whether there is a token for Ray, in one of the places where it looks for it."""
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return "RAY_AUTH_TOKEN" in os.environ or Path(named or TOKEN).expanduser().is_file()
+
+
+def _is_refused(error: BaseException) -> bool:
+    """Whether it is a token that Ray does not take, which it tells within the text of an error."""
+    return any("InvalidAuthToken" in str(each) for each in (error, error.__cause__, error.__context__))
 
 
 def launch(

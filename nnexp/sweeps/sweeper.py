@@ -106,13 +106,13 @@ class BaseSweeper(Sweeper):
         controls = self.controls(tree, command, prints_end)
         check_places(controls.tracking, "hydra.sweep.dir", absolute(self.config.hydra.sweep.dir))
         check_store(tracking := controls.tracking, writes=not controls.dry_run)
-        if on_ray.is_ray(self._target) and not controls.dry_run:
-            on_ray.check_address(self.config.hydra.launcher)
         self._loader.resolved = resolved(tracking)
         store = open_store(tracking.uri, tracking.experiment) if tracking.backend == "mlflow" else None
         self._is_strict = controls.resume == STRICT
         if not controls.dry_run:
             self._require(kernels.kernel_of(dict(leaves(tree))))
+            if on_ray.is_ray(self._target):
+                on_ray.connect(self.config.hydra.launcher)
         if store is not None and not controls.dry_run:
             companion_of(tracking).start()  # it imports MLflow while the jobs are planned
         if controls.dry_run and (path := sqlite_path(tracking.uri)) is not None and not path.exists():

@@ -45,6 +45,17 @@ def statuses(server, experiment):
     return sorted(run["info"]["status"] for run in server.runs(experiment))
 
 
+def test_who_has_not_the_token_of_a_cluster_is_told_before_any_work(ray, server):
+    driver = ray.hidden / "stranger"
+    environment = server.environment(USER, PASSWORD) | {"RAY_NUM_REDIS_GET_RETRIES": "1"}
+    for token in ({"RAY_AUTH_TOKEN_PATH": str(ray.hidden / "none")}, {"RAY_AUTH_TOKEN": "another"}):
+        process = start(driver, server, *on(ray, "stranger", "seed=0,1"), environment=environment | token)
+        assert status_of(process) == 2
+        said = (driver / "err.txt").read_text().splitlines()[-1]
+        assert said.startswith(f"Ray at {ray.address} refuses this user's token: copy ~/.ray/auth_token from the ")
+    assert not list(driver.glob("outputs/**/run.json"))
+
+
 def test_what_nodes_trained_and_could_not_publish_is_believed_and_published_by_sync_there(ray, server, monkeypatch):
     """The driver has its password from a file that neither MLflow nor nnexp knows of, so that it hands on nothing."""
     home = ray.hidden

@@ -22,12 +22,12 @@ def test_a_sweep_does_not_wait_for_a_ray_that_is_not_there(nnexp):
 
 @pytest.mark.parametrize("address", ["auto", "local", "ray://no-such-host.invalid:10001", "no-such-host.invalid"])
 def test_an_address_in_another_form_of_rays_is_left_to_ray(address):
-    on_ray.check_address(OmegaConf.create({"ray": {"init": {"address": address}}}))
+    on_ray.connect(OmegaConf.create({"ray": {"init": {"address": address}}}))
 
 
 def test_a_port_that_there_cannot_be_is_told():
     with pytest.raises(ConfigError, match=r"listens, got 127.0.0.1:9{30}: \w+"):
-        on_ray.check_address(OmegaConf.create({"ray": {"init": {"address": f"127.0.0.1:{'9' * 30}"}}}))
+        on_ray.connect(OmegaConf.create({"ray": {"init": {"address": f"127.0.0.1:{'9' * 30}"}}}))
 
 
 def test_nodes_get_the_variables_that_decide_and_no_job_is_started_again_by_ray(monkeypatch):

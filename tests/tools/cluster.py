@@ -25,7 +25,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.tools.ray_cluster import RayCluster
+from tests.tools.ray_cluster import TOKEN, RayCluster
 from tests.tools.team_server import TeamServer
 from tests.tools.waiting import wait_for
 
@@ -125,9 +125,10 @@ def start(folder: Path, server: Server, *words: str, environment: Mapping[str, s
     """Start the command in a folder, by default as a user of the server would."""
     folder.mkdir(parents=True, exist_ok=True)
     given = server.environment(USER, PASSWORD) if environment is None else environment
+    token = {"RAY_AUTH_TOKEN_PATH": str(path)} if (path := folder.parent / TOKEN).exists() else {}
     with (folder / "out.txt").open("ab") as out, (folder / "err.txt").open("ab") as err:
         command = [sys.executable, "-m", "nnexp", *words]
-        return subprocess.Popen(command, cwd=folder, env=os.environ | given, stdout=out, stderr=err)
+        return subprocess.Popen(command, cwd=folder, env=os.environ | token | given, stdout=out, stderr=err)
 
 
 def status_of(process: subprocess.Popen) -> int:

@@ -4,11 +4,13 @@
         cluster.address, cluster.nodes[0].kill()
 
 What a node cannot see is what another machine could not: processes of others, and the folder `hidden`, where the driver
-works. Its workers begin in `folder/node-1`, ..., where they leave what they write. To kill a node is to kill the first
-process of its namespace, and with it all others, as a power failure does.
+works. The cluster's token is in the home of each node, and in that folder. Workers begin in `folder/node-1`, ...,
+where they leave what they write. To kill a node is to kill the first process of its namespace, and with it all others,
+as a power failure does.
 """
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -24,7 +26,15 @@ OBJECT_STORE = 78_643_200  # bytes, the least that Ray takes
 NAMESPACES = ("unshare", "--fork", "--pid", "--mount", "--uts", "--mount-proc", "--kill-child")
 NOTICES_EARLY = {"RAY_health_check_period_ms": "500", "RAY_health_check_timeout_ms": "4000"}  # that a node is gone
 OTHER_PROCESSOR = {"OPENBLAS_CORETYPE": "Nehalem"}  # as a machine has whose processor is not the driver's
-NOT_FOR_NODES = ("MLFLOW_", "NNEXP_CONFIG", "NNEXP_DATABASE")
+TOKEN = Path(".ray", "auth_token")  # in a home folder
+NOT_FOR_NODES = ("MLFLOW_", "NNEXP_CONFIG", "NNEXP_DATABASE", "RAY_AUTH_")
+
+
+def keep_token(home: Path, token: str) -> None:
+    """Put a token where Ray finds it."""
+    (home / TOKEN).parent.mkdir(parents=True, exist_ok=True)
+    (home / TOKEN).write_text(token)
+    (home / TOKEN).chmod(0o600)
 
 
 def is_possible() -> bool:
@@ -38,10 +48,12 @@ def is_possible() -> bool:
 class Node:
     """`ray start` on a machine of its own; what Ray writes there is in `folder/ray`."""
 
-    def __init__(self, name: str, folder: Path, session: Path, *words: str, hidden: Path | None = None) -> None:
+    def __init__(
+        self, name: str, folder: Path, session: Path, token: str, *words: str, hidden: Path | None = None
+    ) -> None:
         self.name, self.folder = name, folder
-        for inner in ("home", "ray"):
-            (folder / inner).mkdir(parents=True, exist_ok=True)
+        (folder / "ray").mkdir(parents=True, exist_ok=True)
+        keep_token(folder / "home", token)
         hide = ""
         if hidden is not None:
             hide = f"mount -t tmpfs none '{hidden}' && mount --bind '{folder}/ray' '{session}' && "
@@ -52,7 +64,10 @@ class Node:
             self.process = subprocess.Popen(
                 [*NAMESPACES, "bash", "-c", f"{hide}hostname {name} && exec '{ray}' start {common}"],
                 cwd=folder,
-                env=environment | {"HOME": str(folder / "home")} | NOTICES_EARLY | OTHER_PROCESSOR,
+                env=environment
+                | {"HOME": str(folder / "home"), "RAY_AUTH_MODE": "token"}
+                | NOTICES_EARLY
+                | OTHER_PROCESSOR,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -78,7 +93,8 @@ class RayCluster:
         self.folder, self.hidden, self.n_nodes = folder, hidden, n_nodes
         self.session = Path(tempfile.mkdtemp(prefix="ray-"))  # a socket's path may have 107 bytes
         self.nodes: list[Node] = []
-        self.port = free_port()
+        self.port, self.token = free_port(), secrets.token_hex(32)
+        keep_token(hidden, self.token)
 
     @property
     def address(self) -> str:
@@ -87,7 +103,9 @@ class RayCluster:
     def __enter__(self) -> "RayCluster":
         try:
             words = ("--head", f"--port={self.port}", "--num-cpus=0", "--include-dashboard=false")
-            self.head = Node("head", self.folder / "head", self.session, *words, f"--temp-dir={self.session}")
+            self.head = Node(
+                "head", self.folder / "head", self.session, self.token, *words, f"--temp-dir={self.session}"
+            )
             self.wait_for(self.head)
             nodes = [self.start_node() for _ in range(self.n_nodes)]
             for node in nodes:
@@ -100,7 +118,8 @@ class RayCluster:
     def start_node(self) -> Node:
         number = len(self.nodes) + 1
         words = (f"--address={self.address}", "--num-cpus=1", f"--node-ip-address=127.0.0.{number + 1}")
-        node = Node(f"node-{number}", self.folder / f"node-{number}", self.session, *words, hidden=self.hidden)
+        folder = self.folder / f"node-{number}"
+        node = Node(folder.name, folder, self.session, self.token, *words, hidden=self.hidden)
         self.nodes.append(node)
         return node
 
