@@ -62,10 +62,10 @@ class StoredFiles:
             raise FileNotFoundError(name)
         if (size := self.names(parent)[name]) is not None and size > most:
             raise ValueError(f"{name}: expected at most {most:,} bytes, got {size:,}")
-        address = self._store.artifacts(self._run.artifact_uri).artifact_uri
-        if urlparse(address).scheme in ("http", "https"):
-            return download(address, name, Path(scratch), most)
-        path = Path(self._store.client.download_artifacts(self._run.run_id, name, scratch))
+        there = self._store.artifacts(self._run.artifact_uri)
+        if urlparse(there.artifact_uri).scheme in ("http", "https"):
+            return download(there.artifact_uri, name, Path(scratch), most)
+        path = Path(there.download_artifacts(name, scratch))
         with opened(path):  # it is a file
             return path
 
@@ -85,7 +85,7 @@ class StoredFiles:
         top = folder.partition("/")[0]
         if top and top not in self.folders():
             return {}, []  # a server answers with an error where there is no such folder
-        found = self._store.client.list_artifacts(self._run.run_id, folder or None)
+        found = self._store.artifacts(self._run.artifact_uri).list_artifacts(folder or None)
         found = [each for each in found if is_inside(each.path) and each.path.rpartition("/")[0] == folder]
         return {each.path: each.file_size for each in found if not each.is_dir}, [e.path for e in found if e.is_dir]
 

@@ -17,7 +17,7 @@ from urllib.parse import urlparse
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
-from nnexp.credentials import with_password
+from nnexp.credentials import Login, with_password
 from nnexp.errors import one_line
 from nnexp.paths import SQLITE, sqlalchemy_uri, sqlite_path
 from nnexp.runs.temporary import system_folder
@@ -26,11 +26,12 @@ from nnexp.tracking.errors import StoreError
 from nnexp.tracking.mlflow_import import import_mlflow
 
 LOCK_SECONDS = 120
+SERVERS, PROXIED = ("http", "https"), "mlflow-artifacts"  # schemes
 
 
 def is_server(uri: str) -> bool:
     """Whether a store is behind a tracking server."""
-    return urlparse(uri).scheme in ("http", "https")
+    return urlparse(uri).scheme in SERVERS
 
 
 def open_client(
@@ -70,6 +71,25 @@ def open_client(
         raise
     except Exception as error:
         raise _unusable(uri, error) from error
+
+
+def refuse_elsewhere(uri: str, place: str) -> None:
+    """Refuse artifacts at a server that is not the tracking server: MLflow would send this user's credentials there.
+
+    Whoever may make an experiment says where its artifacts are.
+
+    Raises
+    ------
+    StoreError
+        If this user has credentials, and `place` is at another server than `uri`.
+    """
+    there = urlparse(place)
+    if there.scheme not in (*SERVERS, PROXIED) or not there.netloc or Login.known().header is None:
+        return
+    if (there.hostname, there.port) != ((home := urlparse(uri)).hostname, home.port):
+        raise StoreError(
+            f"artifacts at {there.hostname} are not used: it is not the tracking server {uri}, and would get your credentials"
+        )
 
 
 def settle(uri: str) -> None:
@@ -143,6 +163,7 @@ def _guard(uri: str, path: Path | None) -> FileLock:
 
 def _ensure_experiment(client: Any, uri: str, experiment: str, found: Mapping[str, Any] | None) -> str:
     if found is not None and found.get("lifecycle_stage") != "deleted":
+        refuse_elsewhere(uri, found.get("artifact_location", ""))
         return found["experiment_id"]
     there = client.get_experiment_by_name(experiment)
     if there is None:
@@ -156,4 +177,5 @@ def _ensure_experiment(client: Any, uri: str, experiment: str, found: Mapping[st
                 raise
     if there.lifecycle_stage == "deleted":
         raise StoreError(f"`tracking.experiment` {experiment!r} is deleted in {uri}; restore it or give another name")
+    refuse_elsewhere(uri, there.artifact_location)
     return there.experiment_id

@@ -17,7 +17,7 @@ from nnexp.runs.tags import HEARTBEAT, KIND, REQUEST, STATUS_MESSAGE, SWEEP, SWE
 from nnexp.tracking.errors import NotKeptError, RefusedError, StoreError
 from nnexp.tracking.limits import LONGEST_NAME, tag_of
 from nnexp.tracking.mlflow_import import import_mlflow
-from nnexp.tracking.opening import has_experiment, is_server, open_client, settle
+from nnexp.tracking.opening import has_experiment, is_server, open_client, refuse_elsewhere, settle
 from nnexp.tracking.server import FORBIDDEN, ask, not_kept, refusal
 from nnexp.tracking.server_client import ServerClient
 from nnexp.tracking.stored_run import StoredRun, stored_run
@@ -77,7 +77,14 @@ class Store:
         return any(tag["key"] == key for tag in (self._found or {}).get("tags", ()))
 
     def artifacts(self, uri: str) -> Any:
-        """MLflow's artifact repository at an address that the store gave for artifacts."""
+        """MLflow's artifact repository at an address that the store gave for artifacts.
+
+        Raises
+        ------
+        StoreError
+            If that is at a server which is not to get this user's credentials.
+        """
+        refuse_elsewhere(self.uri, uri)
         _ = self.client
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
