@@ -88,7 +88,8 @@ def refuse_elsewhere(uri: str, place: str) -> None:
         return
     if (there.hostname, there.port) != ((home := urlparse(uri)).hostname, home.port):
         raise StoreError(
-            f"artifacts at {there.hostname} are not used: it is not the tracking server {uri}, and would get your credentials"
+            f"artifacts at {there.netloc.rpartition('@')[2]} are not used: that is not the tracking server {uri}, and "
+            "would get your credentials"
         )
 
 

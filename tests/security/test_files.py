@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from dataclasses import replace
 from types import SimpleNamespace
+from urllib.parse import urlparse
 
 import numpy as np
 import pytest
@@ -25,9 +26,10 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import RecordError, is_inside, read_arrays
 from nnexp.runs.tags import DIRECTORY, HEARTBEAT, KIND, OWNER, SWEEP, UID
 from nnexp.tracking.artifacts import StoredFiles
+from nnexp.tracking.errors import StoreError
 from nnexp.tracking.store import Store
 from nnexp.tracking.stored_run import StoredRun
-from tests.tools.faulty_server import FaultyServer
+from tests.tools.faulty_server import EXPERIMENT, FaultyServer
 from tests.tools.hostile_server import HostileServer, Sends
 from tests.tools.waiting import HANGING
 
@@ -181,12 +183,15 @@ def test_a_store_cannot_say_that_a_process_here_is_gone(victim, empty_store):
 
 
 class Hostile:
-    """A tracking server's client that names artifacts as it likes."""
+    """A tracking server's artifacts, which it names as it likes."""
 
     def __init__(self, path):
         self.path = path
 
-    def list_artifacts(self, run_id, path=None):
+    def artifacts(self, uri):
+        return self
+
+    def list_artifacts(self, path=None):
         if path:
             raise OSError("error 500: there is no such folder")
         return [type("FileInfo", (), {"path": self.path, "file_size": 1, "is_dir": False})]
@@ -197,7 +202,7 @@ RUN = StoredRun("r", "r", "FINISHED", 0.0, 1.0, {}, {}, {}, "mlflow-artifacts:/1
 
 @pytest.mark.parametrize("name", ["../evil.npz", "/evil.npz", "a/../../evil.npz"])
 def test_a_server_that_names_artifacts_elsewhere(tmp_path, name):
-    stored = StoredFiles(SimpleNamespace(client=Hostile(name)), RUN)
+    stored = StoredFiles(Hostile(name), RUN)
     assert stored.names() == {}
     (tmp_path / "inner").mkdir()
     with pytest.raises(ValueError, match="no name of a file"):
@@ -206,7 +211,7 @@ def test_a_server_that_names_artifacts_elsewhere(tmp_path, name):
 
 def test_a_file_is_asked_for_in_the_folder_in_which_a_server_lists_it(tmp_path):
     """And in no other: its answer to one folder says nothing of another."""
-    stored = StoredFiles(SimpleNamespace(client=Hostile("config/config.yaml")), RUN)
+    stored = StoredFiles(Hostile("config/config.yaml"), RUN)
     assert stored.names() == {}
     for name in ("config/config.yaml", "result.json"):
         with pytest.raises(FileNotFoundError):
@@ -356,3 +361,25 @@ def test_a_pipe_in_place_of_a_file_does_not_hang(victim):
         os.close(writer)
         os.unlink(victim.run / name)
         shutil.copy(__file__, victim.run / name)
+
+
+@pytest.mark.parametrize("form", ["http://{}/1/artifacts", "mlflow-artifacts://{}/1"])
+def test_credentials_go_to_no_server_that_only_an_experiment_or_a_run_names(monkeypatch, form):
+    for name, value in {"USERNAME": "alice", "PASSWORD": "what-alice-alone-knows"}.items():
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
+    with FaultyServer(200, "{}") as thief:
+        place = form.format(urlparse(thief.uri).netloc)
+        experiment = json.loads(EXPERIMENT)["experiment"] | {"artifact_location": place}
+        with FaultyServer(200, json.dumps({"experiment": experiment})) as server:
+            with pytest.raises(StoreError, match=r"artifacts at 127\.0\.0\.1:\d+ are not used"):
+                Store(server.uri, "nnexp", HANGING).experiment_id  # noqa: B018 - it is asked for
+        with FaultyServer(200, EXPERIMENT) as server:
+            store = Store(server.uri, "nnexp", HANGING)
+            files = StoredFiles(store, replace(RUN, artifact_uri=f"{place}/r"))
+            for use in (files.names, lambda: store.artifacts(place)):
+                with pytest.raises(StoreError, match="would get your credentials"):
+                    use()
+            store.artifacts("mlflow-artifacts:/1/r/artifacts")
+            monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
+            store.artifacts(place)  # there is nothing that it could get
+        assert thief.seen == []
