@@ -200,6 +200,8 @@ def _start(init: Any) -> None:
     if ray.is_initialized():
         return
     given = {"log_to_driver": True, "logging_level": "WARNING", "include_dashboard": False, **_plain(init)}
+    if given.get("address") is None and "RAY_ADDRESS" not in os.environ:
+        given["address"] = "local"  # else Ray looks for one that was there, for a quarter of an hour if it is gone
     before = signal.getsignal(signal.SIGTERM)
     try:
         try:

@@ -1,5 +1,9 @@
 """The same sweep on a local Ray, and what is said to Ray and of its errors."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 from hydra.core.utils import JobStatus
 from omegaconf import OmegaConf
@@ -31,10 +35,11 @@ def test_a_port_that_there_cannot_be_is_told():
 
 
 def test_nodes_get_the_variables_that_decide_and_no_job_is_started_again_by_ray(monkeypatch):
+    for name in on_ray.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "what-alice-alone-knows")
-    monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES", raising=False)
     given = {"num_cpus": 2, "runtime_env": {"pip": [], "env_vars": {"MLFLOW_HTTP_REQUEST_TIMEOUT": "8", "MINE": "1"}}}
     assert on_ray._settings(OmegaConf.create(given)) == {
         "max_retries": 0,
@@ -78,6 +83,18 @@ def test_what_became_of_a_job_that_returned_nothing_is_told_by_its_name(monkeypa
         assert told(error) == (JobStatus.FAILED, None, f"lost: seed=1: {why}\n")
 
 
+@pytest.fixture
+def gone(monkeypatch):
+    """A Ray was on this machine, and was killed."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # a socket's path may have 107 bytes
+    (folder / "ray").mkdir()
+    (folder / "ray/ray_current_cluster").write_text("127.0.0.1:9")
+    monkeypatch.setenv("RAY_TMPDIR", str(folder))
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.usefixtures("gone")
 def test_a_sweep_on_ray_is_the_sweep_done_serially(with_store):
     nnexp = with_store
     grid = ["-m", *SMALL, "seed=0,1", "optimizer=gd", "optimizer.options.learning_rate=0.1,1e300"]
