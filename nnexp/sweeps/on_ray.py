@@ -291,7 +291,7 @@ def _do(
     if tracking.backend == "mlflow" and sqlite_path(str(tracking.uri)) is not None and not _is_here(*sign):
         return _failed(
             f"{socket.gethostname()} does not share the disk with the store, a SQLite file; a sweep on several "
-            "machines needs `tracking.uri` at a tracking server or a database"
+            "machines needs `tracking.uri` at a tracking server"
         )
     take_files(config, files, ray.get)
     return _run_job(context, config, function, state)

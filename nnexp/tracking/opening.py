@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
@@ -26,6 +26,7 @@ from nnexp.tracking.errors import StoreError
 from nnexp.tracking.mlflow_import import import_mlflow
 
 LOCK_SECONDS = 120
+DEFAULT = "0"  # the experiment that MLflow makes with a database
 SERVERS, PROXIED = ("http", "https"), "mlflow-artifacts"  # schemes
 
 
@@ -171,7 +172,10 @@ def _ensure_experiment(client: Any, uri: str, experiment: str, found: Mapping[st
         path = sqlite_path(uri)
         location = (path.parent / "artifacts").as_uri() if path else None
         try:
-            return client.create_experiment(experiment, artifact_location=location)
+            made = client.create_experiment(experiment, artifact_location=location)
+            if _is_database(uri) and (folder := _folder(client.get_experiment(made))) is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+            return made
         except Exception:
             there = client.get_experiment_by_name(experiment)
             if there is None:
@@ -179,4 +183,22 @@ def _ensure_experiment(client: Any, uri: str, experiment: str, found: Mapping[st
     if there.lifecycle_stage == "deleted":
         raise StoreError(f"`tracking.experiment` {experiment!r} is deleted in {uri}; restore it or give another name")
     refuse_elsewhere(uri, there.artifact_location)
+    if _is_database(uri) and (folder := _folder(there)) is not None and not folder.is_dir():
+        raise StoreError(
+            f"the artifacts of experiment {experiment!r} are kept in {folder}, which is not on this machine: several "
+            f"machines need a tracking server before {uri}"
+        )
     return there.experiment_id
+
+
+def _is_database(uri: str) -> bool:
+    """Whether it is a database server, beside which MLflow has artifacts where an experiment was made."""
+    return not is_server(uri) and sqlite_path(uri) is None
+
+
+def _folder(experiment: Any) -> Path | None:
+    """The folder of the artifacts of an experiment; None where they are elsewhere, or it is MLflow's own."""
+    place = urlparse(experiment.artifact_location)
+    if place.scheme not in ("", "file") or experiment.experiment_id == DEFAULT:
+        return None
+    return Path(unquote(place.path))

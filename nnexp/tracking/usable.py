@@ -59,7 +59,7 @@ def _driver_problem(uri: str) -> str | None:
     try:
         make_url(sqlalchemy_uri(with_password(uri))).get_dialect().import_dbapi()
     except ModuleNotFoundError as error:
-        install = ": pip install 'nnexp[server]'" if error.name in POSTGRESQL_DRIVERS else ""
+        install = ": pip install psycopg2-binary" if error.name in POSTGRESQL_DRIVERS else ""
         return f"its driver is not installed, the Python module {error.name}{install}"
     except (ArgumentError, ImportError) as error:
         return one_line(error)

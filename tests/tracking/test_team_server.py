@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import time
 from base64 import b64encode
 from collections import Counter
@@ -13,7 +14,8 @@ from benchmarks import load
 from nnexp.runs import backlog
 from nnexp.runs.directory import RunDirectory
 from nnexp.tracking import uploads
-from nnexp.tracking.errors import RefusedError
+from nnexp.tracking.artifacts import artifact_folder
+from nnexp.tracking.errors import RefusedError, StoreError
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store
 from tests.conftest import Nnexp
@@ -345,6 +347,12 @@ def test_the_database_itself_by_whichever_driver_is_installed(server, team, tmp_
     done = alice("experiment=smoke", "figures.of=none")
     assert done.status == 0, done.err
     assert [run.status for run in Store(uri, "nnexp").search()] == ["FINISHED"]
+    [run] = Store(uri, "nnexp").search()
+    location = artifact_folder(run).parents[1]
+    location.rename(alice.folder / "on another machine")
+    away = Store(uri, "nnexp")
+    with pytest.raises(StoreError, match=re.escape(f"kept in {location}, which is not on this machine")):
+        away.experiment_id  # noqa: B018 - it is asked for
 
 
 # What breaks.

@@ -42,7 +42,7 @@ def _no_databricks(monkeypatch, tmp_path):
     [
         (
             "postgresql+psycopg2://h/d",
-            "its driver is not installed, the Python module psycopg2: pip install 'nnexp[server]'",
+            "its driver is not installed, the Python module psycopg2: pip install psycopg2-binary",
         ),
         ("mysql://h/d", "its driver is not installed, the Python module MySQLdb"),
         ("mysql+broken://h/d", "libmysqlclient.so: cannot open shared object file"),
