@@ -6,7 +6,8 @@
 
 `measure` publishes copies of one run, each with an id and a key of its own, by nnexp's own publication: `--lean` ones
 have ten values of history, no figures and no model. `look` measures how long it takes to find a run among many, which
-are copied within PostgreSQL, without and with an index. `predict` prints the table of docs/scaling.md.
+are copied within PostgreSQL, without and with an index. `predict` prints what the model of
+docs/scaling.md says.
 """
 
 import argparse
@@ -167,7 +168,7 @@ def write(made, root, uri, worker, n_runs, threads, limit, start, results):
 
 def measure(chosen):
     """Publish, and print what a run costs."""
-    folder = Path(tempfile.mkdtemp(prefix="load-", dir=chosen.folder))
+    folder = Path(tempfile.mkdtemp(prefix="load-", dir=chosen.folder)).resolve()
     try:
         with _database(chosen.store, folder) as database:
             return _measured(chosen, folder, database)
@@ -193,7 +194,7 @@ def _measured(chosen, folder, database):
     os.chdir(folder)
     _ = Store(database.uri, "load").experiment_id  # its tables are made
     threads = min(THREADS, chosen.writers)
-    n_processes = max(1, chosen.writers // threads)
+    n_processes = max(1, min(chosen.writers // threads, chosen.runs))
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(n_processes + 1), context.Queue()
     share = chosen.runs // n_processes
@@ -204,6 +205,8 @@ def _measured(chosen, folder, database):
     for process in processes:
         process.start()
     while start.n_waiting < n_processes:
+        if not all(process.is_alive() for process in processes):
+            raise SystemExit("a writer has ended before it began")
         time.sleep(0.05)
     size, commits, cpu = database.size(), database.commits(), database.cpu()
     start.wait()
@@ -249,9 +252,14 @@ def _reported(database):
     read = time.perf_counter() - begun
     begun = time.perf_counter()
     for i in range(10):
-        assert store.find_uid(f"w0-{i}") is not None
+        _find(store, f"w0-{i}")
     look = (time.perf_counter() - begun) / 10
     return {"read_all": round(read, 2), "read": n_found, "find_one": round(look, 4)}
+
+
+def _find(store, uid):
+    if store.find_uid(uid) is None:
+        raise SystemExit(f"run {uid} is not in the store")
 
 
 UID = "nnexp.uid"
@@ -262,7 +270,7 @@ LOOKS = 20
 
 def look(chosen):
     """For growing numbers of runs in PostgreSQL, what it takes to find one, without and with an index."""
-    folder = Path(tempfile.mkdtemp(prefix="look-", dir=chosen.folder))
+    folder = Path(tempfile.mkdtemp(prefix="look-", dir=chosen.folder)).resolve()
     try:
         made = template(folder, lean=True)
         with _database("postgresql", folder) as database:
@@ -279,7 +287,7 @@ def _looked(made, folder, database):
     from nnexp.tracking.store import Store
 
     store = Store(database.uri, "load")
-    assert Publication(RunDirectory(copy_of(made, folder, "first", database.uri)), store).advance()
+    Publication(RunDirectory(copy_of(made, folder, "first", database.uri)), store).advance()
     connection = psycopg2.connect(database.address)
     connection.autocommit = True
     sql = connection.cursor()
@@ -310,7 +318,7 @@ def _seconds_to_find(store, database):
     """Seconds, and those of the database's processor, to find a run by its own id."""
     cpu, begun = database.cpu(), time.perf_counter()
     for i in range(1, LOOKS + 1):
-        assert store.find_uid(f"copy-{i}") is not None
+        _find(store, f"copy-{i}")
     return round((time.perf_counter() - begun) / LOOKS, 4), round((database.cpu() - cpu) / LOOKS, 4)
 
 
