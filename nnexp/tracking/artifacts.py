@@ -46,6 +46,7 @@ class StoredFiles:
 
     def fetch(self, name: str, into: Path, most: int = MOST_TEXT) -> None:
         """Put a file under its name into a folder; errors as of :meth:`read`, and what is there is replaced."""
+        _refuse_elsewhere(name)
         target = into / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if self._folder is not None:
@@ -55,9 +56,8 @@ class StoredFiles:
             os.replace(self._downloaded(name, scratch, most), target)
 
     def _downloaded(self, name: str, scratch: str, most: int) -> Path:
+        _refuse_elsewhere(name)
         parent = name.rpartition("/")[0]
-        if not is_inside(name):
-            raise ValueError(f"{name!r} is no name of a file of a run")
         if name not in self.names(parent):
             raise FileNotFoundError(name)
         if (size := self.names(parent)[name]) is not None and size > most:
@@ -82,12 +82,16 @@ class StoredFiles:
                 prefix + e.name: e.stat().st_size for e in entries if e.is_file(follow_symlinks=False)
             }
             return files, [prefix + e.name for e in entries if e.is_dir(follow_symlinks=False)]
-        top = folder.partition("/")[0]
-        if top and top not in self.folders():
+        if folder and folder not in self.folders(folder.rpartition("/")[0]):
             return {}, []  # a server answers with an error where there is no such folder
         found = self._store.artifacts(self._run.artifact_uri).list_artifacts(folder or None)
         found = [each for each in found if is_inside(each.path) and each.path.rpartition("/")[0] == folder]
         return {each.path: each.file_size for each in found if not each.is_dir}, [e.path for e in found if e.is_dir]
+
+
+def _refuse_elsewhere(name: str) -> None:
+    if not is_inside(name):
+        raise ValueError(f"{name!r} is no name of a file of a run")
 
 
 def artifact_folder(run: StoredRun) -> Path | None:

@@ -26,6 +26,7 @@ from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import RecordError, is_inside, read_arrays
 from nnexp.runs.tags import DIRECTORY, HEARTBEAT, KIND, OWNER, SWEEP, UID
 from nnexp.tracking.artifacts import StoredFiles
+from nnexp.tracking.download import ATTEMPTS, download
 from nnexp.tracking.errors import StoreError
 from nnexp.tracking.store import Store
 from nnexp.tracking.stored_run import StoredRun
@@ -200,13 +201,15 @@ class Hostile:
 RUN = StoredRun("r", "r", "FINISHED", 0.0, 1.0, {}, {}, {}, "mlflow-artifacts:/1/r/artifacts", "1")
 
 
-@pytest.mark.parametrize("name", ["../evil.npz", "/evil.npz", "a/../../evil.npz"])
-def test_a_server_that_names_artifacts_elsewhere(tmp_path, name):
+@pytest.mark.parametrize("form", ["../outside/x/evil.npz", "{}/outside/evil.npz", "a/../../outside/evil.npz"])
+def test_a_server_that_names_artifacts_elsewhere(tmp_path, form):
+    name = form.format(tmp_path)
     stored = StoredFiles(Hostile(name), RUN)
     assert stored.names() == {}
     (tmp_path / "inner").mkdir()
     with pytest.raises(ValueError, match="no name of a file"):
         stored.fetch(name, tmp_path / "inner")
+    assert [*tmp_path.rglob("*")] == [tmp_path / "inner"]
 
 
 def test_a_file_is_asked_for_in_the_folder_in_which_a_server_lists_it(tmp_path):
@@ -226,8 +229,10 @@ def test_a_folder_of_artifacts_is_left_by_no_name(tmp_path):
     stored = StoredFiles(SimpleNamespace(), replace(RUN, artifact_uri=artifacts.as_uri()))
     assert (stored.folders(), [*stored.names("reports")]) == (["reports"], ["reports/a.txt"])
     assert (stored.names(".."), stored.folders("../.."), stored.names("/")) == ({}, [], {})
-    with pytest.raises(ValueError, match="is no name of a file of a run"):
-        stored.fetch("../private.txt", tmp_path / "into")
+    for name in ("../private.txt", "../outside/x/private.txt"):
+        with pytest.raises(ValueError, match="is no name of a file of a run"):
+            stored.fetch(name, tmp_path / "into")
+    assert not (tmp_path / "outside").exists()
     (artifacts / "link.txt").symlink_to(tmp_path / "private.txt")
     (tmp_path / "into").mkdir(exist_ok=True)
     with pytest.raises(OSError, match="link"):
@@ -274,8 +279,18 @@ def test_of_a_server_that_sends_what_it_says_a_file_is_read(tmp_path):
 def test_a_file_that_breaks_off_is_not_taken_for_a_whole_one():
     with HostileServer("result.json", 1000, Sends(b"x" * 10, length=1000)) as server:
         stored = StoredFiles(Store(server.uri, "nnexp"), RUN)
-        with pytest.raises(Exception, match=r"IncompleteRead|990 more expected"):
+        with pytest.raises(OSError, match=r"^result\.json: the server's answer breaks off: .*990 more expected"):
             stored.read("result.json", 1000)
+        assert server.n_asked == ATTEMPTS
+
+
+def test_a_server_that_is_gone_gives_no_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with HostileServer() as server:
+        address = f"{server.uri}/api/2.0/mlflow-artifacts/artifacts"
+    with pytest.raises(OSError, match=r"^result\.json: API request to ") as raised:
+        download(address, "result.json", tmp_path, 1000)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_small_archive_of_large_arrays_is_not_unpacked(tmp_path, monkeypatch):
