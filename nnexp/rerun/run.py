@@ -120,9 +120,9 @@ def plan(original: RunSource, overrides: Sequence[str], *, check: bool) -> Rerun
 
 
 def _plan(original: RunSource, overrides: Sequence[str], check: bool) -> RerunPlan:
-    data_path = original.data_path
+    recorded, data_path = original.config, original.data_path
     try:
-        rebuilt = rebuild(original.config, overrides, name=original.name, data_path=data_path, is_own=original.is_own)
+        rebuilt = rebuild(recorded, overrides, name=original.name, data_path=data_path, is_own=original.is_own)
         if rebuilt.config.dry_run:
             raise ConfigError("`dry_run` must be false in a rerun, got true")
         kernels.require(kernels.kernel_of(rebuilt.config.deciding()))
@@ -132,7 +132,7 @@ def _plan(original: RunSource, overrides: Sequence[str], check: bool) -> RerunPl
         raise
     except (ConfigError, RerunError) as error:
         raise type(error)(f"{original}: {error}") from error
-    for key, value in leaves(original.config):
+    for key, value in leaves(recorded):
         is_file = value is not None and key in rebuilt.config.task.named_by_content
         if is_file and original.data_digest is None and not rebuilt.other_data:
             raise RerunError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -83,6 +84,10 @@ class RunSource(ABC):
         """Its files, with its pictures among them."""
         return self.files
 
+    def _damaged(self, error: RecordError) -> UsageError:
+        """The error of one of its files, as it is told."""
+        return error
+
     def _json(self, name: str) -> dict[str, Any]:
         return self.files.read_json(name) if (self.files.path / name).exists() else {}
 
@@ -117,7 +122,7 @@ class RunSource(ABC):
         try:
             return self._json(ENVIRONMENT)
         except RecordError as error:
-            tell_once(f"{error}; left out of the comparison")
+            tell_once(f"{self._damaged(error)}; left out of the comparison")
             return {}
 
     @cached_property
@@ -166,8 +171,12 @@ class RunSource(ABC):
         """The arrays of each file that a rerun compares, of those files that it has."""
         found = {}
         for name in compared_files(self.task, self.result):
-            with suppress(FileNotFoundError):
+            try:
                 found[name] = read_arrays(self.files.path / name)
+            except FileNotFoundError:
+                continue
+            except RecordError as error:
+                raise self._damaged(error) from error
         return found
 
 
@@ -250,6 +259,8 @@ class StoreSource(RunSource):
             saved = result.values.get("saved", ()) if result else ()
             for name in {*saved, *(name for name in self._stored.names() if name.endswith(".npz"))}:
                 self._fetch(name, folder, MOST_SAVED)
+        except RecordError as error:
+            raise self._damaged(error) from error
         except Exception as error:
             raise RerunError(
                 f"{self}: its artifacts cannot be fetched: {' '.join(str(error).split())[:200]}"
@@ -267,6 +278,11 @@ class StoreSource(RunSource):
         except Exception as error:
             raise RerunError(f"{self}: its pictures cannot be fetched: {one_line(error)}") from error
         return self.files
+
+    def _damaged(self, error: RecordError) -> UsageError:
+        """The error of a fetched file: the run and the file's name in it, without the folder, which will be gone."""
+        folder = RunDirectory(self._scratch / self.run_id).path
+        return RerunError(f"{self}: {str(error).replace(f'{folder}{os.sep}', '')}")
 
     def _fetch(self, name: str, folder: Path, most: int) -> None:
         with suppress(FileNotFoundError):

@@ -14,6 +14,7 @@ from nnexp.rerun.compare import IDENTICAL, ORDER
 from nnexp.rerun.run import CHECK, Rerun, execute_plan, plan
 from nnexp.rerun.source import RerunError, RunSource, source_of
 from nnexp.runs.directory import RunDirectory, run_name
+from nnexp.runs.files import RecordError
 from nnexp.runs.records import RunStatus
 from nnexp.runs.tags import KIND, PARENT, RERUN_KIND, RERUN_OF, RUN_KEY, SOURCE, SWEEP, UID
 from nnexp.sweeps.status import STATE_OF, JobState, State, states
@@ -115,7 +116,7 @@ def _one(name: str, original: RunSource | None, overrides: Sequence[str], check:
         return Rerun(name, None, refused="it was never run")
     try:
         return execute_plan(plan(original, overrides, check=check))
-    except (RerunError, ConfigError) as error:
+    except (RerunError, RecordError, ConfigError) as error:
         return Rerun(name, original.run_id, refused=str(error))
 
 

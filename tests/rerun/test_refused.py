@@ -8,7 +8,10 @@ import pytest
 
 from nnexp import execute
 from nnexp.cli import main
+from nnexp.rerun import sweep
+from nnexp.rerun.source import DirectorySource
 from nnexp.runs import lease
+from nnexp.runs.directory import RunDirectory
 from nnexp.runs.tags import UID
 from nnexp.tracking.store import open_store
 from tests.tools import made_up
@@ -142,6 +145,13 @@ def test_history_that_was_edited_is_no_proof(refused, directory):
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-1]) + "\n")
     assert "history.csv was changed after the run" in refused(damaged, "--check")
+
+
+def test_run_of_a_sweep_with_a_damaged_file_is_refused_and_holds_up_no_other(directory):
+    damaged = copy_of(directory, "damaged-weights")
+    (damaged / "weights.npz").write_bytes(b"PK")
+    refused = sweep._one("a job", DirectorySource(RunDirectory(damaged)), [], True).refused
+    assert refused.startswith(f"{damaged}/weights.npz is damaged: ")
 
 
 def test_run_of_the_store_without_files(refused, store):

@@ -305,6 +305,21 @@ def test_a_small_archive_of_large_arrays_is_not_unpacked(tmp_path, monkeypatch):
     assert len(read_arrays(tmp_path / "w.npz")["theta"]) == 2**20
 
 
+def test_a_damaged_file_of_a_stored_run_is_told_with_the_run_and_its_name(victim, empty_store, monkeypatch):
+    store, run_id, artifacts = victim.store(empty_store)
+    name = f"run {run_id} ({store.get(run_id).name})"
+    monkeypatch.setattr(run_files, "MOST_ARRAYS", 0)
+    np.savez_compressed(artifacts / "weights.npz", theta=np.zeros(2**20))
+    status, _, err = victim("rerun", run_id, "--check")
+    assert (status, len(err.splitlines())) == (2, 1), err
+    assert err.startswith(f"{name}: weights.npz is damaged: its ")
+    (artifacts / "result.json").write_text("[]")
+    for words in ((), ("--check",)):
+        status, _, err = victim("rerun", run_id, *words)
+        told = f"{name}: result.json is damaged: expected a JSON object, got list\n"
+        assert (status, err) == (2, told)
+
+
 def picture(width, height):
     """A PNG of black pixels, which compress well."""
 
