@@ -45,12 +45,12 @@ def visible(text: str, kept: str = "\n\t") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        letter
-        if letter in kept or letter in JOINERS or unicodedata.category(letter) not in HIDDEN
-        else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
+    shown = {ord(letter): letter.encode("unicode_escape").decode() for letter in set(text) if _is_hidden(letter, kept)}
+    return text.translate(shown) if shown else text
+
+
+def _is_hidden(letter: str, kept: str) -> bool:
+    return letter not in kept and letter not in JOINERS and unicodedata.category(letter) in HIDDEN
 
 
 def tell(text: str) -> None:

@@ -15,6 +15,7 @@ from nnexp.comparison.drawing import GRID, INK
 from nnexp.comparison.sections import Picture, Section, Table
 from nnexp.report.references import REFERENCES, works
 from nnexp.report.rendering import render
+from nnexp.terminal import visible
 
 TEMPLATE = "page.html.j2"
 PIXELS_PER_POINT = 4 / 3
@@ -42,13 +43,14 @@ class Page:
         """The page as one HTML document."""
         pictures = [picture for section in self.sections for picture in section.pictures]
         svgs = {picture.name: _svg(picture, self.svgs.get(picture.name)) for picture in pictures}
-        return template().render(
+        html = template().render(
             page=self,
             palette=_palette("".join(svgs.values())),
             svg_of=lambda picture: svgs[picture.name],
             paragraphs=[" ".join(map(_plain, paragraph)) for paragraph in self.methods],
             references=[work for _, work in works(self.cited)],
         )
+        return visible(html)  # no HTML has control characters, and whoever prints the file is not commanded by it
 
     @property
     def cited(self) -> list[str]:

@@ -15,6 +15,7 @@ from nnexp.runs import provenance
 from nnexp.runs.tags import CODE_DIGEST, DATA_DIGEST, RUN_KEY, STATUS_MESSAGE, SWEEP
 from nnexp.runs.tags import TASK as TASK_TAG
 from nnexp.tasks import NETWORK, recorded
+from nnexp.terminal import visible
 from nnexp.tracking.stored_run import StoredRun
 
 ABOUT = ("run_id", "name", "status", "message", "sweep", "run_key", "data_digest", "code_digest", "started", "seconds")
@@ -76,22 +77,24 @@ def digest_columns(frame: Frame) -> list[str]:
 
 
 def write(frame: Frame, folder: Path) -> list[Path]:
-    """Write the table as `runs.csv` and `runs.parquet`; in the first a spreadsheet finds no formula."""
+    """Write the table as `runs.csv` and `runs.parquet`; the first commands neither a spreadsheet nor a terminal."""
     paths = [folder / "runs.csv", folder / "runs.parquet"]
-    frame.map(without_formula).rename(columns=without_formula).to_csv(paths[0], index=False)
+    frame.map(as_cell).rename(columns=as_cell).to_csv(paths[0], index=False)
     frame.to_parquet(paths[1], index=False)
     return paths
 
 
-def without_formula(value: T) -> T | str:
+def as_cell(value: T) -> T | str:
     """A cell of a CSV file; a text that a spreadsheet would compute begins with an apostrophe, which makes it text.
+
+    What a terminal would obey is an escape, as in messages.
 
     The characters are those of OWASP, "CSV Injection". A text that is a number, as in a column of texts and numbers,
     stays as it is. A carriage return, which Python's writer does not quote and which would begin a row, is a new line.
     """
     if not isinstance(value, str):
         return value
-    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    text = visible(value.replace("\r\n", "\n").replace("\r", "\n"))
     is_formula = text.startswith(FORMULA_BEGINS) and not NUMBER.fullmatch(text)
     return f"'{text}" if is_formula else text
 

@@ -92,6 +92,10 @@ def test_a_report_of_hostile_runs_is_text(stored, selection):
     assert elements.bad == []
     assert not elements.tags & {"script", "img", "iframe", "object", "b", "a", "link", "base", "form"}
     assert "alert(1)" in page.read_text()
+    written = [path.read_bytes().decode() for path in (page, page.with_name("runs.csv"))]
+    for text in written:
+        assert not set(text) & set("\x1b\x07\x9b\u202e\r\x08\x7f")
+        assert "\\x1b]0;title" in text
     latex = "".join(path.read_text() for path in page.parent.rglob("*.tex"))
     assert "passwd" in latex
     assert not re.search(r"\\(write|immediate|openout)|\\input\{(?!tables/|methods\})|\^\^", latex)
@@ -101,6 +105,14 @@ def test_a_report_of_hostile_runs_is_text(stored, selection):
     assert not [cell for row in [header, *rows] for cell in row if computed(cell)]
     formula = next(row for row in rows if FORMULA in row[header.index("name")])
     assert formula[header.index("name")] == f"'{FORMULA}"
+
+
+def test_a_table_of_runs_does_not_command_the_terminal(tmp_path):
+    write(pd.DataFrame({ESCAPES: ["a\tb\nc", f"x{ESCAPES}", "-1"], "n": [1, 2, 3]}), tmp_path)
+    shown = r"\x1b]0;title\x07\x1b[2J\x1b[31mred" + "\n" + r"FINISHED\x9b1m\u202egnp.exe\x08\x7f"
+    with (tmp_path / "runs.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [[shown, "n"], ["a\tb\nc", "1"], [f"x{shown}", "2"], ["-1", "3"]]
+    assert pd.read_parquet(tmp_path / "runs.parquet")[ESCAPES].tolist()[1] == f"x{ESCAPES}"
 
 
 FORMULAS = ["=1+1", "@SUM(A1)", "\t=1+1", "\r=1+1", "x\r=1+1", "-1+cmd|' /C calc'!A0", "+A1", "-", "＝1+1"]
