@@ -13,8 +13,9 @@ from nnexp.config import TrackingConfig
 from nnexp.publisher.work import Publisher
 from nnexp.recovery import close_lost
 from nnexp.runs import backlog, disk_arbiter, lease, questions
-from nnexp.runs.directory import RunDirectory
+from nnexp.runs.directory import RECORD, RunDirectory
 from nnexp.runs.questions import Question
+from nnexp.runs.records import Destination
 from nnexp.tasks.disk_run import DiskRun
 from nnexp.tracking.publication import Publication
 from nnexp.tracking.store import Store
@@ -146,6 +147,17 @@ def test_where_the_store_does_not_answer_the_disk_decides(tmp_path, store, setti
         job.settle()
     assert disk_arbiter.knows(tmp_path, directory.record.run_key)
     assert not questions.is_open(directory, Question.CLAIM)
+
+
+@pytest.mark.parametrize("store_is_asked", [False, True])
+def test_a_finished_run_of_another_experiment_does_not_have_the_job(tmp_path, store, store_is_asked):
+    record = begun(tmp_path, store).record
+    for experiment, is_mine in {"another": True, "e": False}.items():
+        other = made_up.whole(tmp_path, experiment, store=Destination(store.uri, experiment))
+        other.write_json(RECORD, other.read_json(RECORD) | {"identity": {"run_key": record.run_key}})
+        with disk_arbiter.lock(tmp_path, record.run_key):
+            disk_arbiter.register(tmp_path, record, other)
+            assert disk_arbiter.claim(tmp_path, record, store_is_asked=store_is_asked).is_mine is is_mine
 
 
 @pytest.mark.parametrize("left", ["nothing", "a history", "a result"])

@@ -10,15 +10,14 @@ from typing import Any, Protocol
 
 from nnexp.errors import UsageError, one_line
 from nnexp.lookup import Lookup
-from nnexp.paths import absolute_uri
 from nnexp.recovery import selection
 from nnexp.recovery.closing import StillTrainingError, Tell, close_and_describe, close_lost, complete
 from nnexp.recovery.reasons import Reasons, listed
 from nnexp.recovery.selection import PATIENCE, Stores
 from nnexp.runs import backlog, lease
 from nnexp.runs.directory import RunDirectory, peek
-from nnexp.runs.places import store_of
-from nnexp.runs.records import RunStatus
+from nnexp.runs.places import is_made_for, store_of
+from nnexp.runs.records import Destination, RunStatus
 from nnexp.tracking.errors import RefusedError, StoreError
 from nnexp.tracking.publication import Publication, reopen
 from nnexp.tracking.store import Store
@@ -240,10 +239,9 @@ def _publish_abandoned(
 ) -> str | None:
     """Publish a run that was made for this store and whose process is gone; its name if it is whole."""
     record = directory.record
-    uri, experiment = store_of(directory), record.tracking.experiment
-    is_meant_for_this = uri is not None and (absolute_uri(uri), experiment) == (store.uri, store.experiment)
     is_left = ended_of is not None and record.sweep == ended_of and directory.has_ended
-    if not is_meant_for_this or not (is_left or backlog.lost_reason(root, directory, record)):
+    is_made_for_this = is_made_for(directory, record, Destination(store.uri, store.experiment))
+    if not is_made_for_this or not (is_left or backlog.lost_reason(root, directory, record)):
         return None
     complete(root, directory, tell)
     return record.name if Publication(directory, store).advance() else None

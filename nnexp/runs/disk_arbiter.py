@@ -16,6 +16,7 @@ from nnexp.runs import backlog
 from nnexp.runs.arbitration import Claim, ClaimState, Rival, Verdict, claim_of, decide
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import RecordError
+from nnexp.runs.places import counts_for
 from nnexp.runs.records import RunRecord
 
 FOLDER = "locks"
@@ -57,6 +58,8 @@ def knows(root: str | Path, run_key: str) -> bool:
 def claim(root: str | Path, record: RunRecord, *, store_is_asked: bool = False) -> Claim:
     """Who has the job of a run, by the directories alone; the caller holds the lock of the key.
 
+    Runs of another store or experiment have another job.
+
     Parameters
     ----------
     record
@@ -76,6 +79,8 @@ def _rivals(root: str | Path, own: RunRecord, store_is_asked: bool) -> Iterator[
         except (OSError, RecordError):
             continue  # removed, or damaged
         if record.uid == own.uid or record.run_key != own.run_key:
+            continue
+        if not counts_for(directory, record, own.tracking):
             continue
         if result is None:
             is_alive = backlog.lost_reason(root, directory, record) is None

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nnexp.paths import sqlite_path
-from nnexp.runs.directory import RunDirectory
-from nnexp.runs.files import RecordError
-from nnexp.runs.records import RunRecord
+from nnexp.paths import absolute_uri, sqlite_path
+from nnexp.runs.directory import PUBLISHED, RunDirectory
+from nnexp.runs.files import RecordError, as_object
+from nnexp.runs.records import Destination, RunRecord
 from nnexp.runs.tags import DIRECTORY
 
 
@@ -35,6 +35,28 @@ def store_at(uri: str, old: Path | None, new: Path) -> str:
     """A store's address, where the output directory `old` is `new` now."""
     path = sqlite_path(uri)
     return uri if path is None or old is None else uri.replace(str(path), _rebased(path, old, new))
+
+
+def is_made_for(directory: RunDirectory, record: RunRecord, destination: Destination) -> bool:
+    """Whether the run of a directory was made for an experiment of a store."""
+    if record.tracking.uri is None or destination.uri is None or record.tracking.experiment != destination.experiment:
+        return False
+    wanted = absolute_uri(destination.uri)
+    return absolute_uri(record.tracking.uri) == wanted or absolute_uri(store_of(directory) or "") == wanted
+
+
+def counts_for(directory: RunDirectory, record: RunRecord, destination: Destination) -> bool:
+    """Whether a run may stand for a job of an experiment of a store: it was made for it, or has been copied there.
+
+    Where there is no store (``tracking=none``), every run may.
+    """
+    if destination.uri is None or is_made_for(directory, record, destination):
+        return True
+    try:
+        copy = as_object(directory.read_json(PUBLISHED).get(absolute_uri(destination.uri)))
+    except (OSError, RecordError):
+        return False
+    return copy is not None and copy.get("experiment") == destination.experiment and copy.get("complete") is True
 
 
 def data_file(directory: RunDirectory) -> str | None:

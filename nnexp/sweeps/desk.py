@@ -15,6 +15,7 @@ from nnexp import tasks
 from nnexp.readers import ConfigError
 from nnexp.recovery import draw, recover
 from nnexp.runs.directory import RunDirectory
+from nnexp.runs.records import Destination
 from nnexp.sweeps.directory import record_of
 from nnexp.sweeps.job_states import KnownRuns
 from nnexp.sweeps.parent import Parent, Told
@@ -44,10 +45,16 @@ def stillness(store: Store | None) -> float:
 
 @span("planning")
 def states(
-    store: Store, root: str, sweep: str, keys: Collection[str], strict_before: float, how: dict[str, Any]
+    store: Store,
+    root: str,
+    sweep: str,
+    destination: Destination,
+    keys: Collection[str],
+    strict_before: float,
+    how: dict[str, Any],
 ) -> dict[str, JobState]:
     """What is known of jobs; `how` are settings of :meth:`KnownRuns.refresh`."""
-    return KnownRuns(store, root, sweep, strict_before).refresh(keys, **how)
+    return KnownRuns(store, root, sweep, destination, strict_before).refresh(keys, **how)
 
 
 @span("drawing")

@@ -15,7 +15,8 @@ from nnexp.runs import backlog, disk_arbiter, lease, provenance
 from nnexp.runs.arbitration import Verdict
 from nnexp.runs.directory import RunDirectory, peek, run_directories
 from nnexp.runs.history import last_row
-from nnexp.runs.records import RunStatus
+from nnexp.runs.places import counts_for
+from nnexp.runs.records import Destination, RunStatus
 from nnexp.runs.tags import RUN_KEY, SWEEP, equals
 from nnexp.sweeps.jobs import Job
 from nnexp.sweeps.status import JobState, State, of_record, of_stored, states
@@ -30,11 +31,23 @@ _read_before: dict[tuple[str, str, str], dict[str, tuple[Stage, StoredRun]]] = {
 
 
 class KnownRuns:
-    """Reads the states of the jobs of one sweep."""
+    """Reads the states of the jobs of one sweep.
 
-    def __init__(self, store: Store | None, root: str, sweep: str, strict_before: float = 0.0) -> None:
-        self.store, self.root, self.sweep = store, root, sweep
-        self.strict_before = strict_before  # what ended before and was made with other arithmetic stands for no job
+    Parameters
+    ----------
+    store
+        None where it cannot be read.
+    destination
+        The store and the experiment that the sweep is for; of runs of others on the disk none stands for a job.
+    strict_before
+        What ended before and was made with other arithmetic stands for no job.
+    """
+
+    def __init__(
+        self, store: Store | None, root: str, sweep: str, destination: Destination, strict_before: float = 0.0
+    ) -> None:
+        self.store, self.root, self.sweep, self.destination = store, root, sweep, destination
+        self.strict_before = strict_before
 
     def refresh(
         self,
@@ -112,7 +125,7 @@ class KnownRuns:
                 yield of_stored(run)
 
     def _on_disk(self, wanted: Collection[str], since: float, repair: bool) -> Iterator[JobState]:
-        """Runs of this machine: those that the store does not have yet, and without a store all of them."""
+        """Runs of this machine: those that the store does not have yet, and all where it cannot be read."""
         directories = backlog.entries(self.root)
         if self.store is None:
             directories = {each.path: each for each in [*directories, *run_directories(self.root)]}.values()
@@ -121,7 +134,7 @@ class KnownRuns:
             if found is None or found[0].run_key not in wanted:
                 continue
             record, result = found
-            if self.store is not None and record.is_private:
+            if not counts_for(directory, record, self.destination):
                 continue
             if result is None:
                 reason = backlog.lost_reason(self.root, directory, record)

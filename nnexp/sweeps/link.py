@@ -14,6 +14,7 @@ from nnexp.paths import sqlite_path
 from nnexp.recovery import remove_leftovers
 from nnexp.runs import backlog, disk_arbiter
 from nnexp.runs.directory import RunDirectory, peek
+from nnexp.runs.records import Destination
 from nnexp.runs.tags import RUN_KEY
 from nnexp.sweeps import desk, messages
 from nnexp.sweeps.desk import Call, ParentRun
@@ -42,8 +43,8 @@ class StoreLink:
     ----------
     store, call
         None for a sweep without a store; `call` None: functions are called in this process.
-    root, sweep
-        The output directory, and the sweep's id.
+    root, sweep, destination
+        The output directory, the sweep's id, and the store and experiment that it is for.
     since, strict_before
         Runs that ended before the first stand for no job, and those of other arithmetic not if before the second.
     """
@@ -54,11 +55,12 @@ class StoreLink:
         call: Call | None,
         root: str,
         sweep: str,
+        destination: Destination,
         *,
         since: float = 0.0,
         strict_before: float = 0.0,
     ) -> None:
-        self.store, self.root, self.sweep = store, root, sweep
+        self.store, self.root, self.sweep, self.destination = store, root, sweep, destination
         self._call = call or (desk.here(store) if store is not None else None)
         self._since, self._strict_before = since, strict_before
         self.parent: ParentRun | None = None
@@ -152,8 +154,9 @@ class StoreLink:
         """The states of jobs by the store, where there is one, and the disk (see :meth:`KnownRuns.refresh`)."""
         how = {"since": self._since, "repair": repair, "elsewhere": elsewhere, "after": after}
         if (call := self._call) is None:
-            return KnownRuns(None, self.root, self.sweep, self._strict_before).refresh(keys, **how)
-        return call(desk.states, self.root, self.sweep, keys, self._strict_before, how)
+            known = KnownRuns(None, self.root, self.sweep, self.destination, self._strict_before)
+            return known.refresh(keys, **how)
+        return call(desk.states, self.root, self.sweep, self.destination, keys, self._strict_before, how)
 
     def make_report(self, make: Callable[..., Any], folder: Path, margin: float | None) -> tuple[Path, tuple[str, ...]]:
         """The report of the sweep, in a folder and at the parent run: its page, and what it says of the best."""

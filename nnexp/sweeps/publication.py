@@ -75,7 +75,8 @@ class SweepPublication:
         parent.introduce()
         runs = parent.store.tagged(SWEEP, self.sweep)
         jobs = _jobs(parent.plan, runs)
-        found = KnownRuns(parent.store, str(self.root), self.sweep).stored(set(jobs), elsewhere=bool(parent.plan.jobs))
+        known_runs = KnownRuns(parent.store, str(self.root), self.sweep, parent.record.tracking)
+        found = known_runs.stored(set(jobs), elsewhere=bool(parent.plan.jobs))
         goal = SearchGoal.of(parent.plan)
         to_come = goal.n_trials - len(jobs) if goal and self.directory.result is None else 0
         known = overview(parent.task, jobs, states(found), self.sweep, max(to_come, 0), goal)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nnexp import tasks
+from nnexp.companion import destination_of
 from nnexp.compose import in_grammar
 from nnexp.config import BEST, TrackingConfig
 from nnexp.errors import ExitStatus, one_line
@@ -87,7 +88,8 @@ class Session:
         self.task = task or tasks.find(tasks.NETWORK)
         since = 0.0 if controls.resume else time.time()
         strict_before = time.time() if controls.resume == provenance.STRICT else 0.0
-        self.link = StoreLink(store, call, self.root, sweep, since=since, strict_before=strict_before)
+        made_for = destination_of(controls.tracking)
+        self.link = StoreLink(store, call, self.root, sweep, made_for, since=since, strict_before=strict_before)
         self.jobs: dict[str, Job] = {}
         self.job_states = JobStates(self.root)
         self.directory: RunDirectory | None = None

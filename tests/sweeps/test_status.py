@@ -1,9 +1,13 @@
 """Which run stands for a job, and what is known of a sweep's jobs when the store is gone."""
 
+from dataclasses import replace
+
 import pytest
 
 from nnexp.config import TrackingConfig
 from nnexp.runs import backlog
+from nnexp.runs.directory import PUBLISHED
+from nnexp.runs.records import Destination
 from nnexp.runs.tags import RERUN_OF, RUN_KEY, SWEEP
 from nnexp.sweeps.job_states import KnownRuns
 from nnexp.sweeps.jobs import Job
@@ -11,6 +15,9 @@ from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import JobState, State, count, outcome, states
 from nnexp.tracking.store import Store
 from tests.tools import made_up
+
+NO_STORE = Destination(None, "e")
+AWAY = Destination("http://127.0.0.1:9", "e")
 
 
 def test_the_run_that_got_furthest_stands_for_its_job_and_of_equal_ones_the_newest_that_is_no_rerun():
@@ -41,7 +48,7 @@ def published(root, name, **settings):
 
 def test_without_the_store_the_directories_of_published_runs_stand_for_their_jobs(tmp_path):
     directory = published(tmp_path, "a")
-    found = KnownRuns(None, str(tmp_path), "s").refresh(["key of a", "key of b"])
+    found = KnownRuns(None, str(tmp_path), "s", NO_STORE).refresh(["key of a", "key of b"])
     assert list(found) == ["key of a"]
     standing = found["key of a"]
     assert (standing.state, standing.run_id, standing.sweep) == ("finished", directory.result.run_id, "s")
@@ -59,13 +66,34 @@ def test_without_the_store_the_directories_of_published_runs_stand_for_their_job
 def test_without_the_store_a_run_that_did_not_finish_is_what_it_was(tmp_path, status, state):
     directory = made_up.begin(tmp_path, "a", sweep="s")
     made_up.end(directory, 2, status=status)
-    [standing] = KnownRuns(None, str(tmp_path), "s").refresh(["key of a"]).values()
+    [standing] = KnownRuns(None, str(tmp_path), "s", NO_STORE).refresh(["key of a"]).values()
     assert (standing.state, standing.reason) == (state, "done")
 
 
+@pytest.mark.parametrize("is_published", [True, False])
+def test_runs_of_another_store_or_experiment_stand_for_no_job_while_the_store_is_away(tmp_path, is_published):
+    made_for = {
+        "this": AWAY,
+        "another experiment": replace(AWAY, experiment="another"),
+        "another server": replace(AWAY, uri="http://127.0.0.1:8"),
+        "no store": None,
+        "copied": replace(AWAY, uri="http://127.0.0.1:8"),
+        "copied into another experiment": None,
+        "half copied": None,
+    }
+    make = published if is_published else made_up.whole
+    runs = {name: make(tmp_path, name, store=destination) for name, destination in made_for.items()}
+    copies = {"copied": ("e", True), "copied into another experiment": ("another", True), "half copied": ("e", False)}
+    for name, (experiment, complete) in copies.items():
+        runs[name].write_json(PUBLISHED, {AWAY.uri: {"experiment": experiment, "complete": complete}})
+    keys = {f"key of {name}" for name in made_for}
+    assert set(KnownRuns(None, str(tmp_path), "s", AWAY).refresh(keys)) == {"key of this", "key of copied"}
+    assert set(KnownRuns(None, str(tmp_path), "s", NO_STORE).refresh(keys)) == keys
+
+
 def test_a_job_that_ran_when_the_store_was_lost_is_not_waited_for_in_vain(tmp_path):
-    published(tmp_path, "a")
-    tracking = TrackingConfig("mlflow", "http://127.0.0.1:9", "e", str(tmp_path), 0, 10.0, None, None)
+    published(tmp_path, "a", store=AWAY)
+    tracking = TrackingConfig("mlflow", AWAY.uri, AWAY.experiment, str(tmp_path), 0, 10.0, None, None)
     launched = []
     session = Session("s", "sweep", ["seed"], Controls(True, False, False, tracking, "", 1), None, launched.append)
     jobs = [Job(0, (), ("seed=0",), "key of a"), Job(1, (), ("seed=1",), "key of b")]
@@ -80,8 +108,10 @@ def test_a_look_at_a_sweep_under_way_finds_what_is_open_and_what_has_just_ended(
     ids = {key: store.create(key, 1.0, {SWEEP: "s", RUN_KEY: key}) for key in "abcd"}
     store.create("other", 1.0, {SWEEP: "t", RUN_KEY: "a"})
 
+    known_runs = KnownRuns(store, str(tmp_path), "s", NO_STORE)
+
     def look():
-        found = KnownRuns(store, str(tmp_path), "s").stored("abcd", repair=False, elsewhere=False, after=150.0)
+        found = known_runs.stored("abcd", repair=False, elsewhere=False, after=150.0)
         return {job.key: (job.state.value, job.metrics.get("m"), job.seconds) for job in found}
 
     for key, end in {"a": 100.0, "b": 200.0}.items():
@@ -101,6 +131,6 @@ def test_runs_of_the_same_jobs_in_another_experiment_are_not_those_of_a_sweep(tm
     uri = empty_store(tmp_path / "mlflow.db")
     stores = [Store(uri, name) for name in ("e", "another")]
     stores[0].create("a", 1.0, {SWEEP: "s", RUN_KEY: "a"})
-    found = [KnownRuns(store, str(tmp_path), "s").stored("a", repair=False, elsewhere=False, after=0.0)
+    found = [KnownRuns(store, str(tmp_path), "s", NO_STORE).stored("a", repair=False, elsewhere=False, after=0.0)
              for store in (*stores, *stores)]  # fmt: skip
     assert [len(each) for each in found] == [1, 0, 1, 0]

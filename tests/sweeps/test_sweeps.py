@@ -313,6 +313,8 @@ def test_the_sweep_goes_on_without_a_store(nnexp):
     again = nnexp(*grid)
     assert "2 of 2 jobs finished" in again.out
     assert len(nnexp.results()) == 2
+    elsewhere = nnexp(*grid, "tracking.experiment=another")
+    assert (elsewhere.status, len(nnexp.results())) == (4, 4), elsewhere.err
 
 
 def test_a_sweep_given_again_makes_the_report_that_is_missing_or_older_than_what_the_store_has(with_store):

@@ -227,7 +227,7 @@ def test_what_another_finished_in_the_meantime_is_superseded_by_sync_too(store, 
     states = Counter(run.status for run in store.search())
     assert states == {"FINISHED": 1, "KILLED": 1}
     assert {first.result.status, second.result.status} == {"FINISHED", "KILLED"}
-    standing = KnownRuns(store, str(tmp_path), "s").refresh(["key"])["key"]
+    standing = KnownRuns(store, str(tmp_path), "s", Destination(store.uri, store.experiment)).refresh(["key"])["key"]
     assert standing.state == "finished"
 
 
