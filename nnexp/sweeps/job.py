@@ -38,14 +38,14 @@ from nnexp.timeline import span
 @span("recording")
 def run_job(cfg: DictConfig, overrides: list[str], path: Path) -> Outcome:
     """Do the job and tell how it ended; a failure is told when it happens and left as a FAILED run."""
-    name = cfg.tracking.run_name
+    name, sweep = cfg.tracking.run_name, cfg.tracking.sweep
     use_folder(command_folder())
     shown = " ".join(decisive(overrides))
 
     def finish_later(directory: RunDirectory, tracking: TrackingConfig) -> Outcome:
         def end() -> Outcome:
             outcome = finish(directory, tracking)
-            _tell(outcome, name, shown)
+            _tell(outcome, sweep, name, shown)
             return outcome
 
         result = directory.result
@@ -84,7 +84,7 @@ def _as_given(cfg: DictConfig, keys: Sequence[str]) -> DictConfig:
     return cfg
 
 
-def _tell(outcome: Outcome, name: str, shown: str) -> None:
+def _tell(outcome: Outcome, sweep: str | None, name: str, shown: str) -> None:
     """How a run ended, on one line."""
     if outcome.status == RunStatus.FAILED:
         say(f"failed: {name}: {outcome.message} ({shown})")
@@ -94,18 +94,18 @@ def _tell(outcome: Outcome, name: str, shown: str) -> None:
         brief = tasks.recorded(RunDirectory(outcome.path).record.task).presentation.brief(outcome.result)
         say(f"finished: {name}: {brief} (run {outcome.run_id})")
         if not outcome.published:
-            _tell_reason(name, outcome.problem)
+            _tell_reason(sweep, name, outcome.problem)
         elif outcome.problem:
             say(f"{name}: {outcome.problem}")
 
 
-_reasons: set[str | None] = set()  # that this process has told
+_reasons: set[tuple[str | None, str | None]] = set()  # that this process has told of a sweep
 
 
-def _tell_reason(name: str, reason: str | None) -> None:
+def _tell_reason(sweep: str | None, name: str, reason: str | None) -> None:
     """Why a run is not published; of several with one reason at the first, for the sweep's end says how many."""
-    if reason not in _reasons:
-        _reasons.add(reason)
+    if (sweep, reason) not in _reasons:
+        _reasons.add((sweep, reason))
         say(f"not published: {name}: {reason}")
 
 

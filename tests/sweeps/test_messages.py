@@ -169,8 +169,9 @@ def test_what_several_machines_could_not_publish_for_one_reason_is_one_line(caps
     assert "on node-0 (1), node-1 (1), node-2 (1), node-3 (1), node-4 (1) and 3 more, not" in capsys.readouterr().err
 
 
-def test_a_process_tells_once_why_runs_are_not_published(capsys, monkeypatch):
+def test_a_process_tells_once_for_each_sweep_why_runs_are_not_published(capsys, monkeypatch):
     monkeypatch.setattr(job, "_reasons", set())
-    for name, reason in (("seed=1", "away"), ("seed=2", "away"), ("seed=3", "full")):
-        job._tell_reason(name, reason)
-    assert capsys.readouterr().err == "not published: seed=1: away\nnot published: seed=3: full\n"
+    for sweep in ("first", "second"):
+        for name, reason in (("seed=1", "away"), ("seed=2", "away"), ("seed=3", "full")):
+            job._tell_reason(sweep, name, reason)
+        assert capsys.readouterr().err == "not published: seed=1: away\nnot published: seed=3: full\n"
