@@ -5,6 +5,7 @@ What everybody uses who needs a config, also below the Hydra application (:mod:`
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import threading
@@ -20,19 +21,19 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, read_write
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from nnexp import hints, tasks
 from nnexp.config import KEYS, Config, ConfigError, TrackingConfig, check
-from nnexp.credentials import without_password
 from nnexp.hydra_versions import BEHAVIOUR, register_resolver
 from nnexp.launchers import set_defaults
 from nnexp.paths import default_experiment, default_run_name, default_uri
 from nnexp.presets import ADDED_GROUPS, CONFIG_GROUPS, config_directory, own_directory, own_groups
 from nnexp.runs.directory import run_name
 from nnexp.tasks.interface import Task
+from nnexp.uris import written
 
 COMPOSING = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra raises where a config is wrong
 _HYDRA = threading.RLock()  # Hydra has one state for all threads of a process
@@ -134,9 +135,28 @@ def command_folder() -> Path:
     return Path.cwd()
 
 
-def to_yaml(cfg: DictConfig) -> str:
-    """The composed config as text, interpolations resolved and passwords left out."""
-    return without_password(OmegaConf.to_yaml(cfg, resolve=True))
+def to_yaml(cfg: DictConfig, *, resolve: bool = True) -> str:
+    """The composed config as text, passwords left out; interpolations resolved, unless it is somebody else's."""
+    if _hide_passwords(cfg, resolve, changes=False):
+        _hide_passwords(cfg := copy.deepcopy(cfg), resolve)
+    return OmegaConf.to_yaml(cfg, resolve=resolve)
+
+
+def _hide_passwords(node: Any, resolve: bool, *, changes: bool = True) -> bool:
+    """Take the passwords out of all values of a config, if it `changes`; whether there is any."""
+    found = False
+    for key in range(len(node)) if isinstance(node, ListConfig) else list(node):
+        if OmegaConf.is_missing(node, key) or (not resolve and OmegaConf.is_interpolation(node, key)):
+            continue
+        value = node[key]
+        if isinstance(value, DictConfig | ListConfig):
+            found |= _hide_passwords(value, resolve, changes=changes)
+        elif isinstance(value, str) and (bare := written(value)) != value:
+            found = True
+            if changes:
+                with read_write(node):
+                    node[key] = bare
+    return found
 
 
 def in_grammar(text: str) -> str:

@@ -12,26 +12,20 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
+from nnexp.readers import ConfigError
 from nnexp.terminal import say
+from nnexp.uris import UnclearError, take_apart, without_password, written
 
 URI, USERNAME, PASSWORD = "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 TOKEN = "MLFLOW_TRACKING_TOKEN"
 DATABASE_URIS = "NNEXP_DATABASE_URIS"  # JSON: for each URI without its password the whole one
 MLFLOWS_FILE = "~/.mlflow/credentials"  # of user and password, in MLflow's own format
-# A password holds no slash: there, too, it is to be written as %2F.
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^\s/:@'\"]*):(?P<password>[^\s/'\"]*)@")
-_PARAMETER = re.compile(r"(?P<key>://[^\s'\"/][^\s'\"]*[?&](?:password|passwd|pwd|token)=)[^&\s'\"]+", re.IGNORECASE)
+_STORE, _COPIES = "tracking.uri", "--to"  # what is given the URI of a store
 _WORD_WITH_STORE = re.compile(r"\+{0,2}tracking\.uri=|--to(=|$)")
-
-
-def without_password(text: str) -> str:
-    """The text with each URI in it as it may be written; a user stays only with a database."""
-    bare = _USERINFO.sub(lambda m: f"{m['scheme']}://" + ("" if _is_http(m["scheme"]) else f"{m['user']}@"), text)
-    return _PARAMETER.sub(r"\g<key>***", bare)
 
 
 def extract_password(uri: str, where: str = "`tracking.uri`") -> str:
@@ -41,21 +35,27 @@ def extract_password(uri: str, where: str = "`tracking.uri`") -> str:
     ----------
     where
         What holds the URI, for the line that is told where its password is not used.
+
+    Raises
+    ------
+    ConfigError
+        If it may hold a password that cannot be told from the rest.
     """
-    bare = without_password(uri)
-    if bare == uri:
-        return uri
-    found = _USERINFO.search(uri)
-    if found is None or not _is_http(found["scheme"]):
-        os.environ[DATABASE_URIS] = json.dumps(_databases() | {bare: uri})
-        return bare
-    given = {USERNAME: unquote(found["user"]), PASSWORD: unquote(found["password"])}
+    try:
+        parts = take_apart(uri)
+    except UnclearError as error:
+        raise ConfigError(f"{where} {error}") from None
+    if parts.whole != parts.bare:
+        os.environ[DATABASE_URIS] = json.dumps(_databases() | {parts.bare: parts.whole})
+    if parts.user is None or parts.password is None:
+        return parts.bare
+    given = {USERNAME: parts.user, PASSWORD: parts.password}
     known = {name: os.environ[name] for name in given if name in os.environ}
     if known and known != given:
         say(f"{where}: its user and password are ignored in favour of {' and '.join(known)} in the environment.")
     else:
         os.environ.update(given)
-    return bare
+    return parts.bare
 
 
 def with_password(uri: str) -> str:
@@ -66,8 +66,9 @@ def with_password(uri: str) -> str:
 def credentials() -> dict[str, str]:
     """The variables by which a process on another machine opens the store: those of this one, or of MLflow's file."""
     found = {name: os.environ[name] for name in (USERNAME, PASSWORD, TOKEN, DATABASE_URIS) if name in os.environ}
-    of_file = _credentials_file()
-    in_file = {name: of_file[name.lower()] for name in (USERNAME, PASSWORD) if name.lower() in of_file}
+    in_file = {}
+    with suppress(ConfigError):  # which is told where a server is asked
+        in_file = {name.upper(): value for name, value in _credentials_file().items()}
     return in_file | found
 
 
@@ -75,30 +76,41 @@ def extract_passwords(arguments: Sequence[str]) -> list[str]:
     """Take the passwords out of a command line, which is returned without them, and out of `MLFLOW_TRACKING_URI`.
 
     A store that the command line names is another than that of the environment, which must not get its password.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`extract_password` does.
     """
-    words = [_taken(word) for word in arguments]
+    words = extract_from_words(arguments)
     if words != list(arguments):
         say(
             "The password on the command line is visible in the list of processes to every user of this machine; "
             f"set {USERNAME} and {PASSWORD}, or {URI}."
         )
-    if uri := os.environ.get(URI):
+    if uri := os.environ.get(URI, "").strip():
         is_used = not any(_WORD_WITH_STORE.match(word) for word in words)
-        os.environ[URI] = extract_password(uri, URI) if is_used or not uri.startswith("http") else without_password(uri)
+        os.environ[URI] = extract_password(uri, URI) if is_used or not uri.startswith("http") else written(uri)
     return words
 
 
-def _taken(word: str) -> str:
-    if without_password(word) == word:
-        return word
+def extract_from_words(words: Sequence[str]) -> list[str]:
+    """Take the passwords out of overrides or arguments, which are returned without them; errors as above."""
+    return [_taken(word, before) for before, word in zip(("", *words), words, strict=False)]
+
+
+def _taken(word: str, before: str) -> str:
     key, _, uri = word.partition("=") if "=" in word.partition("://")[0] else ("", "", word)
-    quote = uri[:1] if uri[:1] in ("'", '"') else ""
-    bare = extract_password(uri.strip(quote) if quote else uri, f"`{key.lstrip('+')}`" if key else "the URI")
-    return (f"{key}=" if key else "") + quote + bare + quote
-
-
-def _is_http(scheme: str) -> bool:
-    return scheme.lower() in ("http", "https")
+    name, start = key.lstrip("+"), f"{key}=" if key else ""
+    quote = uri[:1] if uri[:1] in ("'", '"') and uri[1:].endswith(uri[:1]) else ""
+    value = uri[1:-1].replace(f"\\{quote}", quote) if quote else uri
+    if name in (_STORE, _COPIES) or before == _COPIES or (not key and "://" in word.partition("=")[0]):
+        bare = value if "${" in value else extract_password(value, f"`{name}`" if name else "the URI")
+    elif name.partition(".")[0] == "tracking" and without_password(word) != word:
+        raise ConfigError(f"`{name}`: a URI with a password must be given by itself, as {_STORE}=URI")
+    else:
+        bare = written(value)
+    return word if bare == value else start + quote + bare + quote
 
 
 def _databases() -> dict[str, str]:
@@ -123,7 +135,7 @@ class Login:
 
     @classmethod
     def known(cls) -> Login:
-        """That of MLflow's variables, or of its credentials file."""
+        """That of MLflow's variables, or of its credentials file, which must be of its format (ConfigError)."""
         of_file = _credentials_file()
         user, password = (os.environ.get(name) or of_file.get(name.lower()) for name in (USERNAME, PASSWORD))
         if user and password:
@@ -136,11 +148,25 @@ class Login:
 
 
 def _credentials_file() -> dict[str, str]:
+    """User and password of MLflow's file.
+
+    Raises
+    ------
+    ConfigError
+        If it is not of its format; the errors of the parser, as MLflow shows them, quote it.
+    """
     import configparser
 
-    parser = configparser.ConfigParser()
+    parser, names = configparser.ConfigParser(), (USERNAME.lower(), PASSWORD.lower())
     try:
         parser.read(Path(MLFLOWS_FILE).expanduser(), encoding="utf-8")
-        return dict(parser["mlflow"]) if "mlflow" in parser else {}
-    except (OSError, ValueError, RuntimeError, configparser.Error):  # MLflow says what is wrong with it
+        return {name: parser["mlflow"][name] for name in names if parser.has_option("mlflow", name)}
+    except configparser.InterpolationError:
+        raise ConfigError(f"{MLFLOWS_FILE} cannot be read: a % in it must be written %%") from None
+    except configparser.Error:
+        raise ConfigError(
+            f"{MLFLOWS_FILE} cannot be read: it must have a line [mlflow] and then, once each, the lines "
+            f"{USERNAME.lower()} = USER and {PASSWORD.lower()} = PASSWORD"
+        ) from None
+    except (OSError, ValueError, RuntimeError):  # MLflow says what is wrong with it
         return {}

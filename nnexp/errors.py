@@ -7,8 +7,8 @@ import re
 import textwrap
 from enum import IntEnum
 
-from nnexp.credentials import without_password
 from nnexp.terminal import say
+from nnexp.uris import without_password
 
 LONGEST = 300  # characters of an error's message
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with 1, errors come with their traceback

@@ -14,7 +14,6 @@ from nnexp import kernels
 from nnexp.claims import LOCAL_SECONDS, JobClaim, JobTakenError, claimed
 from nnexp.companion import Companion, companion_of
 from nnexp.config import Config, ConfigError, TrackingConfig
-from nnexp.credentials import without_password
 from nnexp.errors import ExitStatus, one_line
 from nnexp.garbage import collected_as_usual
 from nnexp.own import held, own_traceback, ran_otherwise
@@ -33,6 +32,7 @@ from nnexp.terminal import say
 from nnexp.timeline import span
 from nnexp.tracking.errors import StoreError
 from nnexp.tracking.store import open_store
+from nnexp.uris import without_password
 
 DRAWING_SECONDS = 120
 ERROR_FILE = "error.txt"

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from nnexp import credentials
+from nnexp.compose import compose, to_yaml
 from nnexp.errors import one_line
+from nnexp.readers import ConfigError
+from nnexp.tracking.server import ask
 from nnexp.tracking.store import Store
 from tests.conftest import Nnexp
 from tests.tools.flaky_proxy import FlakyProxy
@@ -87,14 +90,80 @@ def test_a_password_reaches_the_server_and_nothing_else(tmp_path, cache):
 
 
 @pytest.mark.slow
-def test_the_password_of_a_database_is_put_back_only_where_it_is_opened(nnexp):
-    uri = f"postgresql://alice:{QUOTED}@127.0.0.1:9/runs"
-    done = nnexp("experiment=smoke", "tracking=none", f"tracking.uri='{uri}'")
+@pytest.mark.parametrize(
+    ("uri", "bare"),
+    [
+        (f"postgresql://alice:{QUOTED}@127.0.0.1:9/runs", "postgresql://alice@127.0.0.1:9/runs"),
+        (f"http://alice:alice has {SECRET}@127.0.0.1:9", "http://127.0.0.1:9"),
+        (
+            f"postgresql:///runs?host=/none&user=postgres&password={SECRET}",
+            "postgresql:///runs?host=/none&user=postgres&password=***",
+        ),
+        (f"postgresql://postgres:a/{SECRET}@/runs?host=/none", "postgresql://postgres@/runs?host=/none"),
+    ],
+)
+def test_a_password_is_in_no_file_of_a_run(nnexp, uri, bare):
+    done = nnexp("experiment=smoke", "tracking=none", env={"MLFLOW_TRACKING_URI": uri})
     assert done.status == 0, done.err
     assert SECRET not in done.out + done.err
     assert holding(nnexp.folder) == []
     [config] = nnexp.folder.glob("outputs/runs/*/config/config.yaml")
-    assert "uri: postgresql://alice@127.0.0.1:9/runs\n" in config.read_text()
+    assert f"uri: {bare}\n" in config.read_text()
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        (f"http://alice:{SECRET}/pw@host", "may hold a password, and is not shown: write /, ?, # and @ in it as %2F"),
+        (f"http://{SECRET}@host", "must have both a user and a password before its @, or neither"),
+    ],
+)
+def test_a_password_that_cannot_be_told_from_the_rest_is_refused_and_not_shown(nnexp, uri, reason):
+    for words, env, name in (
+        (("experiment=smoke",), {"MLFLOW_TRACKING_URI": uri}, "MLFLOW_TRACKING_URI"),
+        (("experiment=smoke", f"tracking.uri='{uri}'"), None, "`tracking.uri`"),
+        (("sync", "--to", uri), None, "the URI"),
+    ):
+        done = nnexp(*words, env=env)
+        assert done.status == 2
+        assert done.err.startswith(f"{name} {reason}")
+        assert done.err.count("\n") == 1
+        assert SECRET not in done.out + done.err
+    assert not (nnexp.folder / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        (f"mlflow_tracking_password = 50%{SECRET}", "a % in it must be written %%"),
+        (f"mlflow_tracking_password {SECRET}", "it must have a line [mlflow]"),
+    ],
+)
+def test_a_file_of_credentials_that_cannot_be_read_is_named_and_not_quoted(nnexp, tmp_path, monkeypatch, line, advice):
+    home = tmp_path / "home"
+    (home / ".mlflow").mkdir(parents=True)
+    (home / ".mlflow/credentials").write_text(f"[mlflow]\nmlflow_tracking_username = alice\n{line}\n")
+    for words in (("experiment=smoke",), ("-m", "experiment=smoke", "seed=0,1")):
+        done = nnexp(*words, "tracking.uri=http://127.0.0.1:9", env={"HOME": str(home)})
+        assert done.status == 2
+        assert done.err.startswith(f"~/.mlflow/credentials cannot be read: {advice}")
+        assert done.err.count("\n") == 1
+        assert SECRET not in done.out + done.err
+    assert not (nnexp.folder / "outputs").exists()
+    monkeypatch.setenv("HOME", str(home))
+    with pytest.raises(ConfigError, match=r"^~/.mlflow/credentials cannot be read"):
+        ask("http://127.0.0.1:9", "e", 1)
+
+
+def test_a_config_is_written_without_the_passwords_of_python_s_environment(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://alice:a {SECRET} " + "b " * 50 + "@host")  # which YAML folds
+    cfg = compose(["experiment=smoke", f"+task.options.database='postgresql:///runs?password={SECRET}'"])
+    text = to_yaml(cfg)
+    assert "uri: http://host\n" in text
+    assert SECRET not in text
+    assert SECRET not in to_yaml(cfg, resolve=False)
+    assert SECRET in cfg.tracking.uri
+    assert SECRET in cfg.task.options.database
 
 
 @pytest.fixture
@@ -133,6 +202,16 @@ def test_a_store_on_the_command_line_does_not_get_the_password_of_another(enviro
     assert credentials.extract_passwords(["+tracking.uri='mysql://u:p@h/d?a=b'"]) == [
         "+tracking.uri='mysql://u@h/d?a=b'"
     ]
+    assert credentials.extract_from_words([r"tracking.uri='http://alice:o\'x y@host'"]) == [
+        "tracking.uri='http://host'"
+    ]
+    with pytest.raises(ConfigError, match="must be given by itself"):
+        credentials.extract_from_words([f"tracking={{uri:'http://alice:{SECRET}@host'}}"])
+
+
+def test_the_password_of_something_else_is_not_sent_to_the_store(environment):
+    assert credentials.extract_from_words(["data.url=https://alice:secret@files/x"]) == ["data.url=https://files/x"]
+    assert not {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"} & set(environment)
 
 
 def test_what_other_machines_are_given_is_of_the_environment_or_of_mlflows_file(tmp_path, monkeypatch):

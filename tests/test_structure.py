@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "nnexp"
 # From the bottom to the top. A module may import what is on its own line or below; a folder is one entry.
 ORDER = (
     ("__init__",),
-    ("errors", "credentials", "terminal", "paths", "arrays", "signals", "lifeline", "timeline", "garbage", "copies"),
-    ("blas", "readers"),
+    ("errors", "uris", "terminal", "paths", "arrays", "signals", "lifeline", "timeline", "garbage", "copies"),
+    ("blas", "readers", "credentials"),
     ("kernels",),
     ("own",),
     ("statistics",),

@@ -11,6 +11,7 @@ from nnexp.api.many import Rerun, Sweep
 from nnexp.api.result import Result
 from nnexp.api.working import working
 from nnexp.compose import tracking_of
+from nnexp.credentials import extract_from_words
 from nnexp.errors import ExitStatus, FailureError
 from nnexp.execute import Outcome
 from nnexp.lookup import FoundSweep, Lookup
@@ -69,7 +70,7 @@ def run(*overrides: str) -> Result:
     <RunStatus.FINISHED: 'FINISHED'>
     """
     with working(overrides):
-        return _result_of(hydra_app.call(overrides))
+        return _result_of(hydra_app.call(extract_from_words(overrides)))
 
 
 def _result_of(outcome: Outcome) -> Result:
@@ -114,8 +115,9 @@ def sweep(*overrides: str) -> Sweep:
     2
     """
     with working(overrides):
-        command = "nnexp " + " ".join(shlex.quote(word) for word in ("-m", *overrides))
-        session, status = run_sweep(overrides, hydra_app.task, command)
+        words = extract_from_words(overrides)
+        command = "nnexp " + " ".join(shlex.quote(word) for word in ("-m", *words))
+        session, status = run_sweep(words, hydra_app.task, command)
         if status == ExitStatus.INTERRUPTED:
             raise KeyboardInterrupt
         return Sweep.of(session)
@@ -155,15 +157,16 @@ def rerun(word: str, *overrides: str, check: bool = False) -> Rerun:
     'identical'
     """
     with working(overrides), tempfile.TemporaryDirectory() as scratch:
-        tracking = tracking_of(overrides)
+        words = extract_from_words(overrides)
+        tracking = tracking_of(words)
         lookup = Lookup.of(tracking)
         found = lookup.find(word)
         if isinstance(found, FoundSweep):
             jobs = jobs_of(lookup, found, Path(scratch))
-            swept = rerun_sweep(jobs, overrides, tracking, check=check, tell=say)
+            swept = rerun_sweep(jobs, words, tracking, check=check, tell=say)
             done, verdict, changed = swept.reruns, swept.verdict, swept.changed
         else:
-            one = execute_plan(plan(source_of(found, lookup.store, Path(scratch)), overrides, check=check))
+            one = execute_plan(plan(source_of(found, lookup.store, Path(scratch)), words, check=check))
             done, verdict, changed = [one], one.verdict, one.changed
             if one.outcome is not None and one.outcome.status is RunStatus.FAILED and not check:
                 _result_of(one.outcome)

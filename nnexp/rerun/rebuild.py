@@ -16,7 +16,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from nnexp import tasks
-from nnexp.compose import compose, in_grammar, plain
+from nnexp.compose import compose, in_grammar, plain, to_yaml
 from nnexp.config import Config, ConfigError, check, is_bookkeeping, task_of
 from nnexp.own import of_records
 from nnexp.presets import preset_files
@@ -103,7 +103,7 @@ def _rebuild(tree: Mapping[str, Any], overrides: Sequence[str], name: str, data_
     return Rebuilt(
         before=_checked_or_none(_nested(base)) if given else None,
         config=check(nested),
-        composed=OmegaConf.to_yaml(OmegaConf.create(nested)),
+        composed=to_yaml(OmegaConf.create(nested), resolve=False),
         defaulted=defaulted,
         other_data=any(key in _names(given) or base.get(key) != leaves.get(key) for key in _data_source(task, leaves)),
     )

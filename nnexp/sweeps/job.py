@@ -13,7 +13,6 @@ from nnexp.companion import destination_of, parent_of
 from nnexp.compose import command_folder, plain, read_config, to_yaml
 from nnexp.config import ConfigError, TrackingConfig, check_tracking
 from nnexp.copies import original_of
-from nnexp.credentials import without_password
 from nnexp.errors import one_line
 from nnexp.execute import Outcome, execute, finish
 from nnexp.own import use_folder
@@ -133,7 +132,7 @@ def _record_failure(cfg: DictConfig, overrides: list[str], path: Path, error: Ex
             ).sealed()
 
         directory = RunDirectory.create_beside(path, record_in)
-        directory.write_text("config/config.yaml", without_password(OmegaConf.to_yaml(cfg)))
+        directory.write_text("config/config.yaml", to_yaml(cfg, resolve=False))
         directory.write_result(ended(directory, RunStatus.FAILED, message))
         backlog.enter(tracking.directory, directory)
         return finish(directory, tracking)

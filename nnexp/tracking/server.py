@@ -67,6 +67,7 @@ def ask(uri: str, experiment: str, patience: float) -> Answer:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
+    Login.known()  # MLflow would quote a file of credentials that it cannot read
     try:
         answer = http_request(
             get_default_host_creds(uri),

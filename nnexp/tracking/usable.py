@@ -36,7 +36,7 @@ def check_store(tracking: TrackingConfig, *, writes: bool = True) -> None:
     Raises
     ------
     ConfigError
-        If it cannot, whatever happens; the line says why.
+        If it cannot, whatever happens, or MLflow's file of credentials cannot be read; the line says why.
     """
     if tracking.backend != "mlflow" or sqlite_path(tracking.uri) is not None:
         return
@@ -84,6 +84,7 @@ def _databricks_problem(uri: str) -> str | None:
 
 def _server_problem(uri: str, experiment: str, *, writes: bool) -> str | None:
     """Why a server that answers is no use. One that MLflow would be answered by differently is asked by MLflow."""
+    Login.known()  # in this thread, where its error is heard
     path = f"{ENDPOINT}?experiment_name={quote(experiment)}"
     said = _answer(uri, path)
     if said is None:
