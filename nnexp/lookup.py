@@ -180,8 +180,10 @@ class Lookup:
             return SweepPlan.from_json(Path(PLAN_FILE), json.loads(StoredFiles(self.store, parent).read(PLAN_FILE)))
         except (ValueError, RecursionError) as error:
             tell_once(f"{PLAN_FILE} of the run {parent.run_id} ({parent.name}) is damaged: {one_line(error)}; left out")
-        except Exception:
-            pass  # the artifact is gone: the runs of the sweep say which there are
+        except FileNotFoundError:
+            pass  # the runs of the sweep say which there are
+        except Exception as error:  # each kind of store has errors of its own
+            tell_once(f"{PLAN_FILE} of the run {parent.run_id} ({parent.name}) could not be read: {one_line(error)}")
         return None
 
     def parent_of(self, found: FoundSweep) -> StoredRun | None:

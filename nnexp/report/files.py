@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from nnexp.comparison.spec import History, Reader
+from nnexp.comparison.wording import count
 from nnexp.errors import one_line
 from nnexp.runs.directory import RunDirectory
 from nnexp.runs.files import MOST_TABLE, MOST_TEXT, content_in, tell_once
@@ -28,24 +29,50 @@ T = TypeVar("T")
 
 
 class RunFiles:
-    """Reads small files of runs, each history once."""
+    """Reads small files of runs, each history once.
+
+    Attributes
+    ----------
+    unread : dict
+        What went wrong with files that are there, or may be, by the runs and the names.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._folders: dict[str, Path | None] = {}
         self._stored: dict[str, StoredFiles] = {}
         self._histories: dict[str, History | None] = {}
+        self.unread: dict[tuple[str, str], str] = {}
 
     def read(self, run: StoredRun, name: str) -> bytes | None:
-        """Content of a file of a run; None where there is no such file, or none that a run can have, which is told."""
+        """Content of a file of a run; None where there is no such file, or it cannot be had.
+
+        One that no run can have is told, and any other trouble kept in `unread`.
+        """
         folder, most = self._folder(run), MOST_TABLE if name == TABLE else MOST_TEXT
         try:
             return content_in(folder, name, most) if folder else self._download(run, name, most)
-        except OSError:
+        except FileNotFoundError:
             return None
-        except ValueError as error:
-            tell_once(f"{name} of the run {run.run_id} ({run.name}) is not read: {one_line(error)}")
+        except Exception as error:  # each kind of store has errors of its own
+            if isinstance(error, ValueError) and not isinstance(error, OSError):  # an answer that is no JSON is both
+                tell_once(f"{name} of the run {run.run_id} ({run.name}) is not read: {one_line(error)}")
+            else:
+                why = one_line(error).removeprefix(f"{name}: ")
+                self.unread[run.run_id, name] = f"{name} of the run {run.run_id} ({run.name}): {why}"
             return None
+
+    def about_unread(self) -> str | None:
+        """What to say of the files that could not be read."""
+        if not self.unread:
+            return None
+        n, first = len(self.unread), next(iter(self.unread.values()))
+        said = f"{count(n, 'file')} of runs could not be read, so this report is not complete"
+        return f"{said}: {first}" if n == 1 else f"{said}; the first: {first}"
+
+    def is_unread(self, name: str) -> bool:
+        """Whether a file of this name could not be read."""
+        return any(name == each for _, each in self.unread)
 
     def parsed(self, run: StoredRun, name: str, parse: Callable[[bytes], T]) -> T | None:
         """What `parse` makes of a file; None where there is none, or it is damaged, which is told once."""
@@ -74,12 +101,7 @@ class RunFiles:
         return self._folders[run.run_id]
 
     def _download(self, run: StoredRun, name: str, most: int) -> bytes | None:
-        try:
-            return self._stored.setdefault(run.run_id, StoredFiles(self.store, run)).read(name, most)
-        except ValueError:
-            raise
-        except Exception:  # each kind of store has its own way to say that there is no such file
-            return None
+        return self._stored.setdefault(run.run_id, StoredFiles(self.store, run)).read(name, most)
 
     def histories(self, runs: Iterable[StoredRun]) -> dict[str, History]:
         """The histories of runs by their ids; those that cannot be had are left out.

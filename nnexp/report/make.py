@@ -30,6 +30,7 @@ from nnexp.report.selection import Found, Selection, find
 from nnexp.runs import tags
 from nnexp.runs.directory import write_atomically
 from nnexp.runs.records import SweepPlan
+from nnexp.terminal import say
 from nnexp.tracking.registry import Registered
 from nnexp.tracking.store import Store
 
@@ -169,8 +170,11 @@ def write_report(
     if len(parts) == 1:
         said += sections[0].sentences
         sections[0].sentences = []
-    software = method.software(frame[frame[COUNTED]], files.reader(runs))
+    software = method.software(frame[frame[COUNTED]], files.reader(runs), files.is_unread)
     svgs, drawn = _draw(sections, folder / FIGURES, formats)
+    if (trouble := files.about_unread()) is not None:
+        say(trouble)
+        said.insert(0, trouble)
     made = Page(
         title=f"Report: {found.title}",
         facts=_facts(frame),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from nnexp.comparison.citing import Sentence, cite
@@ -230,9 +230,13 @@ class Software:
         return [(f"{own}, on {kernels} ", cite("harris2020", "virtanen2020"), ".")]
 
 
-def software(counted: Frame, read: Reader) -> Software:
-    """What the runs that count were made with, as they have recorded it."""
+def software(counted: Frame, read: Reader, is_unread: Callable[[str], bool]) -> Software:
+    """What the runs that count were made with, as they have recorded it.
+
+    `is_unread` says of the name of a file whether one could not be read.
+    """
     one_of_each = counted.drop_duplicates(["code_digest", "arithmetic"])["run_id"].head(MOST_KINDS)
     versions = [read(run_id, ENVIRONMENT, lambda content: str(json.loads(content)["nnexp"])) for run_id in one_of_each]
     arithmetic = dict.fromkeys(text for text in counted["arithmetic"] if text)
-    return Software(tuple(dict.fromkeys(filter(None, versions))) or ("(version not recorded)",), tuple(arithmetic))
+    unknown = "(version could not be read)" if is_unread(ENVIRONMENT) else "(version not recorded)"
+    return Software(tuple(dict.fromkeys(filter(None, versions))) or (unknown,), tuple(arithmetic))

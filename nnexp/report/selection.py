@@ -18,6 +18,7 @@ from nnexp.runs.records import SweepPlan
 from nnexp.runs.tags import KIND, RUN_KEY, SWEEP
 from nnexp.sweeps.job_states import runs_of_keys
 from nnexp.sweeps.status import of_stored, states
+from nnexp.tracking.errors import StoreError
 from nnexp.tracking.mlflow_import import import_mlflow
 from nnexp.tracking.store import Store
 from nnexp.tracking.stored_run import StoredRun
@@ -61,6 +62,8 @@ def find(store: Store, selection: Selection, root: str | Path | None = None) -> 
         If the word for a sweep means none, or several.
     NothingToReportError
         If there is no such experiment or sweep, or no run in it, or the filter cannot be read.
+    StoreError
+        If the plan of the sweep is there and cannot be read.
     """
     if not store.has_experiment():
         raise NothingToReportError(f"There is no experiment {store.experiment!r} in {store.shown_uri}.")
@@ -111,7 +114,10 @@ def _sweep(store: Store, value: str, root: str | Path | None) -> Found:
 
 
 def _plan(store: Store, parent: StoredRun) -> SweepPlan | None:
-    content = RunFiles(store).read(parent, PLAN_FILE)
+    files = RunFiles(store)
+    content = files.read(parent, PLAN_FILE)
+    for trouble in files.unread.values():  # without it, a report would say of all the sweep what holds of a part
+        raise StoreError(f"the plan of the sweep could not be read: {trouble}")
     try:
         return SweepPlan.from_json(Path(PLAN_FILE), json.loads(content)) if content else None
     except (ValueError, RecursionError) as error:

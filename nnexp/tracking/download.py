@@ -37,7 +37,8 @@ def download(address: str, name: str, folder: Path, most: int) -> Path:
         except urllib3.exceptions.HTTPError as error:
             is_late = isinstance(error, urllib3.exceptions.TimeoutError)  # what hangs would hang as long again
             if is_late or attempt == ATTEMPTS:
-                raise OSError(f"{name}: the server's answer breaks off: {one_line(error)}") from error
+                why = one_line(OSError(*error.args[:1]))  # the second is the same again
+                raise OSError(f"{name}: the server's answer breaks off: {why}") from error
             time.sleep(0.1 * attempt)
     return path
 

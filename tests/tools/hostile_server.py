@@ -7,6 +7,7 @@ import json
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlparse
 
 from tests.tools.faulty_server import EXPERIMENT, HOST
 
@@ -99,15 +100,22 @@ class _Handler(BaseHTTPRequestHandler):
         elif "/mlflow-artifacts/artifacts/" in self.path:
             self._send(hostile)
         else:
-            info = {"path": hostile.name, "is_dir": False} | (
-                {} if hostile.size is None else {"file_size": hostile.size}
-            )
-            self._say(json.dumps({"files": [info]}))
+            self._list(hostile)
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.hostile.n_asked += 1
         self._say("<html>" + 500 * "an error page " + "</html>", self.server.hostile.put_status)
+
+    def _list(self, hostile: HostileServer) -> None:
+        """The file, or the folder that it is in; a server names both as they are in the folder that is asked for."""
+        folder, _, file = hostile.name.rpartition("/")
+        [asked] = parse_qs(urlparse(self.path).query).get("path", [""])
+        if folder and not asked.endswith(f"/{folder}"):
+            info = {"path": folder, "is_dir": True}
+        else:
+            info = {"path": file, "is_dir": False} | ({} if hostile.size is None else {"file_size": hostile.size})
+        self._say(json.dumps({"files": [info]}))
 
     def _say(self, text: str, status: int = 200) -> None:
         self.send_response(status)
