@@ -43,6 +43,12 @@ def stillness(store: Store | None) -> float:
     return inf if store is None else time.monotonic() - store.advanced_at
 
 
+def check(store: Store | None) -> None:
+    """See that the store can be read; it raises what is wrong where it cannot."""
+    if store is not None:
+        store.has_experiment()
+
+
 @span("planning")
 def states(
     store: Store,

@@ -23,7 +23,7 @@ from nnexp.sweeps.status import JobState
 from nnexp.terminal import say
 from nnexp.timeline import span
 from nnexp.tracking import database
-from nnexp.tracking.server import publishes
+from nnexp.tracking.server import is_refusal, publishes
 from nnexp.tracking.store import Store
 
 
@@ -164,6 +164,16 @@ class StoreLink:
         if self.parent is not None:
             self.parent.attach(path)
         return path, choice
+
+    def is_to_blame(self, error: Exception) -> bool:
+        """Whether something came to nothing because the store refuses it, or cannot be read at all."""
+        if is_refusal(one_line(error)):
+            return True
+        try:
+            self.call(desk.check)
+            return False
+        except Exception:
+            return True
 
     def break_off(self, error: Exception) -> None:
         """Go on without the store, which cannot be reached.

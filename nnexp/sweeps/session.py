@@ -100,6 +100,7 @@ class Session:
         self._has_launched = False
         self._address: str | None = None  # of the runs in the UI
         self._choice: tuple[str, ...] = ()  # what the report says of the best setting
+        self._lost_report = False  # which the store did not let be made
 
     @property
     def store(self) -> Store | None:
@@ -205,17 +206,22 @@ class Session:
         is_in_store = known.counts["finished"] > len(elsewhere)
         report = self._compare() if is_in_store and self._lacks_report() else None
         status, message = outcome(known.counts)
-        self._end(status, message, is_whole=not kept)
+        is_closed = self._end(status, message, is_whole=not kept)
         if self.controls.prints_end:
             self._print_end(known, message, report)
         if kept:
             runs, their = ("1 run is", "its directory") if kept == 1 else (f"{kept} runs are", "their directories")
             later = publishes(self.link.problem, "what is missing")
             say(f"{runs} not published, but complete in {their}; {later}.")
+        elif not is_closed:
+            say(f"The parent run is not closed; {publishes(self.link.problem, 'what is missing')}.")
+        if self._lost_report:
+            say("The same command makes the report once the store can be used.")
         messages.tell_unpublished(elsewhere)
         if known.failures:
             return ExitStatus.DIFFERENT
-        return ExitStatus.NOT_PUBLISHED if kept or elsewhere else ExitStatus.DONE
+        is_whole = is_closed and not (kept or elsewhere or self._lost_report)
+        return ExitStatus.DONE if is_whole else ExitStatus.NOT_PUBLISHED
 
     def _print_end(self, known: Overview, message: str, report: Path | None) -> None:
         links, choice = {}, self._choice
@@ -396,6 +402,10 @@ class Session:
             return path
         except Exception as error:
             say(f"The report could not be made: {one_line(error)}")
+            self._lost_report = self.link.is_to_blame(error)
+            if self._lost_report:
+                with suppress(OSError):  # one that the parent run did not get is made anew
+                    os.utime(self.directory.path / REPORT, (0, 0))
             return None
 
     def _kept_back(self) -> int:
@@ -424,8 +434,14 @@ class Session:
     # The end.
 
     @span("store")
-    def _end(self, status: RunStatus, message: str, *, is_whole: bool) -> None:
-        """Close the parent run and the directory; what could not be published stays in the backlog for `nnexp sync`."""
+    def _end(self, status: RunStatus, message: str, *, is_whole: bool) -> bool:
+        """Close the parent run and the directory; what could not be published stays in the backlog for `nnexp sync`.
+
+        Returns
+        -------
+        bool
+            Whether the parent run is closed, where the sweep is to have one.
+        """
         run_id = None
         try:
             if (parent := self.link.parent) is not None:
@@ -433,8 +449,10 @@ class Session:
                 self.report()
                 run_id = parent.end(status, message)
         except Exception as error:
-            say(f"The parent run could not be closed: {one_line(error)}")
+            self.link.problem = one_line(error)
+            say(f"The parent run could not be closed: {self.link.problem}")
         self._finish_directory(status, message, run_id, is_whole=is_whole)
+        return run_id is not None or self.controls.tracking.backend != "mlflow"
 
     def _finish_directory(self, status: RunStatus, message: str, run_id: str | None, *, is_whole: bool) -> None:
         try:

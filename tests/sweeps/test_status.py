@@ -1,16 +1,20 @@
 """Which run stands for a job, and what is known of a sweep's jobs when the store is gone."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from nnexp.config import TrackingConfig
+from nnexp.recovery import sync
 from nnexp.runs import backlog
 from nnexp.runs.directory import PUBLISHED
 from nnexp.runs.records import Destination
 from nnexp.runs.tags import RERUN_OF, RUN_KEY, SWEEP
 from nnexp.sweeps.job_states import KnownRuns
 from nnexp.sweeps.jobs import Job
+from nnexp.sweeps.publication import SweepPublication
 from nnexp.sweeps.session import Controls, Session
 from nnexp.sweeps.status import JobState, State, count, outcome, states
 from nnexp.tracking.store import Store
@@ -101,6 +105,54 @@ def test_a_job_that_ran_when_the_store_was_lost_is_not_waited_for_in_vain(tmp_pa
     assert session.states["key of a"].state == "finished"
     assert session.states["key of b"].state == "failed"  # the launcher of this test trains nothing
     assert [[job[-1] for job in batch] for batch in launched] == [["tracking.run_name='seed=1'"]] * 2
+
+
+def test_a_sweep_whose_parent_run_the_store_does_not_take_ends_with_status_4_and_sync_closes_it(
+    tmp_path, empty_store, capsys
+):
+    store = Store(empty_store(tmp_path / "mlflow.db"), "e")
+    store.terminate(store.create("a", 1.0, {RUN_KEY: "a"}), "FINISHED", 100.0)
+    tracking = TrackingConfig("mlflow", store.uri, "e", str(tmp_path), 0, 10.0, None, None)
+    starts = []
+
+    def rename(old, new):
+        with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+            database.execute("PRAGMA legacy_alter_table = ON")  # what refers to the table still does
+            for table in ("experiments", "runs"):
+                database.execute(f"ALTER TABLE {old}{table} RENAME TO {new}{table}")
+
+    def make_report(store, sweep, folder, margin):
+        page = folder / "report.html"
+        folder.mkdir(exist_ok=True)
+        page.write_text("whole")
+        if len(starts) == 1:
+            rename("", "away_")  # the database cannot be used any more
+        store.search()
+        return page, ()
+
+    def start():
+        starts.append("a start")
+        controls = Controls(True, False, False, tracking, "", 1, make_report)
+        session = Session("s", "sweep", ["seed"], controls, store, lambda jobs: None)
+        return session.run([Job(0, (), ("seed=0",), "a")]), capsys.readouterr()
+
+    status, (out, err) = start()
+    assert (status, "1 of 1 jobs finished" in out, "report:" in out) == (4, True, False)
+    told = [line.partition(":")[0] for line in err.splitlines()[-4:]]
+    assert told == [
+        "The report could not be made",
+        "The parent run could not be closed",
+        "The parent run is not closed; `nnexp sync` publishes what is missing.",
+        "The same command makes the report once the store can be used.",
+    ]
+    rename("away_", "")
+    closed = []
+    sync(tmp_path, default_uri=store.uri, tell=print, parent_of=SweepPublication, tell_closed=closed.append)
+    assert closed == ["sweep s closed: 1 of 1 jobs finished, 0 failed"]
+    assert backlog.sweeps(tmp_path) == []
+    status, (out, err) = start()
+    assert (status, "report:" in out) == (0, True), err
+    assert "report:" not in start()[1].out
 
 
 def test_a_look_at_a_sweep_under_way_finds_what_is_open_and_what_has_just_ended(tmp_path, empty_store):
