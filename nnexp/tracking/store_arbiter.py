@@ -255,14 +255,17 @@ class UniqueBoard(StoreBoard):
         self.uid = uid
 
     def rivals(self, *, ending: bool) -> list[Rival]:
-        """The other runs of the id. Bids of the dead, which would stand beside the one run for ever, are deleted."""
+        """The other runs of the id. Bids of the dead, which would stand beside the one run for ever, are deleted.
+
+        So are closed ones: who may not delete runs withdraws by that (:meth:`Store.delete`), and decides no more.
+        """
         found = []
         for run in sorted(self.store.tagged(UID, self.uid), key=lambda run: run.run_id):
             if run.run_id == self.me:
                 continue
             if run.tags.get(CLAIM) != ClaimState.BID:
                 found.append(Rival(run.run_id, ClaimState.FINISHED, is_alive=True))
-            elif self._is_lost(run):
+            elif run.status != RunStatus.RUNNING or self._is_lost(run):
                 self.store.delete(run.run_id)
             else:
                 found.append(Rival(run.run_id, ClaimState.BID, is_alive=True))

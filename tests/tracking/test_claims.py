@@ -19,7 +19,7 @@ from nnexp.runs.tags import CLAIM, DIRECTORY, HEARTBEAT, OWNER, RUN_KEY, STATUS_
 from nnexp.sweeps.job_states import KnownRuns
 from nnexp.tracking import store_arbiter
 from nnexp.tracking.publication import Publication
-from nnexp.tracking.store import Store
+from nnexp.tracking.store import WITHDRAWN, Store
 from tests.conftest import ROOT
 from tests.tools import made_up, warm
 from tests.tools.real_runs import edit_json
@@ -176,6 +176,17 @@ def test_all_who_elect_get_the_same_run(store):
 
     assert len({store_arbiter.obtain(store, "sweep-1", create) for _ in range(3)}) == 1
     assert len(store.search()) == 1
+
+
+def test_nobody_waits_for_a_bid_that_was_withdrawn_by_who_may_not_delete_it(store, monkeypatch):
+    def create(bid):
+        tags = {UID: "sweep-1", CLAIM: bid, OWNER: lease.owner()}
+        return store.create("parent", time.time(), tags)
+
+    monkeypatch.setattr(store_arbiter, "CLAIM_SECONDS", 1.0)
+    withdrawn = create(ClaimState.BID)
+    store.terminate(withdrawn, "KILLED", message=WITHDRAWN)
+    assert store_arbiter.obtain(store, "sweep-1", create) != withdrawn
 
 
 def job(folder, name, store):
