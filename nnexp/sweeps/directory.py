@@ -68,6 +68,17 @@ def write_plan(root: str | Path, plan: SweepPlan) -> Path:
     return folder
 
 
+def whole_as(root: str, plan: SweepPlan) -> str | None:
+    """The parent run of a sweep that its store has whole, with these jobs, since an earlier start; else None."""
+    known = RunDirectory(sweep_directory(root, plan.sweep))
+    try:
+        result = known.result
+        is_whole = result is not None and result.is_finished and not backlog.has(root, known)
+        return result.run_id if result is not None and is_whole and known.plan.jobs == plan.jobs else None
+    except (OSError, ValueError):
+        return None
+
+
 def begin(plan: SweepPlan, task: Task[Any], root: str, heartbeat: float) -> RunDirectory:
     """Take the directory of a sweep into this process, from whoever had it before."""
     directory = RunDirectory(write_plan(root, plan))

@@ -98,6 +98,7 @@ class Session:
         self.line = progress_line()
         self._began = time.time()
         self._has_launched = False
+        self._whole_as: str | None = None  # the parent run, where the store had the sweep whole before this start
         self._address: str | None = None  # of the runs in the UI
         self._choice: tuple[str, ...] = ()  # what the report says of the best setting
         self._lost_report = False  # which the store did not let be made
@@ -164,6 +165,7 @@ class Session:
         plan = directory.plan_of(
             self.sweep, self.name, self.swept_keys, self.controls.command, jobs, tracking, self.task, self.goal
         )
+        self._whole_as = directory.whole_as(self.root, plan)
         self.directory = directory.begin(plan, self.task, self.root, tracking.heartbeat)
         return self.directory
 
@@ -448,6 +450,8 @@ class Session:
                 self._show(parent)
                 self.report()
                 run_id = parent.end(status, message)
+            elif not self._has_launched:
+                run_id = self._whole_as  # and nothing has been added
         except Exception as error:
             self.link.problem = one_line(error)
             say(f"The parent run could not be closed: {self.link.problem}")

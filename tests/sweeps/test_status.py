@@ -153,6 +153,11 @@ def test_a_sweep_whose_parent_run_the_store_does_not_take_ends_with_status_4_and
     status, (out, err) = start()
     assert (status, "report:" in out) == (0, True), err
     assert "report:" not in start()[1].out
+    (tmp_path / "mlflow.db").rename(tmp_path / "away.db")
+    (tmp_path / "mlflow.db").mkdir()
+    status, (out, err) = start()
+    assert (status, "is not closed" in err) == (0, False), err  # the store has had it whole before
+    assert backlog.sweeps(tmp_path) == []
 
 
 def test_a_look_at_a_sweep_under_way_finds_what_is_open_and_what_has_just_ended(tmp_path, empty_store):
