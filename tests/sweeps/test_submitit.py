@@ -27,9 +27,10 @@ def test_a_sweep_by_submitit_leaves_its_logs_in_the_output_directory(nnexp):
 
 
 @pytest.mark.slow
-def test_what_became_of_a_job_that_returned_nothing_is_told_by_its_name(tmp_path, capsys):
+def test_what_became_of_a_job_that_returned_nothing_is_told_by_its_name(tmp_path, monkeypatch, capsys):
     import submitit
 
+    monkeypatch.setattr(submitit.Job, "_results_timeout_s", 1)  # for a result that does not come
     usual = submitit.AutoExecutor
     with on_submitit._waiting_for_each(["seed=0", "seed=1", "seed=2"]):
         executor = submitit.AutoExecutor(tmp_path, cluster="local")
