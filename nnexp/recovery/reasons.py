@@ -21,6 +21,9 @@ class Reasons:
         if name not in names:
             names.append(name)
 
+    def __contains__(self, name: str) -> bool:
+        return any(name in names for names in self._names.values())
+
     def tell(self, tell: Tell) -> None:
         """Say each reason on a line, with the first of the names and how many more there are."""
         for reason, names in self._names.items():

@@ -94,7 +94,7 @@ def sync(
     Returns
     -------
     published, kept_back : int
-        How many runs the store has whole now, and how many not.
+        How many runs the store has whole now, and how many not, with the sweeps of which only the parent run is not.
 
     Raises
     ------
@@ -136,7 +136,8 @@ def sync(
                     tell_closed(f"{parent.name} closed: {message}")
     finally:
         reasons.tell(tell)
-    return published, len(kept)
+    alone = [parent for parent in parents if not any(parent.is_of(directory) for directory in kept)]
+    return published, len(kept) + sum(parent.name in reasons for parent in alone)
 
 
 def recover(store: Store, root: str | Path, tell: Tell = lambda line: None, ended_of: str | None = None) -> list[str]:

@@ -145,6 +145,8 @@ def test_a_sweep_whose_parent_run_the_store_does_not_take_ends_with_status_4_and
         "The parent run is not closed; `nnexp sync` publishes what is missing.",
         "The same command makes the report once the store can be used.",
     ]
+    assert sync(tmp_path, default_uri=store.uri, tell=print, parent_of=SweepPublication) == (0, 1)
+    assert "sweep s: " in capsys.readouterr().out
     rename("away_", "")
     closed = []
     sync(tmp_path, default_uri=store.uri, tell=print, parent_of=SweepPublication, tell_closed=closed.append)
